@@ -1,0 +1,60 @@
+//! One step of event time over all series: what the detectors see.
+
+use arrow::buffer::BooleanBuffer;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    series::{Series, SeriesId},
+    time::{Interval, Timestamp},
+    topology::{Change, EdgeObservation},
+};
+
+/// A sealed tick: the frame (`[series]` values) and what became known with it.
+/// A function of the input alone: how the input was cut into batches does not show.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    /// `floor(start / step)`.
+    pub number: u64,
+    /// Start of the tick (inclusive), event time.
+    pub start: Timestamp,
+    /// Length of the tick.
+    pub step: Interval,
+    /// One value per [`SeriesId`], canonical NaN where the series said nothing. Series
+    /// are only ever added, so the length never shrinks.
+    pub values: Vec<f64>,
+    /// Series that were first seen in this tick, in the order of their ids; the first has
+    /// id `values.len() - opened.len()`.
+    pub opened: Vec<Series>,
+    /// Calls seen between entities in this tick, sorted.
+    pub edges: Vec<EdgeObservation>,
+    /// Deploys, configuration changes, flags, in the order of time.
+    pub changes: Vec<Change>,
+    /// Log lines or spans that show what a derived series counts, sorted by series; at
+    /// most a few for each series and tick.
+    pub examples: Vec<Example>,
+}
+
+/// One readable example behind a derived series.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// Which series it illustrates.
+    pub series: SeriesId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The line, or a one-line rendering of the span.
+    pub text: String,
+}
+
+impl Tick {
+    /// End of the tick (exclusive): the event time at which all of it is known.
+    #[must_use]
+    pub const fn end(&self) -> Timestamp {
+        self.start.plus(self.step)
+    }
+
+    /// The validity bitmap of [`Tick::values`], `[series]`.
+    #[must_use]
+    pub fn validity(&self) -> BooleanBuffer {
+        BooleanBuffer::collect_bool(self.values.len(), |i| !self.values[i].is_nan())
+    }
+}

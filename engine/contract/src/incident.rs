@@ -1,0 +1,135 @@
+//! Symptoms that belong together, and what may have caused them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{id::Id, series::Entity, symptom::SymptomState, time::Timestamp};
+
+/// How a fault behaves, which decides what kind of remedy makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultClass {
+    /// Goes away by itself.
+    Transient,
+    /// Stays until something is done.
+    Permanent,
+    /// Vantage points disagree: something says what is not so.
+    Byzantine,
+    /// Not enough evidence.
+    Unknown,
+}
+
+/// One reason for or against a hypothesis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// Which channel it came from: `deviation`, `onset_order`, `call_graph`, `change`,
+    /// `resource`, `logs`, `peers`, …
+    pub channel: String,
+    /// Natural logarithm of the likelihood ratio: positive speaks for, negative against.
+    pub log_likelihood_ratio: f64,
+    /// Sentence for people.
+    pub text: String,
+    /// Symptoms it rests on.
+    pub symptoms: Vec<Id>,
+}
+
+/// A possible cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Hypothesis {
+    /// 1 for the most probable.
+    pub rank: u32,
+    /// The suspected cause; none for `unknown`.
+    pub entity: Option<Entity>,
+    /// Fault kind: `memory_leak`, `crash_loop`, `slow_dependency`, `bad_deploy`,
+    /// `error_burst`, `byzantine_replica`, …, `unknown`.
+    pub fault: String,
+    /// How the fault behaves.
+    pub class: FaultClass,
+    /// Posterior probability; those of one incident sum to one.
+    pub probability: f64,
+    /// Reasons for it, the strongest first.
+    pub evidence_for: Vec<Evidence>,
+    /// Reasons against it, the strongest first.
+    pub evidence_against: Vec<Evidence>,
+    /// For a fault that a change brought: what was changed.
+    pub change: Option<crate::topology::Change>,
+}
+
+/// Where an incident stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentPhase {
+    /// First revision.
+    Opened,
+    /// Symptoms or hypotheses changed.
+    Updated,
+    /// Every symptom was observed to be over.
+    Resolved,
+    /// It ended without being observed to be over: telemetry was lost.
+    Lost,
+}
+
+/// A symptom as its incident sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SymptomRef {
+    /// The symptom.
+    pub id: Id,
+    /// What shows it.
+    pub entity: Entity,
+    /// Its signal.
+    pub signal: String,
+    /// Whether it still stands.
+    pub state: SymptomState,
+    /// Start.
+    pub onset: Timestamp,
+    /// End, once over.
+    pub end: Option<Timestamp>,
+    /// How surprising at its peak.
+    pub p_value: f64,
+}
+
+/// One revision of an incident. The id derives from the domain and the first symptom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Incident {
+    /// [`crate::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Same for all revisions.
+    pub id: Id,
+    /// 0 for the first.
+    pub revision: u32,
+    /// Where it stands.
+    pub phase: IncidentPhase,
+    /// Event time of this revision.
+    pub at: Timestamp,
+    /// Correlation domain.
+    pub domain: String,
+    /// Onset of the first symptom.
+    pub opened: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Entities that show symptoms, sorted.
+    pub entities: Vec<Entity>,
+    /// Its symptoms in the order of onset; the first and worst are kept if there are too many.
+    pub symptoms: Vec<SymptomRef>,
+    /// Symptoms beyond those that are listed.
+    pub symptoms_shed: u64,
+    /// Possible causes, ranked; probabilities sum to one.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Sentence for people.
+    pub summary: String,
+    /// Knowledge version at which this was decided.
+    pub knowledge_version: u64,
+}
+
+impl Incident {
+    /// Whether it is over, one way or the other.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.phase, IncidentPhase::Resolved | IncidentPhase::Lost)
+    }
+
+    /// Symptoms that still stand.
+    pub fn open_symptoms(&self) -> impl Iterator<Item = &SymptomRef> {
+        self.symptoms.iter().filter(|symptom| symptom.state == SymptomState::Open)
+    }
+}

@@ -1,0 +1,162 @@
+//! What is known: an append-only list of facts, and the reading of it that stages get.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::Id,
+    outcome::VerificationVerdict,
+    series::Entity,
+    time::Timestamp,
+    topology::{Change, EdgeKind, Topology},
+};
+
+/// One thing that became known. The list is closed: every fold handles every kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// The engine began with this configuration and policy.
+    ConfigurationLoaded {
+        /// Digest of the configuration.
+        configuration: String,
+        /// Digest of the playbooks and guardrails.
+        policy: String,
+    },
+    /// An entity was seen for the first time.
+    EntitySeen {
+        /// The entity.
+        entity: Entity,
+    },
+    /// An edge of the topology was seen for the first time, or given in a file.
+    EdgeSeen {
+        /// From.
+        from: Entity,
+        /// To.
+        to: Entity,
+        /// Meaning.
+        kind: EdgeKind,
+    },
+    /// Somebody changed something.
+    Changed {
+        /// What.
+        change: Change,
+    },
+    /// An incident was opened.
+    IncidentOpened {
+        /// The incident.
+        incident: Id,
+    },
+    /// An incident ended.
+    IncidentEnded {
+        /// The incident.
+        incident: Id,
+        /// Most probable cause at the end.
+        cause: Option<Entity>,
+        /// Most probable fault at the end.
+        fault: String,
+        /// Whether it was observed to be over.
+        resolved: bool,
+    },
+    /// A plan was made.
+    Planned {
+        /// The plan.
+        plan: Id,
+        /// Its incident.
+        incident: Id,
+        /// Strategy.
+        strategy: String,
+        /// What it acts on.
+        target: Entity,
+    },
+    /// A strategy was not allowed.
+    Refused {
+        /// The incident.
+        incident: Id,
+        /// Strategy.
+        strategy: String,
+        /// Target.
+        target: Entity,
+        /// `rate_limit`, `weak_evidence`, `lease_held`, `expired`, …
+        reason: String,
+        /// Sentence for people.
+        detail: String,
+    },
+    /// A plan was verified.
+    Verified {
+        /// The plan.
+        plan: Id,
+        /// Its incident.
+        incident: Id,
+        /// Suspected fault.
+        fault: String,
+        /// Strategy.
+        strategy: String,
+        /// Service that it acted on.
+        service: String,
+        /// Verdict.
+        verdict: VerificationVerdict,
+        /// Whether it may be learnt from: not a dry run, and the verdict is not unknown.
+        learn: bool,
+    },
+    /// The readings go back to what they were at a version; later facts up to this one no
+    /// longer count, but stay in the log.
+    RolledBack {
+        /// Version to go back to.
+        to: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A fact with its place in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedFact {
+    /// [`crate::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// 1 for the first fact; grows by one.
+    pub version: u64,
+    /// Event time at which it became known.
+    pub at: Timestamp,
+    /// The fact.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// Beta distribution over the success of a strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Belief {
+    /// Verified recoveries, without prior.
+    pub successes: f64,
+    /// Verified failures, without prior.
+    pub failures: f64,
+}
+
+/// What stages read. It never changes; a new version is a new value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Version of the last fact in it; 0 when nothing is known.
+    pub version: u64,
+    /// The graph.
+    pub topology: Topology,
+    /// Evidence on strategies: key from [`Snapshot::belief_key`].
+    pub beliefs: BTreeMap<String, Belief>,
+    /// Changes in the order of time, the most recent kept (limit in the knowledge crate).
+    pub changes: Vec<Change>,
+}
+
+impl Snapshot {
+    /// Key of a belief: for one service, or for all (`None`).
+    #[must_use]
+    pub fn belief_key(fault: &str, strategy: &str, service: Option<&str>) -> String {
+        format!("{fault}|{strategy}|{}", service.unwrap_or("*"))
+    }
+
+    /// Evidence on a strategy for one service, or for all; zero if there is none.
+    #[must_use]
+    pub fn belief(&self, fault: &str, strategy: &str, service: Option<&str>) -> Belief {
+        let key = Self::belief_key(fault, strategy, service);
+        self.beliefs.get(&key).copied().unwrap_or(Belief { successes: 0.0, failures: 0.0 })
+    }
+}

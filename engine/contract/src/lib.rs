@@ -1,0 +1,53 @@
+//! What crosses a crate boundary in theriac, and nothing else.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`time`] | [`Timestamp`], [`Interval`] |
+//! | [`id`] | content-derived [`Id`] |
+//! | [`telemetry`] | the Arrow schemas of points, logs and spans, with builders |
+//! | [`series`] | [`SeriesId`], [`Series`], [`Entity`] |
+//! | [`frame`] | [`Tick`]: one step of event time over all series |
+//! | [`topology`] | who calls whom, who is part of what; change events |
+//! | [`symptom`], [`incident`], [`plan`], [`outcome`], [`knowledge`] | the payloads of the topics |
+//! | [`topic`] | [`Topic`], [`Record`] and the [`Topics`] contract |
+//! | [`executor`] | the [`Executor`] contract |
+//! | [`state`] | [`StateTable`] and [`Checkpointed`] |
+//! | [`schema`] | JSON Schema of every payload |
+//!
+//! A trait lives here only if another crate implements it. Nothing here reads
+//! a clock, does I/O or draws a random number.
+
+pub mod executor;
+pub mod frame;
+pub mod id;
+pub mod incident;
+pub mod knowledge;
+pub mod outcome;
+pub mod plan;
+pub mod schema;
+pub mod series;
+pub mod state;
+pub mod symptom;
+pub mod telemetry;
+pub mod time;
+pub mod topic;
+pub mod topology;
+
+pub use executor::{Command, Completion, Executor, Verdict};
+pub use frame::Tick;
+pub use id::Id;
+pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, SymptomRef};
+pub use knowledge::{Belief, Fact, RecordedFact, Snapshot};
+pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};
+pub use plan::{Action, Candidate, Plan, PlanStage, Retry, Step, Utility};
+pub use series::{Entity, Series, SeriesId, SignalKind};
+pub use state::{Checkpointed, StateError, StateTable};
+pub use symptom::{DetectorScore, Direction, Symptom, SymptomPhase, SymptomState};
+pub use telemetry::Telemetry;
+pub use time::{Interval, Timestamp};
+pub use topic::{Record, StoredRecord, Topic, TopicError, Topics};
+pub use topology::{Change, EdgeKind, EdgeObservation, Topology};
+
+/// Version of every payload schema in this crate. Adding an optional field is
+/// compatible; anything else raises this number and needs a reader for the old one.
+pub const SCHEMA_VERSION: u32 = 1;

@@ -1,0 +1,27 @@
+//! JSON Schema of every payload, generated from the types.
+
+use schemars::{Schema, schema_for};
+
+use crate::{
+    executor::{Command, Completion},
+    incident::Incident,
+    knowledge::RecordedFact,
+    outcome::{Outcome, Verification},
+    plan::Plan,
+    symptom::Symptom,
+};
+
+/// Name and schema of each payload, in the order of the loop.
+#[must_use]
+pub fn payloads() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("symptom", schema_for!(Symptom)),
+        ("incident", schema_for!(Incident)),
+        ("plan", schema_for!(Plan)),
+        ("command", schema_for!(Command)),
+        ("completion", schema_for!(Completion)),
+        ("outcome", schema_for!(Outcome)),
+        ("verification", schema_for!(Verification)),
+        ("fact", schema_for!(RecordedFact)),
+    ]
+}

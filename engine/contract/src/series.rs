@@ -1,0 +1,134 @@
+//! What is measured, and what it belongs to.
+
+use std::{collections::BTreeMap, fmt};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Dense index of a series inside one process: frames and detector state are
+/// columns over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeriesId(pub u32);
+
+impl SeriesId {
+    /// Position in a column.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What emits telemetry, as text: `cart` (a service), `cart/cart-2` (an instance of
+/// it), `host:node-1`. Derived from OpenTelemetry resource attributes by
+/// [`Entity::from_resource`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Entity(pub String);
+
+/// Resource attributes that name an instance of a service, the most specific first.
+const INSTANCE_KEYS: [&str; 4] = ["service.instance.id", "k8s.pod.name", "container.name", "container.id"];
+
+impl Entity {
+    /// An instance of a service.
+    #[must_use]
+    pub fn instance(service: &str, instance: &str) -> Self {
+        Self(format!("{service}/{instance}"))
+    }
+
+    /// A host.
+    #[must_use]
+    pub fn host(name: &str) -> Self {
+        Self(format!("host:{name}"))
+    }
+
+    /// The entity that a set of resource attributes names: service and instance if both
+    /// are there, else service, else instance, else host, else `unknown`.
+    #[must_use]
+    pub fn from_resource(attributes: &BTreeMap<String, Value>) -> Self {
+        let text = |key: &str| attributes.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
+        let service = text("service.name");
+        let instance = INSTANCE_KEYS.iter().find_map(|key| text(key));
+        match (service, instance) {
+            (Some(service), Some(instance)) => Self::instance(service, instance),
+            (Some(name), None) | (None, Some(name)) => Self(name.to_owned()),
+            (None, None) => text("host.name").map_or_else(|| Self("unknown".to_owned()), Self::host),
+        }
+    }
+
+    /// The service: the part before the slash, or the whole.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.0.split_once('/').map_or(self.0.as_str(), |(service, _)| service)
+    }
+
+    /// Whether this is one instance of a service.
+    #[must_use]
+    pub fn is_instance(&self) -> bool {
+        self.0.contains('/')
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which kind of telemetry a series was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalKind {
+    /// A metric point.
+    Metric,
+    /// Counts of log records by severity or template.
+    Log,
+    /// Counts, errors and durations of spans by operation or edge.
+    Trace,
+}
+
+/// One stream of numbers: a metric with one set of attributes on one resource, or a
+/// stream derived from logs or spans.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Series {
+    /// Canonical text that identifies the series everywhere: domain, entity, signal and sorted
+    /// attributes, `default|cart/cart-2|process.memory.usage|{"pool":"heap"}`.
+    pub key: String,
+    /// What it belongs to.
+    pub entity: Entity,
+    /// For an edge (caller to callee) the callee; the entity is the caller.
+    pub peer: Option<Entity>,
+    /// Name of the signal: a metric's name, `log.severity.error`, `span.duration.p95`, …
+    pub signal: String,
+    /// Where it came from.
+    pub kind: SignalKind,
+    /// Unit as given by the source (UCUM), empty if none.
+    pub unit: String,
+    /// Attributes of the point, canonical JSON with sorted keys, `{}` if none. For a log
+    /// template `{"template": "..."}`; for spans `{"operation": "..."}`.
+    pub attributes: String,
+    /// Correlation domain: tenant or environment; symptoms of one domain meet in one process.
+    pub domain: String,
+}
+
+impl Series {
+    /// The canonical key of the parts.
+    #[must_use]
+    pub fn key_of(
+        domain: &str,
+        entity: &Entity,
+        peer: Option<&Entity>,
+        signal: &str,
+        attributes: &str,
+    ) -> String {
+        let peer = peer.map(|peer| format!("->{peer}")).unwrap_or_default();
+        format!("{domain}|{entity}{peer}|{signal}|{attributes}")
+    }
+}

@@ -10,6 +10,7 @@
 //! | [`topology`] | who calls whom, who is part of what; change events |
 //! | [`symptom`], [`incident`], [`plan`], [`outcome`], [`knowledge`] | the payloads of the topics |
 //! | [`topic`] | [`Topic`], [`Record`] and the [`Topics`] contract |
+//! | [`source`] | the [`Source`] contract |
 //! | [`executor`] | the [`Executor`] contract |
 //! | [`state`] | [`StateTable`] and [`Checkpointed`] |
 //! | [`schema`] | JSON Schema of every payload |
@@ -26,6 +27,7 @@ pub mod outcome;
 pub mod plan;
 pub mod schema;
 pub mod series;
+pub mod source;
 pub mod state;
 pub mod symptom;
 pub mod telemetry;
@@ -41,6 +43,7 @@ pub use knowledge::{Belief, Fact, RecordedFact, Snapshot};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};
 pub use plan::{Action, Candidate, Plan, PlanStage, Retry, Step, Utility};
 pub use series::{Entity, Series, SeriesId, SignalKind};
+pub use source::{Fetch, Fetched, Reject, Source, SourceError};
 pub use state::{Checkpointed, StateError, StateTable};
 pub use symptom::{DetectorScore, Direction, Symptom, SymptomPhase, SymptomState};
 pub use telemetry::Telemetry;

@@ -1,0 +1,13 @@
+//! The worlds that the loop runs against: files of the past, the simulator, or live
+//! sources with real executors.
+
+mod live;
+mod replay;
+mod simulation;
+
+pub(crate) use live::{Live, Wall};
+pub(crate) use replay::Replay;
+pub(crate) use simulation::Simulation;
+
+/// About how many bytes of input make a round.
+pub(crate) const ROUND_BYTES: usize = 1 << 20;

@@ -1,0 +1,551 @@
+//! Rounds: take input, run the stages, commit everything together, only then send
+//! commands, now and then save the state.
+//!
+//! After a crash the newest whole checkpoint is restored and the rounds after it are done
+//! again from the journal (or from the environment, if it can repeat them). What they
+//! give must be, byte for byte, what the topics already hold; then the loop goes on.
+
+use std::{collections::BTreeMap, path::Path};
+
+use theriac_contract::{
+    Checkpointed, Command, Fact, StateError, Telemetry, Tick, Timestamp, Topic, TopicError, Topics,
+};
+use theriac_knowledge::Knowledge;
+use theriac_plan::Playbooks;
+
+use crate::{
+    checkpoint::{CheckpointError, Checkpoints, FORMAT, Manifest},
+    codec,
+    engine::{Engine, Outputs},
+    environment::{Environment, EnvironmentError, Next, Round},
+    journal::Entry,
+    records::{self, Output},
+    settings::Settings,
+};
+
+/// The loop cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// A topic failed.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A checkpoint could not be written, or none could be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// State does not fit this program.
+    #[error("the checkpoint does not fit this program: {0}")]
+    State(#[from] StateError),
+    /// The outside world failed.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// Batches could not be written or read as Arrow.
+    #[error("telemetry: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// Doing a round again gave something else than what is stored.
+    #[error(
+        "round {round} gives other output than what topic {partition} holds at offset {offset}: the input, the program or its settings have changed; use another --data-dir, or delete this one to start anew"
+    )]
+    Diverged {
+        /// Round.
+        round: u64,
+        /// Topic and partition.
+        partition: String,
+        /// Offset of the first record that differs.
+        offset: u64,
+    },
+    /// The journal lacks rounds that the recovery needs.
+    #[error("the journal begins after round {0}, and no checkpoint from then or later can be read")]
+    JournalLost(u64),
+    /// A stored fact cannot be read.
+    #[error("knowledge record {offset} cannot be read: {reason}")]
+    Fact {
+        /// Offset.
+        offset: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A stored journal entry cannot be read.
+    #[error("journal entry {offset} cannot be read: {reason}")]
+    JournalEntry {
+        /// Offset.
+        offset: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Round of the checkpoint that was restored; none for a fresh start.
+    pub checkpoint: Option<u64>,
+    /// Checkpoints that were passed over, and why.
+    pub damaged: Vec<String>,
+    /// Rounds that were done again.
+    pub rounds_repeated: u64,
+    /// Commands that were sent again because no answer was stored.
+    pub commands_sent_again: usize,
+}
+
+/// How far the loop is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Rounds done.
+    pub round: u64,
+    /// Bytes of input read in this process.
+    pub bytes: u64,
+    /// Ticks sealed in this process.
+    pub ticks: u64,
+    /// Latest event time.
+    pub now: Timestamp,
+    /// Checkpoints written in this process.
+    pub checkpoints: u64,
+    /// Bytes of the last checkpoint.
+    pub checkpoint_bytes: u64,
+}
+
+/// Watches the loop; cannot change it. `repeated` is true while a recovery does rounds again.
+pub trait Observer {
+    /// After each tick, before its outputs are durable.
+    fn tick(&mut self, engine: &Engine, tick: &Tick, outputs: &Outputs, repeated: bool) {
+        let _ = (engine, tick, outputs, repeated);
+    }
+
+    /// After outputs that came without a tick.
+    fn idle(&mut self, engine: &Engine, outputs: &Outputs, repeated: bool) {
+        let _ = (engine, outputs, repeated);
+    }
+
+    /// After each durable round.
+    fn round(&mut self, progress: &Progress) {
+        let _ = progress;
+    }
+}
+
+impl Observer for () {}
+
+/// Runs an [`Engine`] against an [`Environment`] over [`Topics`].
+pub struct Driver<E: Environment> {
+    /// The stages.
+    pub engine: Engine,
+    /// The outside world.
+    pub environment: E,
+    topics: Box<dyn Topics>,
+    checkpoints: Checkpoints,
+    settings: Settings,
+    configuration: String,
+    round: u64,
+    cursors: BTreeMap<(Topic, u32), u64>,
+    saved_round: u64,
+    saved_at: Timestamp,
+    introductions: Vec<Fact>,
+    progress: Progress,
+}
+
+/// Topics that the stages write.
+const OUTPUTS: [Topic; 6] =
+    [Topic::Symptoms, Topic::Incidents, Topic::Plans, Topic::Outcomes, Topic::Knowledge, Topic::DeadLetters];
+
+/// How a round is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// For the first time.
+    New,
+    /// Again, with the same configuration: its outputs must be the stored ones.
+    Checked,
+    /// Again, with another configuration: only the state matters.
+    Unchecked,
+}
+
+impl<E: Environment> Driver<E> {
+    /// Opens the loop over stored topics and checkpoints, and recovers what a crash left.
+    /// `configuration` is a digest of everything that decides what the stages do;
+    /// `introductions` are facts that hold from the start (a topology file).
+    ///
+    /// # Errors
+    /// If nothing consistent can be recovered; the message says what to do.
+    pub fn open(
+        settings: Settings,
+        playbooks: Playbooks,
+        environment: E,
+        topics: Box<dyn Topics>,
+        checkpoint_folder: &Path,
+        configuration: String,
+        introductions: Vec<Fact>,
+        observer: &mut dyn Observer,
+    ) -> Result<(Self, Recovery), DriverError> {
+        let policy = playbooks.digest();
+        let checkpoints = Checkpoints::open(checkpoint_folder, settings.checkpoint.keep)?;
+        let mut driver = Self {
+            engine: Engine::new(&settings, playbooks.clone()),
+            environment,
+            topics,
+            checkpoints,
+            settings,
+            configuration,
+            round: 0,
+            cursors: BTreeMap::new(),
+            saved_round: 0,
+            saved_at: Timestamp::MIN,
+            introductions: Vec::new(),
+            progress: Progress::default(),
+        };
+        let mut recovery = Recovery::default();
+        let rounds = driver.topics.end(Topic::Journal, 0);
+        let last = if rounds == 0 { None } else { Some(driver.entry(rounds - 1)?) };
+        let known = last.as_ref().is_some_and(|entry| entry.configuration == driver.configuration);
+        let loaded = Fact::ConfigurationLoaded { configuration: driver.configuration.clone(), policy };
+        match last {
+            None => driver.introductions = std::iter::once(loaded).chain(introductions).collect(),
+            Some(last) => {
+                driver.restore(&last, &playbooks, &mut recovery)?;
+                if driver.round == 0 {
+                    // The very first rounds are done again: they began with the same facts.
+                    driver.introductions = std::iter::once(loaded.clone()).chain(introductions.clone()).collect();
+                }
+                driver.repeat(&last, known, &mut recovery, observer)?;
+                if !known {
+                    driver.relearn()?;
+                    driver.introductions = std::iter::once(loaded).chain(introductions).collect();
+                }
+            }
+        }
+        Ok((driver, recovery))
+    }
+
+    /// The topics, to read.
+    #[must_use]
+    pub fn topics(&self) -> &dyn Topics {
+        self.topics.as_ref()
+    }
+
+    /// How far the loop is.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    fn entry(&self, offset: u64) -> Result<Entry, DriverError> {
+        let stored = self.topics.read(Topic::Journal, 0, offset, 1)?;
+        let unreadable = |reason: String| DriverError::JournalEntry { offset, reason };
+        let first = stored.first().ok_or_else(|| unreadable("it is not there".to_owned()))?;
+        serde_json::from_slice(&first.record.value).map_err(|e| unreadable(e.to_string()))
+    }
+
+    /// Restores the newest checkpoint that is whole and not ahead of the topics.
+    fn restore(&mut self, last: &Entry, playbooks: &Playbooks, recovery: &mut Recovery) -> Result<(), DriverError> {
+        for round in self.checkpoints.rounds()?.into_iter().rev().filter(|round| *round <= last.round) {
+            let (manifest, tables) = match self.checkpoints.read(round) {
+                Ok(found) => found,
+                Err(error) => {
+                    recovery.damaged.push(error.to_string());
+                    continue;
+                }
+            };
+            if let Err(error) = self.engine.restore(&tables) {
+                recovery.damaged.push(format!("checkpoint of round {round}: {error}"));
+                self.engine = Engine::new(&self.settings, playbooks.clone());
+                continue;
+            }
+            self.environment.restore(&manifest.environment)?;
+            for (partition, end) in &manifest.ends {
+                if let Some(key) = parse_partition(partition) {
+                    self.cursors.insert(key, *end);
+                }
+            }
+            self.round = round;
+            self.saved_round = round;
+            self.saved_at = manifest.at;
+            recovery.checkpoint = Some(round);
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Does the rounds after the checkpoint again, up to the last that was committed.
+    fn repeat(
+        &mut self,
+        last: &Entry,
+        known: bool,
+        recovery: &mut Recovery,
+        observer: &mut dyn Observer,
+    ) -> Result<(), DriverError> {
+        let mode = if known { Mode::Checked } else { Mode::Unchecked };
+        let repeatable = self.environment.repeatable();
+        if !repeatable && self.topics.start(Topic::Journal, 0) > self.round {
+            return Err(DriverError::JournalLost(self.topics.start(Topic::Journal, 0)));
+        }
+        while self.round < last.round {
+            let round = if repeatable {
+                match self.environment.next()? {
+                    Next::Round(round) => round,
+                    Next::Idle => continue,
+                    Next::End => {
+                        let text = format!("it has {} rounds, the journal has {}", self.round, last.round);
+                        return Err(EnvironmentError::Foreign(text).into());
+                    }
+                }
+            } else {
+                self.stored_round(self.round)?
+            };
+            let commands = self.run(round, mode, observer)?;
+            if repeatable {
+                self.environment.dispatch(&commands);
+            }
+            recovery.rounds_repeated += 1;
+        }
+        for topic in OUTPUTS {
+            for partition in 0..self.topics.partitions(topic) {
+                self.cursors.insert((topic, partition), self.topics.end(topic, partition));
+            }
+        }
+        if !repeatable {
+            self.environment.seek(&last.position)?;
+            let outstanding = self.engine.execute.outstanding();
+            recovery.commands_sent_again = outstanding.len();
+            self.environment.dispatch(&outstanding);
+        }
+        Ok(())
+    }
+
+    /// Takes the knowledge from its topic: rounds that were done again under another
+    /// configuration may have led to other facts than those that are stored.
+    fn relearn(&mut self) -> Result<(), DriverError> {
+        let mut knowledge = Knowledge::new();
+        let mut next = self.topics.start(Topic::Knowledge, 0);
+        while next < self.topics.end(Topic::Knowledge, 0) {
+            for stored in self.topics.read(Topic::Knowledge, 0, next, 1 << 20)? {
+                let unreadable = |reason| DriverError::Fact { offset: stored.offset, reason };
+                let fact = serde_json::from_slice(&stored.record.value).map_err(|e| unreadable(e.to_string()))?;
+                knowledge.fold(&fact).map_err(|e| unreadable(e.to_string()))?;
+                next = stored.offset + 1;
+            }
+        }
+        self.engine.knowledge = knowledge;
+        Ok(())
+    }
+
+    /// A round as the topics keep it.
+    fn stored_round(&self, offset: u64) -> Result<Round, DriverError> {
+        let entry = self.entry(offset)?;
+        let (mut next, end) = entry.telemetry;
+        let mut telemetry = Vec::new();
+        while next < end {
+            for stored in self.topics.read(Topic::Telemetry, 0, next, 1 << 20)? {
+                if stored.offset >= end {
+                    break;
+                }
+                telemetry.push(codec::decode_telemetry(&stored.record.key, &stored.record.value)?);
+                next = stored.offset + 1;
+            }
+        }
+        Ok(Round {
+            telemetry,
+            rejects: Vec::new(),
+            completions: entry.completions,
+            reached: entry.reached,
+            end: entry.end,
+            bytes: 0,
+        })
+    }
+
+    /// Takes one round from the environment and does it. Gives `None` at the end, and
+    /// `Some(false)` if there was nothing to do.
+    ///
+    /// # Errors
+    /// If a topic, a checkpoint or the environment fails.
+    pub fn advance(&mut self, observer: &mut dyn Observer) -> Result<Option<bool>, DriverError> {
+        let round = match self.environment.next()? {
+            Next::Round(round) => round,
+            Next::Idle => return Ok(Some(false)),
+            Next::End => return Ok(None),
+        };
+        let commands = self.run(round, Mode::New, observer)?;
+        self.environment.dispatch(&commands);
+        if self.checkpoint_is_due() {
+            self.save()?;
+        }
+        observer.round(&self.progress);
+        Ok(Some(true))
+    }
+
+    /// Runs to the end of the input, or until `stop` says so; then saves the state.
+    ///
+    /// # Errors
+    /// As [`Driver::advance`].
+    pub fn run_to_end(&mut self, stop: &dyn Fn() -> bool, observer: &mut dyn Observer) -> Result<(), DriverError> {
+        while !stop() {
+            if self.advance(observer)?.is_none() {
+                break;
+            }
+        }
+        if self.round > self.saved_round { self.save() } else { Ok(()) }
+    }
+
+    /// One round: stages, then one transaction. Gives the commands to send.
+    fn run(&mut self, round: Round, mode: Mode, observer: &mut dyn Observer) -> Result<Vec<Command>, DriverError> {
+        self.round += 1;
+        let first = self.topics.end(Topic::Telemetry, 0);
+        let keep = mode == Mode::New && !self.environment.repeatable();
+        let telemetry = if keep { self.keep(&round.telemetry, first)? } else { (first, first) };
+        for reject in &round.rejects {
+            self.emit(records::dead_letter(reject, self.engine.now()), mode)?;
+        }
+        let entry_parts = (round.completions.clone(), round.reached, round.end);
+        let commands = self.stages(round, mode, observer)?;
+        if mode == Mode::New {
+            let (completions, reached, end) = entry_parts;
+            let entry = Entry {
+                round: self.round,
+                telemetry,
+                completions,
+                reached,
+                end,
+                position: self.environment.position(),
+                ends: self.ends(),
+                configuration: self.configuration.clone(),
+            };
+            self.topics.append(Topic::Journal, 0, &[entry.record(self.engine.now())])?;
+            self.topics.commit()?;
+        }
+        self.progress.round = self.round;
+        self.progress.now = self.engine.now();
+        Ok(commands)
+    }
+
+    /// Puts batches into the telemetry topic, whose next offset is `first`.
+    fn keep(&mut self, telemetry: &[Telemetry], first: u64) -> Result<(u64, u64), DriverError> {
+        let mut records = Vec::with_capacity(telemetry.len());
+        for batch in telemetry {
+            records.push(theriac_contract::Record {
+                timestamp: self.engine.now(),
+                key: batch.signal().as_bytes().to_vec(),
+                headers: Vec::new(),
+                value: codec::encode(batch.batch())?,
+            });
+        }
+        if !records.is_empty() {
+            self.topics.append(Topic::Telemetry, 0, &records)?;
+        }
+        Ok((first, first + records.len() as u64))
+    }
+
+    fn stages(&mut self, round: Round, mode: Mode, observer: &mut dyn Observer) -> Result<Vec<Command>, DriverError> {
+        let repeated = mode != Mode::New;
+        let mut commands = Vec::new();
+        if let Some(reached) = round.reached {
+            self.engine.reach(reached);
+            self.engine.monitor.advance(reached);
+        }
+        let introductions = std::mem::take(&mut self.introductions);
+        for fact in self.engine.learn(introductions) {
+            self.emit(records::fact(&fact), mode)?;
+        }
+        self.progress.bytes += round.bytes;
+        let answered = !round.completions.is_empty();
+        self.engine.answer(round.completions);
+        let mut sealed = false;
+        for telemetry in &round.telemetry {
+            // Batches are built to the schema by our own decoders; one that is not is a defect.
+            self.engine.monitor.push(telemetry).map_err(|e| arrow::error::ArrowError::SchemaError(e.to_string()))?;
+            sealed |= self.ticks(mode, repeated, &mut commands, observer)?;
+        }
+        if round.end {
+            self.engine.monitor.finish();
+        }
+        sealed |= self.ticks(mode, repeated, &mut commands, observer)?;
+        if !sealed && (answered || round.reached.is_some()) {
+            let outputs = self.engine.idle();
+            self.publish(&outputs, mode)?;
+            observer.idle(&self.engine, &outputs, repeated);
+            commands.extend(outputs.commands);
+        }
+        Ok(commands)
+    }
+
+    fn ticks(
+        &mut self,
+        mode: Mode,
+        repeated: bool,
+        commands: &mut Vec<Command>,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, DriverError> {
+        let mut any = false;
+        while let Some(tick) = self.engine.monitor.seal() {
+            any = true;
+            let outputs = self.engine.step(&tick);
+            self.publish(&outputs, mode)?;
+            observer.tick(&self.engine, &tick, &outputs, repeated);
+            self.progress.ticks += 1;
+            commands.extend(outputs.commands);
+        }
+        Ok(any)
+    }
+
+    fn publish(&mut self, outputs: &Outputs, mode: Mode) -> Result<(), DriverError> {
+        outputs.records().into_iter().try_for_each(|output| self.emit(output, mode))
+    }
+
+    /// Appends a record, or, while a round is done again, holds it against the stored one.
+    fn emit(&mut self, output: Output, mode: Mode) -> Result<(), DriverError> {
+        if mode == Mode::Unchecked {
+            return Ok(());
+        }
+        let partitions = self.topics.partitions(output.topic);
+        let partition = if partitions == 1 { 0 } else { crc32fast::hash(&output.record.key) % partitions };
+        let cursor = self.cursors.entry((output.topic, partition)).or_insert(0);
+        if mode == Mode::Checked {
+            let offset = *cursor;
+            *cursor += 1;
+            // Retention may have removed what a long repetition gives again.
+            if offset < self.topics.start(output.topic, partition) {
+                return Ok(());
+            }
+            let stored = self.topics.read(output.topic, partition, offset, 1);
+            let same = stored.is_ok_and(|found| found.first().is_some_and(|first| first.record == output.record));
+            return if same {
+                Ok(())
+            } else {
+                let partition = format!("{}/{partition}", output.topic);
+                Err(DriverError::Diverged { round: self.round, partition, offset })
+            };
+        }
+        *cursor = self.topics.append(output.topic, partition, &[output.record])? + 1;
+        Ok(())
+    }
+
+    fn ends(&self) -> BTreeMap<String, u64> {
+        self.cursors.iter().map(|((topic, partition), end)| (format!("{topic}/{partition}"), *end)).collect()
+    }
+
+    fn checkpoint_is_due(&self) -> bool {
+        if self.environment.repeatable() {
+            self.round.is_multiple_of(self.settings.checkpoint.rounds.max(1))
+        } else {
+            self.saved_at == Timestamp::MIN || self.engine.now().since(self.saved_at) >= self.settings.checkpoint.every
+        }
+    }
+
+    fn save(&mut self) -> Result<(), DriverError> {
+        let manifest = Manifest {
+            format: FORMAT,
+            round: self.round,
+            at: self.engine.now(),
+            environment: self.environment.state(),
+            ends: self.ends(),
+            configuration: self.configuration.clone(),
+            knowledge_version: self.engine.knowledge.version(),
+            tables: Vec::new(),
+        };
+        self.progress.checkpoint_bytes = self.checkpoints.write(manifest, &self.engine.snapshot()?)?;
+        self.progress.checkpoints += 1;
+        self.saved_round = self.round;
+        self.saved_at = self.engine.now();
+        Ok(())
+    }
+}
+
+fn parse_partition(text: &str) -> Option<(Topic, u32)> {
+    let (topic, partition) = text.split_once('/')?;
+    Some((topic.parse().ok()?, partition.parse().ok()?))
+}

@@ -1,0 +1,198 @@
+//! The stages in their order. A pure state machine: no clock, no I/O.
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{
+    Checkpointed, Command, Completion, Fact, Incident, Outcome, Plan, RecordedFact, StateError, StateTable, Symptom,
+    Tick, Timestamp, Verification,
+};
+use theriac_detect::Detect;
+use theriac_diagnose::Diagnose;
+use theriac_execute::Execute;
+use theriac_knowledge::Knowledge;
+use theriac_monitor::Monitor;
+use theriac_plan::{Planner, Playbooks};
+
+use crate::{
+    records::{self, Output},
+    settings::Settings,
+};
+
+/// What the stages gave for one tick.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    /// Revisions of symptoms.
+    pub symptoms: Vec<Symptom>,
+    /// Revisions of incidents.
+    pub incidents: Vec<Incident>,
+    /// New plans.
+    pub plans: Vec<Plan>,
+    /// What executors and sagas said.
+    pub outcomes: Vec<Outcome>,
+    /// Verdicts on plans.
+    pub verifications: Vec<Verification>,
+    /// What became known, in the order of versions.
+    pub facts: Vec<RecordedFact>,
+    /// To be sent once all of the above is durable.
+    pub commands: Vec<Command>,
+}
+
+impl Outputs {
+    /// The records to append, in an order that is the same in every run.
+    #[must_use]
+    pub fn records(&self) -> Vec<Output> {
+        let mut out = Vec::new();
+        out.extend(self.symptoms.iter().map(records::symptom));
+        out.extend(self.incidents.iter().map(records::incident));
+        out.extend(self.plans.iter().map(records::plan));
+        out.extend(self.outcomes.iter().map(records::outcome));
+        out.extend(self.verifications.iter().map(records::verification));
+        out.extend(self.facts.iter().map(records::fact));
+        out
+    }
+}
+
+/// State of the engine itself: what one step leaves for the next.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Carried {
+    now: Timestamp,
+    completions: Vec<Completion>,
+    verifications: Vec<Verification>,
+}
+
+const TABLE: &str = "engine";
+const TABLE_VERSION: u16 = 1;
+
+/// Monitor, detect, diagnose, plan and execute over knowledge.
+pub struct Engine {
+    /// Series, ticks, watermarks.
+    pub monitor: Monitor,
+    /// Detectors and symptoms.
+    pub detect: Detect,
+    /// Incidents and hypotheses.
+    pub diagnose: Diagnose,
+    /// Strategies and guardrails.
+    pub planner: Planner,
+    /// Sagas and verification.
+    pub execute: Execute,
+    /// What is known.
+    pub knowledge: Knowledge,
+    carried: Carried,
+}
+
+impl Engine {
+    /// Fresh stages.
+    #[must_use]
+    pub fn new(settings: &Settings, playbooks: Playbooks) -> Self {
+        Self {
+            monitor: Monitor::new(settings.monitor.clone()),
+            detect: Detect::new(settings.detect.clone()),
+            diagnose: Diagnose::new(settings.diagnose.clone()),
+            planner: Planner::new(settings.plan.clone(), playbooks),
+            execute: Execute::new(settings.execute.clone()),
+            knowledge: Knowledge::new(),
+            carried: Carried::default(),
+        }
+    }
+
+    /// The latest instant that the engine knows to have been reached.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.carried.now
+    }
+
+    /// Notes that event time has reached `at`.
+    pub fn reach(&mut self, at: Timestamp) {
+        self.carried.now = self.carried.now.max(at);
+    }
+
+    /// Takes answers of executors; they are judged with the next tick or [`Engine::idle`].
+    pub fn answer(&mut self, completions: Vec<Completion>) {
+        self.carried.completions.extend(completions);
+    }
+
+    /// Facts that do not come from telemetry: configuration, a topology file.
+    pub fn learn(&mut self, facts: Vec<Fact>) -> Vec<RecordedFact> {
+        self.knowledge.append(self.carried.now, facts)
+    }
+
+    /// The stages over one sealed tick.
+    pub fn step(&mut self, tick: &Tick) -> Outputs {
+        self.reach(tick.end());
+        let mut facts = self.knowledge.observe(tick);
+        let symptoms = self.detect.step(tick, self.knowledge.version());
+        let incidents = self.diagnose.step(tick.end(), &symptoms, self.knowledge.snapshot());
+        for incident in &incidents {
+            facts.extend(self.knowledge.append(incident.at, incident_facts(incident)));
+        }
+        let mut outputs = self.decide(&incidents);
+        outputs.symptoms = symptoms;
+        outputs.incidents = incidents;
+        facts.append(&mut outputs.facts);
+        outputs.facts = facts;
+        outputs
+    }
+
+    /// Plan and execute while no tick was sealed: answers came, or time went on.
+    pub fn idle(&mut self) -> Outputs {
+        self.decide(&[])
+    }
+
+    fn decide(&mut self, incidents: &[Incident]) -> Outputs {
+        let at = self.carried.now;
+        let verifications = std::mem::take(&mut self.carried.verifications);
+        let completions = std::mem::take(&mut self.carried.completions);
+        let planned = self.planner.step(at, incidents, &verifications, self.knowledge.snapshot());
+        let mut facts = self.knowledge.append(at, planned.facts);
+        let executed = self.execute.step(at, &planned.plans, incidents, &completions);
+        facts.extend(self.knowledge.append(at, executed.facts));
+        self.carried.verifications.clone_from(&executed.verifications);
+        Outputs {
+            plans: planned.plans,
+            outcomes: executed.outcomes,
+            verifications: executed.verifications,
+            facts,
+            commands: executed.commands,
+            ..Outputs::default()
+        }
+    }
+}
+
+fn incident_facts(incident: &Incident) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if incident.revision == 0 {
+        facts.push(Fact::IncidentOpened { incident: incident.id.clone() });
+    }
+    if incident.is_over() {
+        let best = incident.hypotheses.first();
+        facts.push(Fact::IncidentEnded {
+            incident: incident.id.clone(),
+            cause: best.and_then(|hypothesis| hypothesis.entity.clone()),
+            fault: best.map_or_else(|| "unknown".to_owned(), |hypothesis| hypothesis.fault.clone()),
+            resolved: incident.phase == theriac_contract::IncidentPhase::Resolved,
+        });
+    }
+    facts
+}
+
+impl Checkpointed for Engine {
+    fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
+        let mut tables = vec![StateTable::from_json(TABLE, TABLE_VERSION, &self.carried)?];
+        tables.extend(self.monitor.snapshot()?);
+        tables.extend(self.detect.snapshot()?);
+        tables.extend(self.diagnose.snapshot()?);
+        tables.extend(self.planner.snapshot()?);
+        tables.extend(self.execute.snapshot()?);
+        tables.extend(Checkpointed::snapshot(&self.knowledge)?);
+        Ok(tables)
+    }
+
+    fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
+        self.carried = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
+        self.monitor.restore(tables)?;
+        self.detect.restore(tables)?;
+        self.diagnose.restore(tables)?;
+        self.planner.restore(tables)?;
+        self.execute.restore(tables)?;
+        self.knowledge.restore(tables)
+    }
+}

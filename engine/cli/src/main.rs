@@ -1,1 +1,46 @@
-fn main() {}
+//! The `theriac` program.
+//!
+//! Exit codes: 0 done; 1 failed while running; 2 the command line or a file that it names
+//! is wrong; 3 data are missing (the message says how to get them).
+
+mod account;
+mod command;
+mod config;
+mod environment;
+mod output;
+mod report;
+mod suggest;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::Command;
+
+/// A self-healing engine: reads metrics, logs and traces, notices what is wrong, works
+/// out why, decides what to do, has it done, and checks that it worked.
+#[derive(Debug, Parser)]
+#[command(name = "theriac", version, max_term_width = 100, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("theriac: {error:#}");
+            ExitCode::from(output::exit_code(&error))
+        }
+    }
+}
+
+/// `theriac ... | head` is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
+}

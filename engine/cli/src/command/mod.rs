@@ -1,0 +1,68 @@
+//! One file for each verb.
+
+mod bench;
+mod datasets;
+mod demo;
+mod eval;
+mod knowledge;
+mod replay;
+mod run;
+mod schema;
+#[cfg(feature = "sql")]
+mod sql;
+mod tap;
+mod validate;
+mod watch;
+
+use clap::Subcommand;
+
+/// What theriac can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Break a simulated fleet in several ways and watch it being healed
+    Demo(demo::Arguments),
+    /// Watch this machine: what is unusual, since when, how sure
+    Watch(watch::Arguments),
+    /// Run as a service: follow the sources of a configuration and heal
+    Run(run::Arguments),
+    /// Run the past through the same loop at full speed
+    Replay(replay::Arguments),
+    /// Check a configuration, its playbooks and its topology
+    Validate(validate::Arguments),
+    /// Score the loop on a public benchmark
+    Eval(eval::Arguments),
+    /// Measure decode, frame, detect and the whole path on this machine
+    Bench(bench::Arguments),
+    /// Ask about symptoms, incidents, plans and outcomes
+    #[cfg(feature = "sql")]
+    Sql(sql::Arguments),
+    /// What is known, how it came to be, and going back
+    Knowledge(knowledge::Arguments),
+    /// Print what is on a topic, and follow it
+    Tap(tap::Arguments),
+    /// Fetch the public data sets
+    Datasets(datasets::Arguments),
+    /// Print the JSON Schema of a payload
+    Schema(schema::Arguments),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Demo(arguments) => demo::run(&arguments),
+            Self::Watch(arguments) => watch::run(&arguments),
+            Self::Run(arguments) => run::run(&arguments),
+            Self::Replay(arguments) => replay::run(&arguments),
+            Self::Validate(arguments) => validate::run(&arguments),
+            Self::Eval(arguments) => eval::run(&arguments),
+            Self::Bench(arguments) => bench::run(&arguments),
+            #[cfg(feature = "sql")]
+            Self::Sql(arguments) => sql::run(&arguments),
+            Self::Knowledge(arguments) => knowledge::run(&arguments),
+            Self::Tap(arguments) => tap::run(&arguments),
+            Self::Datasets(arguments) => datasets::run(&arguments),
+            Self::Schema(arguments) => schema::run(&arguments),
+        }
+    }
+}

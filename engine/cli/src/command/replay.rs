@@ -1,0 +1,188 @@
+//! `theriac replay`: the past through the live code path, at full speed. Broken off, it
+//! goes on where it was when it is called again with the same arguments.
+
+use std::{path::PathBuf, sync::atomic::Ordering};
+
+use anyhow::Result;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use theriac_connectors::read::FileSettings;
+use theriac_contract::{Incident, IncidentPhase, Tick, Timestamp};
+use theriac_datasets::{catalogue, nezha};
+use theriac_engine::{Engine, Observer, Outputs, Progress};
+
+use crate::{
+    account::{Account, hypothesis},
+    config::{Config, SourceConfig},
+    environment::Replay,
+    output::{Format, Report, Wrong},
+    wiring,
+};
+
+/// Arguments of `theriac replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Files, folders or patterns: CSV, Parquet, JSON lines, OTLP/JSON, log lines; compressed or not
+    files: Vec<String>,
+    /// Configuration; its file sources are read if no files are named
+    #[arg(short, long)]
+    config: Option<PathBuf>,
+    /// A labelled data set instead of files: nezha-trainticket-dev, nezha-onlineboutique-dev
+    #[arg(long, conflicts_with = "files")]
+    dataset: Option<String>,
+    /// Day of the data set, where it has several (2023-01-29); the first if left out
+    #[arg(long, requires = "dataset")]
+    day: Option<String>,
+    /// Folder with the data sets; THERIAC_DATASETS if left out
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folder for topics and checkpoints
+    #[arg(long, default_value = "theriac-replay")]
+    data_dir: PathBuf,
+    /// Tell single symptoms, not only incidents
+    #[arg(short, long)]
+    verbose: bool,
+    /// text, or json for one object with the figures
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Prints the account above a progress bar.
+struct Watcher {
+    account: Account,
+    bar: ProgressBar,
+    quiet: bool,
+    incidents: Vec<Incident>,
+    symptoms: u64,
+    plans: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+impl Watcher {
+    fn outputs(&mut self, outputs: &Outputs) {
+        self.symptoms += outputs.symptoms.iter().filter(|symptom| symptom.revision == 0).count() as u64;
+        self.plans += outputs.plans.len() as u64;
+        for incident in &outputs.incidents {
+            match self.incidents.iter_mut().find(|known| known.id == incident.id) {
+                Some(known) => *known = incident.clone(),
+                None => self.incidents.push(incident.clone()),
+            }
+        }
+        if !self.quiet {
+            for line in self.account.tell(outputs) {
+                if self.bar.is_hidden() {
+                    println!("{line}");
+                } else {
+                    self.bar.println(line);
+                }
+            }
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn tick(&mut self, _: &Engine, tick: &Tick, outputs: &Outputs, _: bool) {
+        self.first.get_or_insert(tick.start);
+        self.last = Some(tick.end());
+        self.outputs(outputs);
+    }
+
+    fn idle(&mut self, _: &Engine, outputs: &Outputs, _: bool) {
+        self.outputs(outputs);
+    }
+
+    fn round(&mut self, progress: &Progress) {
+        self.bar.set_position(progress.bytes);
+        self.bar.set_message(format!("{} ticks, {} incidents", progress.ticks, self.incidents.len()));
+    }
+}
+
+/// The source that the arguments name.
+fn source(arguments: &Arguments, config: &mut Config) -> Result<Box<dyn theriac_contract::Source>> {
+    if let Some(name) = &arguments.dataset {
+        let folder = catalogue::locate_from_environment(name, arguments.data.as_deref())?;
+        return Ok(nezha::open(&folder, arguments.day.as_deref())?);
+    }
+    if !arguments.files.is_empty() {
+        config.sources = arguments
+            .files
+            .iter()
+            .map(|path| SourceConfig::File(FileSettings { path: path.clone(), ..FileSettings::default() }))
+            .collect();
+    }
+    if config.sources.is_empty() {
+        let text = "nothing to replay: name files, or a configuration with file sources (-c), or a --dataset";
+        return Err(Wrong(text.to_owned()).into());
+    }
+    wiring::past(config)
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    config.data_dir.clone_from(&arguments.data_dir);
+    // Nothing in the past can be acted upon.
+    config.plan.dry_run = true;
+    let source = source(arguments, &mut config)?;
+    let bar = match source.bytes_total() {
+        Some(total) => ProgressBar::new(total),
+        None => ProgressBar::no_length(),
+    };
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left  {msg}",
+    )?);
+    let mut watcher = Watcher {
+        account: Account::new(arguments.verbose),
+        bar,
+        quiet: arguments.output == Format::Json,
+        incidents: Vec::new(),
+        symptoms: 0,
+        plans: 0,
+        first: None,
+        last: None,
+    };
+    let stop = wiring::stop_flag()?;
+    let (mut driver, recovery) = wiring::open(&config, Replay::new(source), &mut watcher)?;
+    wiring::tell(&recovery);
+    driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut watcher)?;
+    watcher.bar.finish_and_clear();
+    let counts = driver.engine.monitor.counts();
+    if arguments.output == Format::Json {
+        let digest = config.digest(&config.playbooks()?)?;
+        let mut report = Report::new("replay", digest, String::new(), None);
+        report.set("replay.points", counts.points as f64);
+        report.set("replay.logs", counts.logs as f64);
+        report.set("replay.spans", counts.spans as f64);
+        report.set("replay.late", counts.late as f64);
+        report.set("replay.series", driver.engine.monitor.series().len() as f64);
+        report.set("replay.symptoms", watcher.symptoms as f64);
+        report.set("replay.incidents", watcher.incidents.len() as f64);
+        report.set("replay.plans", watcher.plans as f64);
+        return report.print();
+    }
+    println!();
+    if let (Some(first), Some(last)) = (watcher.first, watcher.last) {
+        println!("{first} to {last}");
+    }
+    println!(
+        "{} points, {} log records, {} spans in {} series; {} rows came too late, {} dead letters",
+        counts.points,
+        counts.logs,
+        counts.spans,
+        driver.engine.monitor.series().len(),
+        counts.late,
+        driver.topics().end(theriac_contract::Topic::DeadLetters, 0),
+    );
+    println!("{} symptoms, {} incidents, {} plans (dry run)", watcher.symptoms, watcher.incidents.len(), watcher.plans);
+    for incident in &watcher.incidents {
+        let state = match incident.phase {
+            IncidentPhase::Resolved => "resolved",
+            IncidentPhase::Lost => "lost",
+            IncidentPhase::Opened | IncidentPhase::Updated => "open",
+        };
+        let cause = incident.hypotheses.first().map_or_else(String::new, hypothesis);
+        println!("  {}  {:<8} {:<18} {cause}", incident.opened, state, incident.id.short());
+    }
+    println!("\nask about it:  theriac sql --data-dir {} 'select * from incidents_now'", config.data_dir.display());
+    Ok(())
+}

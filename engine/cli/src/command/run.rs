@@ -1,0 +1,77 @@
+//! `theriac run`: the loop as a service over live sources, until it is told to stop.
+
+use std::{path::PathBuf, sync::atomic::Ordering};
+
+use anyhow::Result;
+use clap::Args;
+use theriac_contract::Tick;
+use theriac_engine::{Engine, Observer, Outputs};
+
+use crate::{
+    account::Account,
+    command::validate,
+    config::Config,
+    environment::{Live, Wall},
+    output::Wrong,
+    wiring,
+};
+
+/// Arguments of `theriac run`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Configuration
+    #[arg(short, long, default_value = "theriac.yaml")]
+    config: PathBuf,
+    /// Folder for topics and checkpoints, instead of the configuration's
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Tell single symptoms, not only incidents
+    #[arg(short, long)]
+    verbose: bool,
+    /// Stop when every source has ended and every file was read to its end, instead of following
+    #[arg(long)]
+    until_end: bool,
+}
+
+/// Prints the account.
+struct Teller(Account);
+
+impl Teller {
+    fn outputs(&self, outputs: &Outputs, repeated: bool) {
+        if !repeated {
+            for line in self.0.tell(outputs) {
+                println!("{line}");
+            }
+        }
+    }
+}
+
+impl Observer for Teller {
+    fn tick(&mut self, _: &Engine, _: &Tick, outputs: &Outputs, repeated: bool) {
+        self.outputs(outputs, repeated);
+    }
+
+    fn idle(&mut self, _: &Engine, outputs: &Outputs, repeated: bool) {
+        self.outputs(outputs, repeated);
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut config = Config::load(&arguments.config)?;
+    if let Some(folder) = &arguments.data_dir {
+        config.data_dir.clone_from(folder);
+    }
+    let problems = validate::problems(&config, &arguments.config);
+    if !problems.is_empty() {
+        return Err(Wrong(problems.join("\n")).into());
+    }
+    let stop = wiring::stop_flag()?;
+    let environment = Live::open(&config, Wall::Clock, arguments.until_end)?;
+    let mut teller = Teller(Account::new(arguments.verbose));
+    let (mut driver, recovery) = wiring::open(&config, environment, &mut teller)?;
+    wiring::tell(&recovery);
+    eprintln!("theriac: running; topics in {}; stop with Ctrl-C", config.data_dir.display());
+    driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut teller)?;
+    eprintln!("theriac: stopped after round {}; nothing is lost", driver.progress().round);
+    Ok(())
+}

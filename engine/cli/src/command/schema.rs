@@ -1,0 +1,38 @@
+//! `theriac schema`: the JSON Schema of what is on the topics.
+
+use anyhow::Result;
+use clap::Args;
+use theriac_contract::schema;
+
+use crate::{output::Wrong, suggest};
+
+/// Arguments of `theriac schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// symptom, incident, plan, command, completion, outcome, verification or fact; all if left out
+    payload: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let payloads = schema::payloads();
+    match &arguments.payload {
+        None => {
+            let all: serde_json::Map<String, serde_json::Value> = payloads
+                .into_iter()
+                .map(|(name, schema)| (name.to_owned(), schema.to_value()))
+                .collect();
+            println!("{}", serde_json::to_string_pretty(&all)?);
+        }
+        Some(wanted) => {
+            let Some((_, schema)) = payloads.iter().find(|(name, _)| name == wanted) else {
+                let names: Vec<&str> = payloads.iter().map(|(name, _)| *name).collect();
+                let mend = suggest::nearest(wanted, names.iter().copied())
+                    .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+                let text = format!("there is no payload `{wanted}`{mend} There are {}", names.join(", "));
+                return Err(Wrong(text).into());
+            };
+            println!("{}", serde_json::to_string_pretty(schema)?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! `theriac sql`: questions about what happened.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use theriac_connectors::topics::Embedded;
+
+use crate::{output::Format, wiring};
+
+/// Arguments of `theriac sql`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The question; without one, the tables and their columns are listed
+    query: Option<String>,
+    /// Folder with the topics
+    #[arg(long, default_value = "theriac-data")]
+    data_dir: PathBuf,
+    /// text for a table, json for one object a line
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let Some(query) = &arguments.query else {
+        print!("{}", theriac_query::describe());
+        return Ok(());
+    };
+    let folder = wiring::topics_folder(&arguments.data_dir);
+    let topics = Embedded::open_to_read(&folder)
+        .with_context(|| format!("no topics in {}; name the folder of a run with --data-dir", folder.display()))?;
+    let batches = theriac_query::query(&topics, query)?;
+    match arguments.output {
+        Format::Text => print!("{}", theriac_query::as_table(&batches)?),
+        Format::Json => print!("{}", theriac_query::as_json_lines(&batches)?),
+    }
+    Ok(())
+}

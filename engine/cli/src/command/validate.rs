@@ -1,0 +1,69 @@
+//! `theriac validate`: says everything that is wrong with a configuration before it runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use theriac_connectors::{executor, read};
+
+use crate::{
+    config::{Config, SourceConfig},
+    output::Wrong,
+};
+
+/// Arguments of `theriac validate`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Configuration
+    #[arg(short, long, default_value = "theriac.yaml")]
+    config: PathBuf,
+    /// Print the whole configuration with its defaults filled in
+    #[arg(long)]
+    print: bool,
+}
+
+/// All that is wrong, one text each.
+pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut note = |result: Result<()>| {
+        if let Err(error) = result {
+            problems.push(format!("{error:#}"));
+        }
+    };
+    note(config.playbooks().map(drop));
+    note(config.topology().map(drop));
+    for settings in &config.executors {
+        note(executor::build(settings).map(drop).map_err(Into::into));
+    }
+    for source in &config.sources {
+        if let SourceConfig::File(settings) = source {
+            note(read::open(settings).map(drop).map_err(Into::into));
+        }
+    }
+    if config.sources.is_empty() {
+        problems.push(format!("{}: `sources` is empty: there is nothing to read", path.display()));
+    }
+    problems
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let config = Config::load(&arguments.config)?;
+    let problems = problems(&config, &arguments.config);
+    if !problems.is_empty() {
+        return Err(Wrong(problems.join("\n")).into());
+    }
+    if arguments.print {
+        println!("{}", serde_saphyr::to_string(&config)?);
+    } else {
+        let playbooks = config.playbooks()?;
+        println!(
+            "{} is well: {} sources, {} executors, playbooks {}, configuration {}",
+            arguments.config.display(),
+            config.sources.len(),
+            config.executors.len(),
+            playbooks.digest(),
+            config.digest(&playbooks)?
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! `theriac.yaml`: one file that says what to read, what to do and what may be done.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use theriac_connectors::{executor, host, read, topics};
+use theriac_contract::{Entity, EdgeKind, Fact};
+use theriac_engine::{CheckpointSettings, Settings};
+use theriac_plan::Playbooks;
+
+use crate::{output::Wrong, suggest};
+
+/// The whole configuration. Every key has a default; an unknown key is an error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Topics, checkpoints and the executors' ledger.
+    pub(crate) data_dir: PathBuf,
+    /// What to read.
+    pub(crate) sources: Vec<SourceConfig>,
+    /// A file that says who calls whom.
+    pub(crate) topology: Option<PathBuf>,
+    /// Files with playbooks; none for those that are built in.
+    pub(crate) playbooks: Vec<PathBuf>,
+    /// Who acts.
+    pub(crate) executors: Vec<executor::Settings>,
+    /// The durable log.
+    pub(crate) topics: topics::Settings,
+    /// Series, ticks, watermarks.
+    pub(crate) monitor: theriac_monitor::Settings,
+    /// Detectors and symptoms.
+    pub(crate) detect: theriac_detect::Settings,
+    /// Incidents and hypotheses.
+    pub(crate) diagnose: theriac_diagnose::Settings,
+    /// Strategies and guardrails.
+    pub(crate) plan: theriac_plan::Settings,
+    /// Sagas and verification.
+    pub(crate) execute: theriac_execute::Settings,
+    /// How often state is saved.
+    pub(crate) checkpoint: CheckpointSettings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let engine = Settings::default();
+        Self {
+            data_dir: PathBuf::from("theriac-data"),
+            sources: Vec::new(),
+            topology: None,
+            playbooks: Vec::new(),
+            executors: Vec::new(),
+            topics: topics::Settings::default(),
+            monitor: engine.monitor,
+            detect: engine.detect,
+            diagnose: engine.diagnose,
+            plan: engine.plan,
+            execute: engine.execute,
+            checkpoint: engine.checkpoint,
+        }
+    }
+}
+
+/// One source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum SourceConfig {
+    /// Files, followed as they grow by `theriac run`.
+    File(read::FileSettings),
+    /// This machine.
+    Host(host::Settings),
+}
+
+/// One service of a topology file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ServiceTopology {
+    /// Name of the service.
+    name: String,
+    /// Services that it calls.
+    calls: Vec<String>,
+    /// Its instances.
+    instances: Vec<String>,
+    /// Host that it (or each of its instances) runs on.
+    host: Option<String>,
+}
+
+/// A topology file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TopologyFile {
+    services: Vec<ServiceTopology>,
+}
+
+impl Config {
+    /// Reads a file. Paths in it are taken from the folder that it lies in.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| {
+            format!("{} cannot be read; name your file with -c, or copy the one in the README", path.display())
+        })?;
+        let mut config = Self::parse(&path.display().to_string(), &text)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.data_dir = folder.join(&config.data_dir);
+        config.topology = config.topology.map(|file| folder.join(file));
+        config.playbooks = config.playbooks.iter().map(|file| folder.join(file)).collect();
+        Ok(config)
+    }
+
+    /// Parses the text of a file; `origin` is named in errors.
+    pub(crate) fn parse(origin: &str, text: &str) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        parse_yaml(origin, text)
+    }
+
+    /// Settings of the loop.
+    pub(crate) fn engine(&self) -> Settings {
+        Settings {
+            monitor: self.monitor.clone(),
+            detect: self.detect.clone(),
+            diagnose: self.diagnose.clone(),
+            plan: self.plan.clone(),
+            execute: self.execute.clone(),
+            checkpoint: self.checkpoint.clone(),
+        }
+    }
+
+    /// The playbooks that it names, or those that are built in.
+    pub(crate) fn playbooks(&self) -> Result<Playbooks> {
+        let [path] = self.playbooks.as_slice() else {
+            if self.playbooks.is_empty() {
+                return Ok(Playbooks::builtin());
+            }
+            let mut all = String::new();
+            for path in &self.playbooks {
+                let text = read_text(path)?;
+                Playbooks::parse(&path.display().to_string(), &text)?;
+                all.push_str(&text);
+                all.push('\n');
+            }
+            return Ok(Playbooks::parse("playbooks", &all)?);
+        };
+        Ok(Playbooks::parse(&path.display().to_string(), &read_text(path)?)?)
+    }
+
+    /// What the topology file says, as facts.
+    pub(crate) fn topology(&self) -> Result<Vec<Fact>> {
+        let Some(path) = &self.topology else { return Ok(Vec::new()) };
+        let file: TopologyFile = parse_yaml(&path.display().to_string(), &read_text(path)?)?;
+        let mut facts = Vec::new();
+        for service in file.services {
+            if service.name.is_empty() {
+                bail!("{}: a service has no `name`", path.display());
+            }
+            let entity = Entity(service.name.clone());
+            facts.push(Fact::EntitySeen { entity: entity.clone() });
+            let edge = |from: &Entity, to: Entity, kind| Fact::EdgeSeen { from: from.clone(), to, kind };
+            facts.extend(service.calls.iter().map(|callee| edge(&entity, Entity(callee.clone()), EdgeKind::Calls)));
+            let instances: Vec<Entity> =
+                service.instances.iter().map(|name| Entity::instance(&service.name, name)).collect();
+            facts.extend(instances.iter().map(|entity| Fact::EntitySeen { entity: entity.clone() }));
+            if let Some(host) = &service.host {
+                let guests = if instances.is_empty() { std::slice::from_ref(&entity) } else { &instances };
+                facts.extend(guests.iter().map(|guest| edge(guest, Entity::host(host), EdgeKind::RunsOn)));
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Digest of everything that decides what the stages do: settings, playbooks, topology
+    /// and the version of the program. Where things lie does not count.
+    pub(crate) fn digest(&self, playbooks: &Playbooks) -> Result<String> {
+        let parts = (self.engine(), self.topology()?, playbooks.digest(), env!("CARGO_PKG_VERSION"));
+        let text = serde_json::to_vec(&parts).context("settings as JSON")?;
+        Ok(blake3::hash(&text).to_hex()[..16].to_owned())
+    }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// Parses YAML; an error names the file, line and column, shows the line, and says what
+/// was probably meant.
+pub(crate) fn parse_yaml<T: serde::de::DeserializeOwned>(origin: &str, text: &str) -> Result<T> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let bare = error.without_snippet();
+        let what = bare.to_string();
+        let mend = suggest::for_message(&what);
+        let place = error.location().map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
+        let line = error
+            .location()
+            .and_then(|at| text.lines().nth(usize::try_from(at.line()).ok()?.checked_sub(1)?))
+            .map_or_else(String::new, |line| format!("\n  | {line}"));
+        Wrong(format!("{origin}{place}: {what}{mend}{line}")).into()
+    })
+}

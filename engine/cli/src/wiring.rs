@@ -1,0 +1,95 @@
+//! From a configuration to a running loop: the only place that names every part.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use theriac_connectors::{merge::Merge, read, topics::Embedded};
+use theriac_contract::Source;
+use theriac_engine::{Driver, Environment, Observer, Recovery};
+
+use crate::config::{Config, SourceConfig};
+
+/// Where the topics lie.
+pub(crate) fn topics_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("topics")
+}
+
+/// Where the checkpoints lie.
+pub(crate) fn checkpoints_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("checkpoints")
+}
+
+/// Opens the loop of a configuration against an environment, recovering what is there.
+pub(crate) fn open<E: Environment>(
+    config: &Config,
+    environment: E,
+    observer: &mut dyn Observer,
+) -> Result<(Driver<E>, Recovery)> {
+    let folder = topics_folder(&config.data_dir);
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let topics = Embedded::open(&folder, config.topics.clone())?;
+    let playbooks = config.playbooks()?;
+    let digest = config.digest(&playbooks)?;
+    let opened = Driver::open(
+        config.engine(),
+        playbooks,
+        environment,
+        Box::new(topics),
+        &checkpoints_folder(&config.data_dir),
+        digest,
+        config.topology()?,
+        observer,
+    )?;
+    Ok(opened)
+}
+
+/// The file sources of a configuration as one, in the order of event time.
+pub(crate) fn past(config: &Config) -> Result<Box<dyn Source>> {
+    let mut sources = Vec::new();
+    for source in &config.sources {
+        if let SourceConfig::File(settings) = source {
+            sources.push(read::open(&read::FileSettings { follow: false, ..settings.clone() })?);
+        }
+    }
+    Ok(match (sources.len(), sources.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            sources.extend(last);
+            Box::new(Merge::new("files", sources))
+        }
+    })
+}
+
+/// Tells what a recovery found, on standard error.
+pub(crate) fn tell(recovery: &Recovery) {
+    for reason in &recovery.damaged {
+        eprintln!("theriac: passed over: {reason}");
+    }
+    if recovery.rounds_repeated > 0 || recovery.commands_sent_again > 0 {
+        let from = recovery.checkpoint.map_or_else(|| "the beginning".to_owned(), |round| format!("round {round}"));
+        eprintln!(
+            "theriac: took up where the last run broke off: {} rounds done again from {from}, {} commands sent again",
+            recovery.rounds_repeated, recovery.commands_sent_again
+        );
+    }
+}
+
+/// A flag that the first interrupt or termination signal sets; the second one kills.
+pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })
+    .context("signals cannot be handled")?;
+    Ok(flag)
+}

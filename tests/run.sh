@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Everything that must hold, in one command: format, lints, documentation, tests, licences.
+#   tests/run.sh           all of it
+#   tests/run.sh quick     without documentation and licences
+# Needs Rust 1.95 or newer (rustup.rs) and a C compiler; fetches the rest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for tool in cargo cc; do
+  command -v "$tool" >/dev/null || { echo "tests/run.sh: '$tool' is missing; install Rust from rustup.rs and a C compiler (Debian: apt-get install build-essential)" >&2; exit 1; }
+done
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+step() {
+  local name=$1 begin=$SECONDS
+  shift
+  echo "== $name"
+  "$@"
+  echo "== $name: $((SECONDS - begin)) s"
+}
+
+# The benchmarks' data: where they are, or fetched once.
+if [ -z "${THERIAC_DATASETS:-}" ]; then
+  export THERIAC_DATASETS="$PWD/target/datasets"
+  step "fetch data sets" cargo run --quiet --no-default-features --bin theriac -- datasets fetch nab --data "$THERIAC_DATASETS"
+  step "fetch data sets" cargo run --quiet --no-default-features --bin theriac -- datasets fetch nezha-trainticket-dev --data "$THERIAC_DATASETS"
+fi
+
+step "format" cargo fmt --all --check
+step "tests" cargo test --workspace --no-fail-fast
+step "lints" cargo clippy --workspace --all-targets -- -D warnings
+if [ "${1:-all}" != quick ]; then
+  step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+  if ! command -v cargo-deny >/dev/null; then
+    step "install cargo-deny" cargo install --locked --quiet cargo-deny
+  fi
+  step "licences, sources, duplicates" cargo deny --all-features check --hide-inclusion-graph licenses sources bans
+  # The advisory database is a git repository: without that network the check says so and is not counted.
+  if cargo deny --all-features fetch db >/dev/null 2>&1; then
+    step "advisories" cargo deny --all-features check --hide-inclusion-graph advisories
+  else
+    echo "== advisories: NOT CHECKED, the advisory database cannot be reached from here"
+  fi
+fi
+echo "== all of it: $SECONDS s"

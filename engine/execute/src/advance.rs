@@ -1,0 +1,300 @@
+//! What a saga does next, until it has to wait for time, an answer or telemetry.
+
+use theriac_contract::{Command, Interval, Outcome, OutcomeKind, Timestamp, VerificationVerdict};
+
+use crate::{
+    execute::Executed,
+    incidents::Known,
+    record::{self, Of},
+    saga::{Ending, Phase, Saga, WAIT},
+    verify,
+};
+
+/// What a saga sees in one step of event time, and where it speaks.
+pub(crate) struct Turn<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) grace: Interval,
+    pub(crate) incident: Option<&'a Known>,
+    pub(crate) out: &'a mut Executed,
+}
+
+impl Turn<'_> {
+    pub(crate) fn say(&mut self, saga: &Saga, of: Of, kind: OutcomeKind, detail: &str) {
+        let outcome: Outcome = record::outcome(&saga.plan, saga.token, self.at, of, kind, detail);
+        self.out.outcomes.push(outcome);
+    }
+}
+
+/// Whether a saga goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Moved,
+    Waits,
+    Ended,
+}
+
+/// Moves the saga as far as it can. Gives whether it has ended.
+pub(crate) fn advance(saga: &mut Saga, turn: &mut Turn<'_>) -> bool {
+    loop {
+        match once(saga, turn) {
+            Flow::Moved => {}
+            Flow::Waits => return false,
+            Flow::Ended => return true,
+        }
+    }
+}
+
+fn once(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
+    match saga.phase.clone() {
+        Phase::Due { from, .. } if turn.at < from => Flow::Waits,
+        Phase::Due { step, attempt, .. } if saga.undoing.is_some() => undo_next(saga, turn, step, attempt),
+        Phase::Due { step, attempt, .. } => begin(saga, turn, step, attempt),
+        Phase::Running { deadline, .. } if turn.at < deadline => Flow::Waits,
+        Phase::Running { command, .. } => {
+            timed_out(saga, turn, Of::attempt(&command), "no answer in time");
+            Flow::Moved
+        }
+        Phase::Resting { until, .. } if turn.at < until => Flow::Waits,
+        Phase::Resting { step, .. } => {
+            let of = resting_of(saga, step);
+            done(saga, turn, step, of, turn.at, "waited");
+            Flow::Moved
+        }
+        Phase::Verifying { from, .. } if turn.at < from => Flow::Waits,
+        Phase::Verifying { acted, until, .. } => verify(saga, turn, acted, turn.at >= until),
+    }
+}
+
+/// Begins a step of the stage, or passes it over, or ends the stage.
+fn begin(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) -> Flow {
+    let Some(step) = saga.step(position).cloned() else { return end_of_steps(saga, turn) };
+    if turn.at > saga.plan.expires {
+        let reason = format!("the plan expired before step {} began", step.index);
+        undo(saga, Ending::Abandoned(reason), turn.at);
+        return Flow::Moved;
+    }
+    if step.precondition == "incident_open" && turn.incident.is_some_and(Known::is_over) {
+        let action = Some(step.action);
+        let of = Of { step: Some(step.index), attempt, action, ..Of::default() };
+        turn.say(saga, of, OutcomeKind::Refused, "the incident is over");
+        saga.phase = Phase::Due { step: position + 1, attempt: 1, from: turn.at };
+        return Flow::Moved;
+    }
+    if saga.standing.is_none() {
+        saga.standing = Some(verify::tally(saga, turn.incident).open);
+    }
+    start(saga, turn, position, attempt)
+}
+
+/// Undoes the last step that was done and can be undone; with none left, the stage is undone.
+fn undo_next(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) -> Flow {
+    match saga.done.last() {
+        None => undone(saga, turn),
+        Some(last) if *last == position && saga.step(position).is_some_and(|s| s.compensation.is_some()) => {
+            start(saga, turn, position, attempt)
+        }
+        Some(last) => {
+            let last = *last;
+            if saga.step(last).is_none_or(|step| step.compensation.is_none()) {
+                saga.done.pop();
+            }
+            let next = saga.done.last().copied().unwrap_or(0);
+            saga.phase = Phase::Due { step: next, attempt: 1, from: turn.at };
+            Flow::Moved
+        }
+    }
+}
+
+/// Makes the intent known and the command ready. A `wait` needs no executor.
+fn start(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) -> Flow {
+    let Some(step) = saga.step(position).cloned() else { return Flow::Moved };
+    let Some(action) = saga.action(&step) else { return Flow::Moved };
+    let command = Command {
+        plan: saga.plan.id.clone(),
+        incident: saga.plan.incident.clone(),
+        step: step.index,
+        attempt,
+        compensation: saga.undoing.is_some(),
+        idempotency_key: saga.idempotency_key(&step),
+        fencing_token: saga.token,
+        dry_run: saga.plan.dry_run,
+        timeout: Interval(step.timeout.0.max(0)),
+        issued: turn.at,
+        action,
+    };
+    let kind = if command.compensation { OutcomeKind::Compensating } else { OutcomeKind::Intended };
+    turn.say(saga, Of::attempt(&command), kind, &step.expected_effect);
+    if command.action.verb == WAIT {
+        let length = command.action.parameters.get("for").and_then(|text| text.parse().ok());
+        let until = turn.at.plus(length.unwrap_or(Interval(0)));
+        saga.phase = Phase::Resting { step: position, until };
+        return Flow::Moved;
+    }
+    let deadline = turn.at.plus(command.timeout).plus(turn.grace);
+    turn.out.commands.push(command.clone());
+    saga.phase = Phase::Running { step: position, key: command.attempt_key(), command, deadline };
+    Flow::Moved
+}
+
+fn resting_of(saga: &Saga, position: usize) -> Of {
+    let step = saga.step(position);
+    Of {
+        step: step.map(|step| step.index),
+        attempt: 1,
+        compensation: saga.undoing.is_some(),
+        action: step.and_then(|step| saga.action(step)),
+        executor: String::new(),
+    }
+}
+
+/// All steps of the stage were done or passed over.
+fn end_of_steps(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
+    match saga.acted {
+        Some(acted) => {
+            watch(saga, acted);
+            Flow::Moved
+        }
+        None => finish(saga, turn, OutcomeKind::Abandoned, "the incident was over before anything was done"),
+    }
+}
+
+/// Lets the effect settle, then watches the telemetry; the most patient step decides.
+pub(crate) fn watch(saga: &mut Saga, acted: Timestamp) {
+    let steps = saga.stage().map(|stage| stage.steps.as_slice()).unwrap_or_default();
+    let settle = steps.iter().map(|step| step.settle.0).max().unwrap_or(0).max(0);
+    let within = steps.iter().map(|step| step.verify_within.0).max().unwrap_or(0).max(0);
+    let from = acted.plus(Interval(settle));
+    saga.phase = Phase::Verifying { acted, from, until: from.plus(Interval(within)) };
+}
+
+/// A step, or the undoing of one, was done.
+pub(crate) fn done(
+    saga: &mut Saga,
+    turn: &mut Turn<'_>,
+    position: usize,
+    of: Of,
+    acted: Timestamp,
+    detail: &str,
+) {
+    if saga.undoing.is_some() {
+        turn.say(saga, of, OutcomeKind::Compensated, detail);
+        undo_on(saga, turn.at);
+    } else {
+        turn.say(saga, of, OutcomeKind::Succeeded, detail);
+        saga.done.push(position);
+        saga.acted = Some(acted);
+        saga.phase = Phase::Due { step: position + 1, attempt: 1, from: turn.at };
+    }
+}
+
+/// An executor did not answer, or said that it ran out of time: nobody knows what was done,
+/// so it is not repeated, and what was surely done before it is undone.
+pub(crate) fn timed_out(saga: &mut Saga, turn: &mut Turn<'_>, of: Of, detail: &str) {
+    let step = of.step.unwrap_or_default();
+    if saga.undoing.is_some() {
+        not_undone(saga, turn, of, detail);
+    } else {
+        turn.say(saga, of, OutcomeKind::TimedOut, detail);
+        let reason = format!("step {step} did not answer in time and may have been done: {detail}");
+        undo(saga, Ending::Abandoned(reason), turn.at);
+    }
+}
+
+/// A step could not be undone. The earlier ones still are, as far as they can.
+pub(crate) fn not_undone(saga: &mut Saga, turn: &mut Turn<'_>, of: Of, detail: &str) {
+    saga.stuck.extend(of.step);
+    turn.say(saga, of, OutcomeKind::CompensationFailed, detail);
+    undo_on(saga, turn.at);
+}
+
+fn undo_on(saga: &mut Saga, at: Timestamp) {
+    saga.done.pop();
+    let next = saga.done.last().copied().unwrap_or(0);
+    saga.phase = Phase::Due { step: next, attempt: 1, from: at };
+}
+
+/// From now on the stage is undone, the last step first.
+pub(crate) fn undo(saga: &mut Saga, ending: Ending, at: Timestamp) {
+    saga.undoing = Some(ending);
+    let last = saga.done.last().copied().unwrap_or(0);
+    saga.phase = Phase::Due { step: last, attempt: 1, from: at };
+}
+
+/// The stage is undone.
+fn undone(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
+    match saga.undoing.take() {
+        Some(Ending::NextStage) if saga.stuck.is_empty() => {
+            saga.stage += 1;
+            saga.standing = None;
+            saga.acted = None;
+            saga.phase = Phase::Due { step: 0, attempt: 1, from: turn.at };
+            Flow::Moved
+        }
+        Some(Ending::Abandoned(reason)) => finish(saga, turn, OutcomeKind::Abandoned, &reason),
+        Some(Ending::NextStage) | None => {
+            finish(saga, turn, OutcomeKind::Abandoned, "a stage that did not help could not be undone")
+        }
+    }
+}
+
+/// Gives the verdict on the stage, if there can be one, and draws the consequence.
+fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, due: bool) -> Flow {
+    let tally = verify::tally(saga, turn.incident);
+    let Some(judgement) = verify::judge(saga, tally, turn.incident, due) else { return Flow::Waits };
+    let verdict = judgement.0;
+    let further =
+        verdict == VerificationVerdict::NotRecovered && saga.has_next_stage() && saga.uncertain.is_none();
+    turn.out.verifications.push(verify::verification(saga, turn.at, acted, tally, &judgement));
+    if !further {
+        saga.judged = true;
+        turn.out.facts.push(verify::fact(saga, verdict, saga.uncertain.is_none()));
+    }
+    let why = judgement.1;
+    match verdict {
+        VerificationVerdict::NotRecovered if further => {
+            undo(saga, Ending::NextStage, turn.at);
+            Flow::Moved
+        }
+        VerificationVerdict::NotRecovered => {
+            let reversible =
+                saga.done.iter().any(|at| saga.step(*at).is_some_and(|step| step.compensation.is_some()));
+            match (reversible, saga.uncertain) {
+                (true, _) => {
+                    undo(saga, Ending::Abandoned(format!("it did not help and was undone: {why}")), turn.at)
+                }
+                (false, Some(step)) => {
+                    let reason = format!("nobody knows whether step {step} was done: {why}");
+                    return finish(saga, turn, OutcomeKind::Abandoned, &reason);
+                }
+                (false, None) => return finish(saga, turn, OutcomeKind::Completed, &why),
+            }
+            Flow::Moved
+        }
+        VerificationVerdict::Recovered => finish(saga, turn, OutcomeKind::Completed, &why),
+        VerificationVerdict::Unknown if saga.has_next_stage() || saga.uncertain.is_some() => {
+            finish(saga, turn, OutcomeKind::Abandoned, &why)
+        }
+        VerificationVerdict::Unknown => finish(saga, turn, OutcomeKind::Completed, &why),
+    }
+}
+
+/// Closes the plan. One that comes to its end unjudged gets the verdict unknown, so that
+/// every accepted plan has a last verdict.
+fn finish(saga: &mut Saga, turn: &mut Turn<'_>, kind: OutcomeKind, reason: &str) -> Flow {
+    let mut reason = reason.to_owned();
+    if !saga.stuck.is_empty() {
+        let steps: Vec<String> = saga.stuck.iter().map(ToString::to_string).collect();
+        reason =
+            format!("{reason}; a person has to look at step {}, which could not be undone", steps.join(", "));
+    }
+    if !saga.judged {
+        saga.judged = true;
+        let tally = verify::tally(saga, turn.incident);
+        let judgement = (VerificationVerdict::Unknown, reason.clone());
+        let acted = saga.acted.unwrap_or(turn.at);
+        turn.out.verifications.push(verify::verification(saga, turn.at, acted, tally, &judgement));
+        turn.out.facts.push(verify::fact(saga, judgement.0, false));
+    }
+    turn.say(saga, Of::default(), kind, &reason);
+    Flow::Ended
+}

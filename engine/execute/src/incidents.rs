@@ -1,0 +1,89 @@
+//! What is known of incidents: the state of each symptom, and whether it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Id, Incident, IncidentPhase, SymptomState, Timestamp};
+
+/// An incident as far as execution needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    /// Event time of the newest revision.
+    pub(crate) at: Timestamp,
+    /// Newest revision.
+    pub(crate) revision: u32,
+    /// How it stands.
+    pub(crate) phase: IncidentPhase,
+    /// Every symptom that a revision listed.
+    pub(crate) symptoms: BTreeMap<Id, SymptomState>,
+}
+
+impl Known {
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.phase, IncidentPhase::Resolved | IncidentPhase::Lost)
+    }
+}
+
+/// Incidents by id, at most as many as the settings allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Incidents {
+    known: BTreeMap<Id, Known>,
+}
+
+impl Incidents {
+    pub(crate) fn get(&self, id: &Id) -> Option<&Known> {
+        self.known.get(id)
+    }
+
+    /// Takes a revision in. An older revision than the newest is passed over.
+    pub(crate) fn observe(&mut self, incident: &Incident) {
+        let known = self.known.entry(incident.id.clone()).or_insert_with(|| Known {
+            at: incident.at,
+            revision: incident.revision,
+            phase: incident.phase,
+            symptoms: BTreeMap::new(),
+        });
+        if incident.revision < known.revision {
+            return;
+        }
+        known.at = incident.at;
+        known.revision = incident.revision;
+        known.phase = incident.phase;
+        for symptom in &incident.symptoms {
+            known.symptoms.insert(symptom.id.clone(), symptom.state);
+        }
+        // A revision lists only the first and worst symptoms. The end of the incident speaks
+        // for those that it no longer lists.
+        let ending = match incident.phase {
+            IncidentPhase::Resolved => SymptomState::Closed,
+            IncidentPhase::Lost => SymptomState::Lost,
+            IncidentPhase::Opened | IncidentPhase::Updated => return,
+        };
+        known
+            .symptoms
+            .values_mut()
+            .filter(|state| **state == SymptomState::Open)
+            .for_each(|state| *state = ending);
+    }
+
+    /// Forgets the longest unheard of beyond `most`, those that are over first, never one of
+    /// `kept`. Gives how many were forgotten.
+    pub(crate) fn shed(&mut self, most: usize, kept: &BTreeSet<&Id>) -> u64 {
+        let excess = self.known.len().saturating_sub(most);
+        if excess == 0 {
+            return 0;
+        }
+        let mut order: Vec<(bool, Timestamp, Id)> = self
+            .known
+            .iter()
+            .filter(|(id, _)| !kept.contains(id))
+            .map(|(id, known)| (!known.is_over(), known.at, id.clone()))
+            .collect();
+        order.sort_unstable();
+        order.truncate(excess);
+        for (_, _, id) in &order {
+            self.known.remove(id);
+        }
+        order.len() as u64
+    }
+}

@@ -1,0 +1,110 @@
+//! The verdict on a stage, from the symptoms that stood when the plan was accepted.
+
+use theriac_contract::{
+    Fact, Id, SCHEMA_VERSION, SymptomState, Timestamp, Verification, VerificationVerdict,
+};
+
+use crate::{incidents::Known, saga::Saga};
+
+/// How the symptoms stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) before: u32,
+    pub(crate) open: u32,
+    pub(crate) lost: u32,
+}
+
+/// Counts the saga's symptoms by their state now.
+pub(crate) fn tally(saga: &Saga, incident: Option<&Known>) -> Tally {
+    let mut tally = Tally { before: saga.symptoms.len() as u32, ..Tally::default() };
+    for id in &saga.symptoms {
+        match incident.and_then(|known| known.symptoms.get(id)) {
+            Some(SymptomState::Open) => tally.open += 1,
+            Some(SymptomState::Closed) => {}
+            Some(SymptomState::Lost) | None => tally.lost += 1,
+        }
+    }
+    tally
+}
+
+/// A verdict and why.
+pub(crate) type Judgement = (VerificationVerdict, String);
+
+/// The verdict, if there can be one: early when the symptoms are over or can no longer be
+/// judged, else at the deadline.
+///
+/// Standing symptoms at the deadline are "not recovered", even if telemetry of others was
+/// lost. Lost telemetry is never recovery. If nothing stood any more when the first step
+/// began, the action has no part in the recovery and the verdict is unknown.
+pub(crate) fn judge(saga: &Saga, tally: Tally, incident: Option<&Known>, due: bool) -> Option<Judgement> {
+    use VerificationVerdict::{NotRecovered, Recovered, Unknown};
+    let Tally { before, open, lost } = tally;
+    let over = incident.is_none_or(Known::is_over);
+    if before == 0 {
+        return Some((
+            Unknown,
+            "no symptom stood when the plan was made, so nothing can be judged".to_owned(),
+        ));
+    }
+    if open == 0 && lost == 0 {
+        return Some(if saga.standing == Some(0) {
+            (Unknown, format!("all {before} symptoms had ended before the first step began"))
+        } else {
+            (Recovered, format!("all {before} symptoms ended after the action"))
+        });
+    }
+    if !due && !over {
+        return None;
+    }
+    Some(if open > 0 {
+        (NotRecovered, format!("{open} of {before} symptoms still stand"))
+    } else {
+        (Unknown, format!("{lost} of {before} symptoms have no telemetry to judge by"))
+    })
+}
+
+/// The verdict as a record. The id is a function of the plan and the stage.
+pub(crate) fn verification(
+    saga: &Saga,
+    at: Timestamp,
+    acted: Timestamp,
+    tally: Tally,
+    (verdict, why): &Judgement,
+) -> Verification {
+    let plan = &saga.plan;
+    let stage = saga.stage.to_string();
+    let dry = if plan.dry_run { " (dry run: nothing was really done)" } else { "" };
+    Verification {
+        schema_version: SCHEMA_VERSION,
+        id: Id::derive("verification", &[plan.id.as_str(), stage.as_str()]),
+        at,
+        domain: plan.domain.clone(),
+        plan: plan.id.clone(),
+        incident: plan.incident.clone(),
+        stage: saga.stage as u32,
+        cause: plan.cause.clone(),
+        fault: plan.fault.clone(),
+        strategy: plan.strategy.clone(),
+        verdict: *verdict,
+        acted,
+        symptoms_before: tally.before,
+        symptoms_open: tally.open,
+        symptoms_lost: tally.lost,
+        dry_run: plan.dry_run,
+        explanation: format!("{}: {why}{dry}", plan.strategy),
+    }
+}
+
+/// What is learnt: only what was really done and judged counts for or against a strategy.
+pub(crate) fn fact(saga: &Saga, verdict: VerificationVerdict, really_done: bool) -> Fact {
+    let plan = &saga.plan;
+    Fact::Verified {
+        plan: plan.id.clone(),
+        incident: plan.incident.clone(),
+        fault: plan.fault.clone(),
+        strategy: plan.strategy.clone(),
+        service: plan.cause.service().to_owned(),
+        verdict,
+        learn: really_done && !plan.dry_run && verdict != VerificationVerdict::Unknown,
+    }
+}

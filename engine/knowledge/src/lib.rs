@@ -1,1 +1,24 @@
-//! theriac-knowledge
+//! What is known, event-sourced: facts go into a log that only grows, and a fold of them
+//! gives the [`Snapshot`](theriac_contract::Snapshot) that the stages read.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`fold`] | one fact into a snapshot |
+//! | [`store`] | [`Knowledge`]: numbering, folding, what a tick brings, rollback, checkpoint |
+//! | [`history`] | [`as_of`]: any version again, from the log alone |
+//! | [`diff`](mod@diff) | what differs between two snapshots |
+//! | [`line`] | a fact as one line for people |
+//!
+//! Nothing is ever taken out of the log. A rollback is a fact like any other: from it on,
+//! the readings are those of the version it names, and what is learnt later is added to them.
+
+pub mod diff;
+pub mod fold;
+pub mod history;
+pub mod line;
+pub mod store;
+
+pub use diff::{Difference, diff};
+pub use history::as_of;
+pub use line::line;
+pub use store::{Knowledge, KnowledgeError, Settings};

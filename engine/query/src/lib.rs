@@ -1,1 +1,17 @@
-//! theriac-query
+//! Questions in SQL about what is stored: the topics as DataFusion tables, read-only.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`tables`](mod@tables) | which tables there are, with columns and their meaning |
+//! | [`load`] | records of a topic into Arrow columns |
+//! | [`ask`] | [`query`] and its errors |
+//! | [`render`] | an answer as a plain table or as JSON lines |
+
+pub mod ask;
+pub mod load;
+pub mod render;
+pub mod tables;
+
+pub use ask::{QueryError, query};
+pub use render::{json_lines, text_table};
+pub use tables::{Column, Kind, Table, tables};

@@ -1,0 +1,103 @@
+//! What differs between two snapshots.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Belief, Change, EdgeKind, Entity, Snapshot};
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "difference", rename_all = "snake_case")]
+pub enum Difference {
+    /// An entity is known in one of the two.
+    Entity {
+        /// Whether the later one knows it.
+        added: bool,
+        /// The entity.
+        entity: Entity,
+    },
+    /// An edge is known in one of the two.
+    Edge {
+        /// Whether the later one knows it.
+        added: bool,
+        /// From.
+        from: Entity,
+        /// To.
+        to: Entity,
+        /// Meaning.
+        kind: EdgeKind,
+    },
+    /// A change is known in one of the two.
+    Change {
+        /// Whether the later one knows it.
+        added: bool,
+        /// The change.
+        change: Change,
+    },
+    /// The evidence on a strategy is not the same.
+    Belief {
+        /// [`Snapshot::belief_key`].
+        key: String,
+        /// Before; none if there was none.
+        before: Option<Belief>,
+        /// After; none if there is none.
+        after: Option<Belief>,
+    },
+}
+
+/// What leads from `a` to `b`: entities, edges, changes, beliefs, each in order.
+#[must_use]
+pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
+    let entities = |s: &Snapshot| s.topology.instances.values().flatten().cloned().collect::<BTreeSet<_>>();
+    let changes = |s: &Snapshot| s.changes.iter().cloned().collect::<BTreeSet<_>>();
+    let mut found = Vec::new();
+    for (added, entity) in either(&entities(a), &entities(b)) {
+        found.push(Difference::Entity { added, entity });
+    }
+    for (added, (from, to, kind)) in either(&a.topology.edges, &b.topology.edges) {
+        found.push(Difference::Edge { added, from, to, kind });
+    }
+    for (added, change) in either(&changes(a), &changes(b)) {
+        found.push(Difference::Change { added, change });
+    }
+    for key in a.beliefs.keys().chain(b.beliefs.keys()).collect::<BTreeSet<_>>() {
+        let (before, after) = (a.beliefs.get(key).copied(), b.beliefs.get(key).copied());
+        if before != after {
+            found.push(Difference::Belief { key: key.clone(), before, after });
+        }
+    }
+    found
+}
+
+/// What is in one of the two, in order, and whether it is in the second.
+fn either<T: Ord + Clone>(a: &BTreeSet<T>, b: &BTreeSet<T>) -> Vec<(bool, T)> {
+    a.symmetric_difference(b).map(|item| (b.contains(item), item.clone())).collect()
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = |added: &bool| if *added { '+' } else { '-' };
+        let text = |belief: &Option<Belief>| match belief {
+            Some(Belief { successes, failures }) => format!("{successes} of {} helped", successes + failures),
+            None => "nothing known".to_owned(),
+        };
+        match self {
+            Self::Entity { added, entity } => write!(f, "{} {entity}", sign(added)),
+            Self::Edge { added, from, to, kind } => write!(f, "{} {from} {} {to}", sign(added), verb(*kind)),
+            Self::Change { added, change } => {
+                let Change { at, entity, kind, from, to, .. } = change;
+                write!(f, "{} {kind} of {entity} from `{from}` to `{to}` at {at}", sign(added))
+            }
+            Self::Belief { key, before, after } => write!(f, "~ {key}: {} -> {}", text(before), text(after)),
+        }
+    }
+}
+
+/// The verb of an edge.
+pub(crate) const fn verb(kind: EdgeKind) -> &'static str {
+    match kind {
+        EdgeKind::Calls => "calls",
+        EdgeKind::RunsOn => "runs on",
+        EdgeKind::PartOf => "is part of",
+    }
+}

@@ -1,0 +1,51 @@
+//! One fact into a snapshot.
+
+use theriac_contract::{Belief, Change, Fact, Snapshot, VerificationVerdict};
+
+/// Folds a fact that is no [`Fact::RolledBack`] into the readings; of changes at most
+/// `changes_max` are kept, the most recent. The version is set by the caller.
+pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
+    match fact {
+        Fact::EntitySeen { entity } => {
+            snapshot.topology.note(entity);
+        }
+        Fact::EdgeSeen { from, to, kind } => {
+            snapshot.topology.connect(from, to, *kind);
+        }
+        Fact::Changed { change } => insert(&mut snapshot.changes, change, changes_max),
+        Fact::Verified { fault, strategy, service, verdict, learn: true, .. } => {
+            let success = match verdict {
+                VerificationVerdict::Recovered => true,
+                VerificationVerdict::NotRecovered => false,
+                VerificationVerdict::Unknown => return,
+            };
+            for service in [Some(service.as_str()), None] {
+                let key = Snapshot::belief_key(fault, strategy, service);
+                let none = Belief { successes: 0.0, failures: 0.0 };
+                let belief = snapshot.beliefs.entry(key).or_insert(none);
+                if success {
+                    belief.successes += 1.0;
+                } else {
+                    belief.failures += 1.0;
+                }
+            }
+        }
+        // These are read from the log; no stage decides by them. A rollback is not one fact
+        // but a choice among folds, which is made where those are kept.
+        Fact::Verified { .. }
+        | Fact::ConfigurationLoaded { .. }
+        | Fact::IncidentOpened { .. }
+        | Fact::IncidentEnded { .. }
+        | Fact::Planned { .. }
+        | Fact::Refused { .. }
+        | Fact::RolledBack { .. } => {}
+    }
+}
+
+/// Keeps changes in the order of time, each once.
+fn insert(changes: &mut Vec<Change>, change: &Change, most: usize) {
+    if let Err(place) = changes.binary_search(change) {
+        changes.insert(place, change.clone());
+        changes.drain(..changes.len().saturating_sub(most));
+    }
+}

@@ -1,0 +1,48 @@
+//! A fact as one line for people.
+
+use theriac_contract::{Change, Fact, RecordedFact, VerificationVerdict};
+
+use crate::diff::verb;
+
+/// `version  time  what became known`, without a line feed.
+#[must_use]
+pub fn line(recorded: &RecordedFact) -> String {
+    let RecordedFact { version, at, fact, .. } = recorded;
+    let text = text(fact).replace(['\n', '\r'], " ");
+    format!("{version:>6}  {at}  {text}")
+}
+
+fn text(fact: &Fact) -> String {
+    match fact {
+        Fact::ConfigurationLoaded { configuration, policy } => {
+            format!("configuration {configuration} and policy {policy} loaded")
+        }
+        Fact::EntitySeen { entity } => format!("{entity} seen"),
+        Fact::EdgeSeen { from, to, kind } => format!("{from} {} {to}", verb(*kind)),
+        Fact::Changed { change: Change { entity, kind, from, to, description, .. } } => {
+            format!("{kind} of {entity} from `{from}` to `{to}` {description}").trim_end().to_owned()
+        }
+        Fact::IncidentOpened { incident } => format!("{} opened", incident.short()),
+        Fact::IncidentEnded { incident, cause, fault, resolved } => {
+            let end = if *resolved { "resolved" } else { "ended without being seen to resolve" };
+            let cause = cause.as_ref().map(|cause| format!(" of {cause}")).unwrap_or_default();
+            format!("{} {end}: {fault}{cause}", incident.short())
+        }
+        Fact::Planned { plan, incident, strategy, target } => {
+            format!("{} for {}: {strategy} on {target}", plan.short(), incident.short())
+        }
+        Fact::Refused { incident, strategy, target, reason, detail } => {
+            format!("{strategy} on {target} refused for {} ({reason}): {detail}", incident.short())
+        }
+        Fact::Verified { plan, fault, strategy, service, verdict, learn, .. } => {
+            let verdict = match verdict {
+                VerificationVerdict::Recovered => "recovered",
+                VerificationVerdict::NotRecovered => "not recovered",
+                VerificationVerdict::Unknown => "unknown",
+            };
+            let learn = if *learn { "" } else { " (not learnt from)" };
+            format!("{} verified: {verdict}: {strategy} against {fault} on {service}{learn}", plan.short())
+        }
+        Fact::RolledBack { to, reason } => format!("rolled back to version {to}: {reason}"),
+    }
+}

@@ -1,0 +1,173 @@
+//! The fold against what the log alone says.
+
+use proptest::prelude::*;
+use theriac_contract::{
+    Belief, Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, Id, Interval, RecordedFact,
+    Snapshot, Tick, Timestamp, VerificationVerdict,
+};
+use theriac_knowledge::{Knowledge, KnowledgeError, Settings, as_of, diff, line};
+
+fn verified(verdict: VerificationVerdict, learn: bool) -> Fact {
+    Fact::Verified {
+        plan: Id("plan-1".into()),
+        incident: Id("incident-1".into()),
+        fault: "memory_leak".into(),
+        strategy: "restart".into(),
+        service: "cart".into(),
+        verdict,
+        learn,
+    }
+}
+
+fn change(at: i64) -> Change {
+    let text = str::to_owned;
+    let (kind, from, to, description) = (text("deploy"), text("1"), text("2"), String::new());
+    Change { at: Timestamp(at), entity: Entity(text("cart")), kind, from, to, description }
+}
+
+fn fact() -> impl Strategy<Value = Fact> {
+    let entity = (0..4_u8, 0..3_u8).prop_map(|(s, i)| Entity(format!("s{s}/i{i}")));
+    let verdict = prop_oneof![
+        Just(VerificationVerdict::Recovered),
+        Just(VerificationVerdict::NotRecovered),
+        Just(VerificationVerdict::Unknown),
+    ];
+    prop_oneof![
+        entity.clone().prop_map(|entity| Fact::EntitySeen { entity }),
+        (entity.clone(), entity).prop_map(|(from, to)| Fact::EdgeSeen { from, to, kind: EdgeKind::Calls }),
+        (0..50_i64).prop_map(|at| Fact::Changed { change: change(at) }),
+        (verdict, any::<bool>()).prop_map(|(verdict, learn)| verified(verdict, learn)),
+        (0..60_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
+    ]
+}
+
+fn recorded(facts: Vec<Fact>) -> (Knowledge, Vec<RecordedFact>) {
+    let mut knowledge = Knowledge::new();
+    let log = facts.into_iter().flat_map(|fact| knowledge.append(Timestamp(7), vec![fact])).collect();
+    (knowledge, log)
+}
+
+proptest! {
+    #[test]
+    fn every_version_can_be_had_from_the_log(facts in prop::collection::vec(fact(), 0..60)) {
+        let mut knowledge = Knowledge::new();
+        let mut seen = vec![Snapshot::default()];
+        let mut log = Vec::new();
+        for fact in facts {
+            let given = knowledge.append(Timestamp(7), vec![fact]);
+            if !given.is_empty() {
+                seen.push(knowledge.snapshot().clone());
+            }
+            log.extend(given);
+        }
+        for (version, expected) in seen.iter().enumerate() {
+            prop_assert_eq!(&as_of(&log, version as u64), expected);
+        }
+        // A rollback gives the readings of the version it names, under a new version.
+        for entry in &log {
+            if let Fact::RolledBack { to, .. } = entry.fact {
+                let mut expected = seen[to as usize].clone();
+                expected.version = entry.version;
+                prop_assert_eq!(&seen[entry.version as usize], &expected);
+            }
+        }
+        let mut folded = Knowledge::new();
+        for entry in &log {
+            prop_assert_eq!(folded.fold(entry), Ok(()));
+        }
+        prop_assert_eq!(folded, knowledge);
+    }
+
+    #[test]
+    fn going_on_from_a_checkpoint_is_never_having_stopped(
+        facts in prop::collection::vec(fact(), 0..60), at in 0..60_usize, most in 1..20_usize,
+    ) {
+        let settings = Settings { facts_max: most, changes_max: 5 };
+        let mut straight = Knowledge::with(settings.clone());
+        let mut stopped = Knowledge::with(settings.clone());
+        for (i, fact) in facts.into_iter().enumerate() {
+            let expected = straight.append(Timestamp(i as i64), vec![fact.clone()]);
+            prop_assert_eq!(stopped.append(Timestamp(i as i64), vec![fact]), expected);
+            if i == at {
+                let tables = Checkpointed::snapshot(&stopped).unwrap();
+                stopped = Knowledge::with(settings.clone());
+                stopped.restore(&tables).unwrap();
+            }
+        }
+        prop_assert_eq!(&straight, &stopped);
+        // Merging old facts does not show, where they are still reached.
+        let now = straight.at(straight.version());
+        prop_assert_eq!(now.as_ref(), Some(straight.snapshot()));
+    }
+}
+
+#[test]
+fn learns_from_verified_outcomes_alone() {
+    let facts = vec![
+        verified(VerificationVerdict::Recovered, true),
+        verified(VerificationVerdict::NotRecovered, true),
+        verified(VerificationVerdict::Recovered, true),
+        verified(VerificationVerdict::Unknown, true),
+        verified(VerificationVerdict::Recovered, false),
+    ];
+    let (knowledge, _) = recorded(facts);
+    for service in [Some("cart"), None] {
+        let belief = knowledge.snapshot().belief("memory_leak", "restart", service);
+        assert_eq!(belief, Belief { successes: 2.0, failures: 1.0 });
+    }
+    assert_eq!(knowledge.snapshot().beliefs.len(), 2);
+}
+
+#[test]
+fn a_tick_tells_everything_once() {
+    let edge = EdgeObservation {
+        from: Entity("web/1".into()),
+        to: Entity("cart/1".into()),
+        kind: EdgeKind::Calls,
+        count: 3,
+    };
+    let tick = Tick {
+        step: Interval::from_seconds(10),
+        edges: vec![edge],
+        changes: vec![change(3), change(3)],
+        ..Tick::default()
+    };
+    let mut knowledge = Knowledge::new();
+    let lines: Vec<_> = knowledge.observe(&tick).iter().map(|fact| line(fact)[40..].to_owned()).collect();
+    assert_eq!(
+        lines,
+        ["web/1 seen", "cart/1 seen", "cart seen", "web/1 calls cart/1", "deploy of cart from `1` to `2`"]
+    );
+    assert_eq!(knowledge.observe(&tick), []);
+    assert_eq!(knowledge.snapshot().topology.callees("web"), ["cart"]);
+}
+
+#[test]
+fn refuses_gaps_and_the_future() {
+    let (_, log) = recorded(vec![verified(VerificationVerdict::Recovered, true); 3]);
+    let mut knowledge = Knowledge::new();
+    assert_eq!(knowledge.fold(&log[1]), Err(KnowledgeError::Gap { last: 0, found: 2 }));
+    knowledge.fold(&log[0]).unwrap();
+    let future = Fact::RolledBack { to: 2, reason: String::new() };
+    let future = RecordedFact { fact: future, ..log[1].clone() };
+    assert_eq!(knowledge.fold(&future), Err(KnowledgeError::Future { version: 2, to: 2 }));
+}
+
+#[test]
+fn says_what_differs() {
+    let (knowledge, _) = recorded(vec![
+        Fact::EntitySeen { entity: Entity("cart/1".into()) },
+        verified(VerificationVerdict::Recovered, true),
+    ]);
+    let lines: Vec<_> =
+        diff(&Snapshot::default(), knowledge.snapshot()).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "+ cart/1",
+            "~ memory_leak|restart|*: nothing known -> 1 of 1 helped",
+            "~ memory_leak|restart|cart: nothing known -> 1 of 1 helped",
+        ]
+    );
+    assert_eq!(diff(knowledge.snapshot(), knowledge.snapshot()), []);
+}

@@ -1,0 +1,79 @@
+//! A question and its answer.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{array::RecordBatch, error::ArrowError},
+    datasource::MemTable,
+    error::DataFusionError,
+    execution::context::SQLOptions,
+    prelude::{SessionConfig, SessionContext},
+};
+use theriac_contract::{Topic, TopicError, Topics};
+
+use crate::{load::load, tables::tables};
+
+/// A question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The topics cannot be read.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A stored record is not what its topic holds.
+    #[error("record {offset} of topic {topic} cannot be read: {source}")]
+    Payload {
+        /// Topic.
+        topic: Topic,
+        /// Offset.
+        offset: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The SQL is wrong, names what is not there, or would change something.
+    #[error("{0}")]
+    Sql(String),
+    /// A column could not be made.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    /// No thread or memory to run on.
+    #[error("the question cannot be run: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Answers one SQL query over what the topics hold now. Only tables that the text names are
+/// loaded. One thread, so that rows without `ORDER BY` come in the same order each time.
+///
+/// # Errors
+/// If the topics cannot be read or the SQL is wrong; DDL, DML, COPY and SET are refused.
+pub fn query(topics: &dyn Topics, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    let named = sql.to_lowercase();
+    for table in tables() {
+        if !named.contains(table.name) {
+            continue;
+        }
+        let batch = load(topics, &table)?;
+        let rows = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(explain)?;
+        context.register_table(table.name, Arc::new(rows)).map_err(explain)?;
+    }
+    let read_only =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(async {
+        let frame = context.sql_with_options(sql, read_only).await.map_err(explain)?;
+        frame.collect().await.map_err(explain)
+    })
+}
+
+/// The first line of what DataFusion says, in the words of the tables here.
+fn explain(error: DataFusionError) -> QueryError {
+    let text = error.strip_backtrace().replace("datafusion.public.", "");
+    if text.contains("table '") && text.contains("not found") {
+        let names: Vec<_> = tables().into_iter().map(|table| table.name).collect();
+        return QueryError::Sql(format!("{text}; the tables are {}", names.join(", ")));
+    }
+    if text.contains("not supported: ") {
+        return QueryError::Sql(format!("{text}; what is stored can only be read: write SELECT"));
+    }
+    QueryError::Sql(text)
+}

@@ -1,1 +1,43 @@
-//! theriac-detectors
+//! Streaming anomaly detectors over many series at once.
+//!
+//! A detector holds one lane of bounded state per series and turns each value into a
+//! p-value: how often the series' own past looked at least this unusual. [`Bank`] runs
+//! all of them block by block, so that values and scores stay in cache, and fuses their
+//! p-values. Knows numbers and Arrow (for checkpoints), nothing of files or clocks.
+//!
+//! ```
+//! use theriac_detectors::{Bank, Settings, Scores};
+//! let mut bank = Bank::new(&Settings::default());
+//! bank.grow(2);
+//! let [mut p_value, mut expected, mut low, mut high] = [[0.0; 2]; 4];
+//! for tick in 0..200 {
+//!     let values = [f64::from(tick % 7), 5.0];
+//!     let mut out = Scores { p_value: &mut p_value, expected: &mut expected, low: &mut low, high: &mut high };
+//!     bank.update(&values, &[true, true], &mut out);
+//! }
+//! assert!(p_value[1] > 0.5);
+//! ```
+//!
+//! All arithmetic is `+ - * /`, square root and selection in a fixed order within a lane:
+//! the forms compiled for AVX-512, AVX2 and the baseline agree to the bit. State is `f64`,
+//! because byte counters and nanosecond totals exceed the 24 bits of an `f32` mantissa.
+
+pub mod arithmetic;
+mod bank;
+mod block;
+mod calibration;
+mod detector;
+mod drift;
+mod flat;
+mod lanes;
+mod level;
+mod missing;
+mod quantiles;
+mod rate;
+mod registry;
+
+pub use bank::Bank;
+pub use block::{BLOCK, Block, BlockScores};
+pub use calibration::{P_VALUE_MIN, TAIL};
+pub use detector::{Detector, Scores, Spec};
+pub use registry::{DetectorSettings, Entry, Settings, SettingsError, registry};

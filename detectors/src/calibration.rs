@@ -1,0 +1,112 @@
+//! From a score to a p-value, by the series' own past scores.
+
+use crate::arithmetic::{exp, least, ln, most, select};
+
+/// Share of past scores above the threshold where the tail begins.
+pub const TAIL: f64 = 0.05;
+/// No p-value is below this.
+pub const P_VALUE_MIN: f64 = 1e-300;
+
+/// State columns of a calibration, the last five of each detector.
+pub(crate) const COLUMNS: [&str; 5] = ["seen", "median", "threshold", "excess", "exceedances"];
+
+const LN_TAIL: f64 = -2.995_732_273_553_991;
+const LN_10: f64 = std::f64::consts::LN_10;
+/// Exceedances that must have been seen before the tail is extrapolated.
+const SUPPORT: f64 = 10.0;
+/// Weight, in exceedances, of the first guess of the mean excess.
+const PRIOR: f64 = 5.0;
+/// First guess of the mean excess: a tail like the power -4.
+const PRIOR_EXCESS: f64 = 0.25;
+/// Mean excess is at least this: no tail is trusted to fall faster than the power -20.
+const EXCESS_MIN: f64 = 0.05;
+/// Exceedances that the mean excess remembers.
+const EXCESS_MEMORY: f64 = 200.0;
+
+/// Streaming distribution of one series' scores.
+///
+/// A score s >= 0 becomes u = ln(1 + s). The median and the 95 % quantile of u follow by
+/// stochastic approximation (Robbins and Monro 1951). Above the threshold u is taken as
+/// exponential with the mean excess seen so far, that is, 1 + s has a Pareto tail (Hill
+/// 1975), heavier than that of most data, hence conservative. Below, p falls
+/// log-linearly between the quantiles.
+///
+/// As long as fewer than ten exceedances support the tail (constant series), p is
+/// 1/(n+1) (rule of succession) times (1+r)^-log10(n+1), where r is how
+/// far the value lies off in units of the value itself, at most cubed in all.
+#[derive(Clone, Copy)]
+pub(crate) struct Calibration {
+    pub(crate) seen: f64,
+    median: f64,
+    threshold: f64,
+    excess: f64,
+    exceedances: f64,
+}
+
+impl Calibration {
+    #[inline(always)]
+    pub(crate) fn load(columns: [f64; 5]) -> Self {
+        let [seen, median, threshold, excess, exceedances] = columns;
+        Self { seen, median, threshold, excess, exceedances }
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(self) -> [f64; 5] {
+        [self.seen, self.median, self.threshold, self.excess, self.exceedances]
+    }
+
+    #[inline(always)]
+    fn mean_excess(&self) -> f64 {
+        let weight = least(self.exceedances, EXCESS_MEMORY);
+        most((weight * self.excess + PRIOR * PRIOR_EXCESS) / (weight + PRIOR), EXCESS_MIN)
+    }
+
+    /// P-value of `score`; `relative` is r above. 1 while warming up.
+    #[inline(always)]
+    pub(crate) fn p_value(&self, score: f64, relative: f64, warmup: f64) -> f64 {
+        let u = ln(1.0 + score);
+        let above = u - self.threshold;
+        let tail = LN_TAIL - above / self.mean_excess();
+        let width = most(self.threshold - self.median, 1e-9);
+        let upper =
+            -std::f64::consts::LN_2 + (LN_TAIL + std::f64::consts::LN_2) * ((u - self.median) / width);
+        let lower = -std::f64::consts::LN_2 * (u / most(self.median, 1e-9));
+        let body = select(u > self.median, upper, lower);
+        let ln_seen = ln(self.seen + 1.0);
+        let rarity = least(1.0 + ln(1.0 + relative) / LN_10, 3.0);
+        let unsupported = -ln_seen * rarity;
+        let extrapolated = select(self.exceedances < SUPPORT, most(tail, unsupported), tail);
+        let ln_p = least(select(above > 0.0, extrapolated, body), 0.0);
+        let p = most(exp(ln_p), P_VALUE_MIN);
+        select(self.seen >= warmup, p, 1.0)
+    }
+
+    /// The score whose p-value is about 0.01.
+    #[inline(always)]
+    pub(crate) fn band(&self) -> f64 {
+        exp(self.threshold + 1.609_437_912_434_100_3 * self.mean_excess()) - 1.0
+    }
+
+    /// Learns from `score`.
+    #[inline(always)]
+    pub(crate) fn learn(self, score: f64) -> Self {
+        let u = ln(1.0 + score);
+        let gain = most(3.0 / (self.seen + 6.0), 0.01);
+        let excess = u - self.threshold;
+        let exceeds = excess > 0.0;
+        // A single monstrous score may not blind the tail.
+        let bounded = least(excess, 6.0 * self.mean_excess());
+        let weight = 1.0 / least(self.exceedances + 1.0, EXCESS_MEMORY);
+        // While the quantiles still travel from zero, exceedances say nothing of the tail.
+        let settled = exceeds && self.seen >= 20.0;
+        let threshold = most(self.threshold + gain * (select(exceeds, 1.0, 0.0) - TAIL), 0.0);
+        let median = self.median + gain * (select(u > self.median, 1.0, 0.0) - 0.5);
+        Self {
+            seen: self.seen + 1.0,
+            median: least(most(median, 0.0), threshold),
+            threshold,
+            excess: select(settled, self.excess + weight * (bounded - self.excess), self.excess),
+            exceedances: self.exceedances + select(settled, 1.0, 0.0),
+        }
+    }
+}

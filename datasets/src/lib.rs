@@ -1,1 +1,5 @@
-//! theriac-datasets
+//! Public data sets and what is measured on them: readers, scorers, where to get them.
+
+pub mod catalogue;
+pub mod fetch;
+pub mod nab;

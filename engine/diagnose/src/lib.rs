@@ -1,1 +1,33 @@
-//! theriac-diagnose
+//! Symptoms that belong together become an incident; its possible causes are ranked with
+//! evidence for and against. `unknown` is one of the answers.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | windows, limits, what it takes to open an incident |
+//! | [`family`] | what a signal speaks of: latency, errors, memory, … from its name |
+//! | `incident` | the state of one incident: its symptoms, bounded |
+//! | `correlate` | which incident a symptom belongs to |
+//! | `graph` | the topology, for questions of distance |
+//! | `view` | an incident as evidence sees it: trouble by entity and family |
+//! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
+//! | `hypotheses` | every cause weighed, normalised with `unknown` |
+//! | `class` | transient, permanent or Byzantine |
+//! | `diagnose` | the stage: one step per tick |
+//!
+//! Scores add up log likelihood ratios of channels that are taken as independent (naive
+//! Bayes); they are set by principle (what kind of fault shows what), never by data.
+
+mod class;
+mod correlate;
+mod diagnose;
+mod evidence;
+pub mod family;
+mod graph;
+mod hypotheses;
+mod incident;
+pub mod settings;
+mod view;
+
+pub use diagnose::Diagnose;
+pub use family::{Family, family};
+pub use settings::Settings;

@@ -1,0 +1,95 @@
+//! Which incident a symptom belongs to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use theriac_contract::{Direction, Entity, SymptomState, Topology};
+
+use crate::{
+    family::Family,
+    graph::{Graph, is_host},
+    incident::{Case, Kept},
+    settings::Settings,
+};
+
+/// How a symptom is tied to an incident, the strongest tie first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tie {
+    /// The same entity shows symptoms.
+    SameEntity,
+    /// The same service shows symptoms.
+    SameService,
+    /// A call path joins it to where the trouble begins.
+    CallPath,
+    /// More load comes down the call path.
+    Load,
+    /// A host that is itself in trouble is shared.
+    Host,
+    /// Nothing is known of the topology, but it began at the same time.
+    Time,
+}
+
+/// The tie between a new symptom and an incident, if there is one.
+pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Settings) -> Option<Tie> {
+    let gap = symptom.onset.since(case.touched);
+    let near = gap <= settings.window;
+    let about = symptom.about();
+    let service = about.service();
+    // An incident that still stands takes up its own entities for as long as it does.
+    let counts = |kept: &&Kept| near || kept.state == SymptomState::Open;
+    let mut places = case.symptoms.values().filter(counts).flat_map(|kept| [kept.about(), &kept.entity]);
+    if places.clone().any(|place| place == about) {
+        return Some(Tie::SameEntity);
+    }
+    if places.any(|place| place.service() == service) {
+        return Some(Tie::SameService);
+    }
+    if !near {
+        return None;
+    }
+    let services: BTreeSet<&str> = case.symptoms.values().map(|kept| kept.about().service()).collect();
+    // Two faults below one caller meet in the caller. What ties is therefore the place where
+    // trouble begins: services without a troubled callee.
+    let is_root = |from: &&&str| !services.iter().any(|to| graph.is_below(to, from));
+    if services.iter().filter(is_root).any(|root| graph.on_path(service, root)) {
+        return Some(Tie::CallPath);
+    }
+    let loaded = |kept: &&Kept| kept.family == Family::Traffic && kept.direction == Direction::Up;
+    if case.symptoms.values().filter(loaded).any(|kept| graph.is_below(service, kept.about().service())) {
+        return Some(Tie::Load);
+    }
+    if case.symptoms.values().any(|kept| share_a_host(symptom, kept, graph)) {
+        return Some(Tie::Host);
+    }
+    let blind = !graph.is_mapped(service) && !services.iter().any(|service| graph.is_mapped(service));
+    (blind && gap <= settings.blind_window).then_some(Tie::Time)
+}
+
+/// A host ties two symptoms if it is itself in trouble, or if both speak of its processor.
+fn share_a_host(a: &Kept, b: &Kept, graph: &Graph) -> bool {
+    let telling =
+        is_host(&a.entity) || is_host(&b.entity) || a.family == Family::Cpu && b.family == Family::Cpu;
+    telling && !graph.hosts(&a.entity).is_disjoint(&graph.hosts(&b.entity))
+}
+
+/// The entity that a series speaks about when that is not its own: the callee of an edge, or
+/// an instance that an attribute of a check names.
+pub(crate) fn accused(
+    family: Family,
+    attributes: &str,
+    peer: Option<&Entity>,
+    topology: &Topology,
+) -> Option<Entity> {
+    if peer.is_some() || family != Family::Mismatch {
+        return peer.cloned();
+    }
+    let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(attributes).ok()?;
+    let texts: Vec<&str> = values.values().filter_map(serde_json::Value::as_str).collect();
+    let names = |entity: &&Entity| {
+        let instance = entity.as_str().rsplit('/').next().unwrap_or_default();
+        texts.iter().any(|text| *text == entity.as_str() || entity.is_instance() && *text == instance)
+    };
+    let all = topology.instances.values().flatten();
+    // An instance says more than its service.
+    let named: Vec<&Entity> = all.filter(names).collect();
+    named.iter().find(|entity| entity.is_instance()).or(named.first()).map(|entity| (*entity).clone())
+}

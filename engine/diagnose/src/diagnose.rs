@@ -1,0 +1,275 @@
+//! The stage: symptoms of a tick in, revisions of incidents out.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{
+    Checkpointed, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot, StateError, StateTable,
+    Symptom, SymptomPhase, Timestamp,
+};
+
+use crate::{
+    correlate::tie,
+    graph::Graph,
+    hypotheses::{UNKNOWN, hypotheses},
+    incident::{Case, Kept, Said},
+    settings::Settings,
+    view::View,
+};
+
+const TABLE: &str = "diagnose";
+const TABLE_VERSION: u16 = 1;
+/// A change of probability that is worth a revision.
+const PROBABILITY_STEP: f64 = 0.1;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// In the order of opening.
+    cases: Vec<Case>,
+    /// Onsets of late, by domain, to tell a storm; at most `storm_symptoms + 1` each.
+    recent: BTreeMap<String, VecDeque<Timestamp>>,
+    /// Symptoms that found no place because too many incidents were gathering evidence.
+    shed: u64,
+}
+
+/// Groups symptoms into incidents and ranks their causes.
+#[derive(Clone, Debug)]
+pub struct Diagnose {
+    settings: Settings,
+    graph: Graph,
+    state: State,
+}
+
+impl Diagnose {
+    /// A fresh stage.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, graph: Graph::default(), state: State::default() }
+    }
+
+    /// Takes the symptom revisions of a tick that ends at `at`; gives the incidents that
+    /// have something new to say, in the order of their opening.
+    pub fn step(&mut self, at: Timestamp, symptoms: &[Symptom], knowledge: &Snapshot) -> Vec<Incident> {
+        self.graph.follow(&knowledge.topology, self.settings.hops);
+        // The order of a batch is an accident of the detectors: onset decides, then id.
+        let mut ordered: Vec<&Symptom> = symptoms.iter().collect();
+        ordered.sort_by(|a, b| (a.onset, &a.id, a.revision).cmp(&(b.onset, &b.id, b.revision)));
+        for symptom in ordered {
+            let revised = self.state.cases.iter_mut().any(|case| case.revise(symptom));
+            if !revised && symptom.phase == SymptomPhase::Open {
+                self.admit(symptom, knowledge);
+            }
+        }
+        let mut incidents = Vec::new();
+        let mut cases = std::mem::take(&mut self.state.cases);
+        cases.retain_mut(|case| {
+            let (incident, keep) = self.judge(at, case, knowledge);
+            incidents.extend(incident);
+            keep
+        });
+        self.state.cases = cases;
+        incidents
+    }
+
+    /// Symptoms that found no incident because of the limit.
+    #[must_use]
+    pub const fn symptoms_shed(&self) -> u64 {
+        self.state.shed
+    }
+
+    fn admit(&mut self, symptom: &Symptom, knowledge: &Snapshot) {
+        let kept = Kept::new(symptom, &knowledge.topology);
+        let storm = self.is_storm(symptom);
+        let mine = self.state.cases.iter().enumerate().filter(|(_, case)| case.domain == symptom.domain);
+        let place = if storm {
+            mine.max_by_key(|(index, case)| (case.said.is_some(), case.symptoms.len(), usize::MAX - index))
+                .map(|(index, _)| index)
+        } else {
+            // The strongest tie; among equals the incident that was touched last.
+            mine.filter_map(|(index, case)| {
+                let tie = tie(&kept, case, &self.graph, &self.settings)?;
+                Some((tie, std::cmp::Reverse(case.touched), index))
+            })
+            .min()
+            .map(|(_, _, index)| index)
+        };
+        let index = match place {
+            Some(index) => index,
+            None => {
+                self.make_room();
+                if self.state.cases.len() >= self.settings.incidents_max.max(1) {
+                    self.state.shed += 1;
+                    return;
+                }
+                self.state.cases.push(Case::new(&symptom.domain, &kept));
+                self.state.cases.len() - 1
+            }
+        };
+        self.state.cases[index].admit(kept, self.settings.symptoms_max);
+    }
+
+    /// Of too many incidents, the oldest that did not gather enough evidence goes.
+    fn make_room(&mut self) {
+        if self.state.cases.len() >= self.settings.incidents_max.max(1)
+            && let Some(oldest) = self.state.cases.iter().position(|case| case.said.is_none())
+        {
+            self.state.shed += self.state.cases[oldest].symptoms.len() as u64;
+            self.state.cases.remove(oldest);
+        }
+    }
+
+    fn is_storm(&mut self, symptom: &Symptom) -> bool {
+        let recent = self.state.recent.entry(symptom.domain.clone()).or_default();
+        recent.push_back(symptom.onset);
+        let most = self.settings.storm_symptoms.max(1);
+        while recent.len() > most + 1 {
+            recent.pop_front();
+        }
+        let first = recent.front().copied().unwrap_or(symptom.onset);
+        recent.len() > most && symptom.onset.since(first) <= self.settings.window
+    }
+
+    /// What a case has to say now, and whether it is kept.
+    fn judge(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot) -> (Option<Incident>, bool) {
+        let quiet = !case.stands() && at.since(case.ended()) >= self.settings.resolve_after;
+        let Some(said) = case.said.clone() else {
+            if quiet {
+                return (None, false);
+            }
+            if !case.changed || case.digits(self.settings.digits_each_max) < self.settings.evidence_digits {
+                case.changed = false;
+                return (None, true);
+            }
+            return (Some(self.revise(at, case, knowledge, IncidentPhase::Opened)), true);
+        };
+        if quiet {
+            let phase = if case.lost() { IncidentPhase::Lost } else { IncidentPhase::Resolved };
+            return (Some(self.revise(at, case, knowledge, phase)), false);
+        }
+        // Without new symptoms only the class can change, with time.
+        let due = at.since(said.at) >= self.settings.revise_every;
+        if !case.changed && !due {
+            return (None, true);
+        }
+        let view = View::new(at, case, knowledge, &self.graph, &self.settings);
+        let ranked = hypotheses(&view);
+        let news = self.news(&said, case, &ranked);
+        if news == News::Verdict || news == News::Detail && due {
+            return (Some(self.write(at, case, knowledge, IncidentPhase::Updated, ranked)), true);
+        }
+        if news == News::None {
+            case.changed = false;
+        }
+        (None, true)
+    }
+
+    fn news(&self, said: &Said, case: &Case, ranked: &[Hypothesis]) -> News {
+        let Some(top) = ranked.first() else { return News::None };
+        if said.cause != top.entity || said.fault != top.fault || said.class != top.class {
+            return News::Verdict;
+        }
+        let standing = standing(case);
+        let moved = (said.probability - top.probability).abs() >= PROBABILITY_STEP;
+        let symptoms = case.symptoms.len() + usize::try_from(case.shed).unwrap_or(usize::MAX);
+        if standing == 0 && said.standing > 0 || standing > 0 && said.standing == 0 {
+            News::Verdict
+        } else if moved || said.standing != standing || said.symptoms != symptoms {
+            News::Detail
+        } else {
+            News::None
+        }
+    }
+
+    fn revise(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot, phase: IncidentPhase) -> Incident {
+        let ranked = hypotheses(&View::new(at, case, knowledge, &self.graph, &self.settings));
+        self.write(at, case, knowledge, phase, ranked)
+    }
+
+    fn write(
+        &self,
+        at: Timestamp,
+        case: &mut Case,
+        knowledge: &Snapshot,
+        phase: IncidentPhase,
+        ranked: Vec<Hypothesis>,
+    ) -> Incident {
+        let revision = case.said.as_ref().map_or(0, |said| said.revision + 1);
+        let top = ranked.first();
+        case.said = Some(Said {
+            at,
+            revision,
+            cause: top.and_then(|top| top.entity.clone()),
+            fault: top.map_or_else(|| UNKNOWN.to_owned(), |top| top.fault.clone()),
+            class: top.map_or(theriac_contract::FaultClass::Unknown, |top| top.class),
+            probability: top.map_or(0.0, |top| top.probability),
+            standing: standing(case),
+            symptoms: case.symptoms.len() + usize::try_from(case.shed).unwrap_or(usize::MAX),
+        });
+        case.changed = false;
+        let over = matches!(phase, IncidentPhase::Resolved | IncidentPhase::Lost);
+        Incident {
+            schema_version: SCHEMA_VERSION,
+            id: case.id.clone(),
+            revision,
+            phase,
+            at,
+            domain: case.domain.clone(),
+            opened: case.opened,
+            ended: over.then(|| case.ended()),
+            entities: case.entities(),
+            symptoms: case.references(),
+            symptoms_shed: case.shed,
+            summary: summary(case, phase, top),
+            hypotheses: ranked,
+            knowledge_version: knowledge.version,
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum News {
+    /// Another cause, fault or class, or the last symptom ended.
+    Verdict,
+    /// The same with other numbers.
+    Detail,
+    None,
+}
+
+fn standing(case: &Case) -> usize {
+    case.symptoms.values().filter(|kept| kept.state == theriac_contract::SymptomState::Open).count()
+}
+
+fn summary(case: &Case, phase: IncidentPhase, top: Option<&Hypothesis>) -> String {
+    let symptoms = case.symptoms.len() as u64 + case.shed;
+    let places = case.entities().len();
+    let cause = match top {
+        Some(Hypothesis { entity: Some(entity), fault, probability, .. }) => {
+            format!("{} at {entity}, {:.0} %", fault.replace('_', " "), probability * 100.0)
+        }
+        _ => "cause unknown".to_owned(),
+    };
+    let end = match phase {
+        IncidentPhase::Resolved => "; over",
+        IncidentPhase::Lost => "; telemetry was lost before it was seen to be over",
+        IncidentPhase::Opened | IncidentPhase::Updated => "",
+    };
+    let plural =
+        |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    format!(
+        "{} of {}: {cause}{end}",
+        plural(symptoms, "symptom", "symptoms"),
+        plural(places as u64, "entity", "entities")
+    )
+}
+
+impl Checkpointed for Diagnose {
+    fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
+        Ok(vec![StateTable::from_json(TABLE, TABLE_VERSION, &self.state)?])
+    }
+
+    fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
+        self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
+        self.graph = Graph::default();
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! Evidence on what: which signals a kind of fault shows, and which speak against it.
+
+use theriac_contract::{Direction, Entity};
+
+use super::{Fault, Reasons, said};
+use crate::{
+    family::Family,
+    graph::is_host,
+    view::{Trouble, View},
+};
+
+const UP: Option<Direction> = Some(Direction::Up);
+/// What it costs a suspicion that its own mark is not there.
+const WITHOUT_MARK: f64 = -6.0;
+
+/// Weighs a fault at a suspect; false if it makes no sense there.
+pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) -> bool {
+    let place = Place { view, suspect };
+    let fits = match fault {
+        Fault::HostFault => is_host(suspect),
+        Fault::CpuSaturation => true,
+        Fault::ByzantineReplica => suspect.is_instance(),
+        Fault::BadDeploy | Fault::TrafficSurge => !is_host(suspect) && !suspect.is_instance(),
+        _ => !is_host(suspect),
+    };
+    if !fits {
+        return false;
+    }
+    match fault {
+        Fault::MemoryLeak => place.memory_leak(reasons),
+        Fault::CrashLoop => place.crash_loop(reasons),
+        Fault::SlowDependency => place.slow_dependency(reasons),
+        Fault::BadDeploy => place.bad_deploy(reasons),
+        Fault::ErrorBurst => place.error_burst(reasons),
+        Fault::ByzantineReplica => place.byzantine_replica(reasons),
+        Fault::CpuSaturation => place.cpu_saturation(reasons),
+        Fault::TrafficSurge => place.traffic_surge(reasons),
+        Fault::HostFault => place.host_fault(reasons),
+    }
+    true
+}
+
+struct Place<'v, 'a> {
+    view: &'v View<'a>,
+    suspect: &'v Entity,
+}
+
+impl<'a> Place<'_, 'a> {
+    fn trouble(&self, family: Family, direction: Option<Direction>) -> Option<Trouble<'a>> {
+        self.view.trouble(self.suspect, family, direction)
+    }
+
+    /// The mark of a fault: `weight` if it is there (half of it for a faint one), else the
+    /// price of its absence.
+    fn mark(
+        &self,
+        reasons: &mut Reasons,
+        channel: &str,
+        weight: f64,
+        found: Option<Trouble<'_>>,
+        what: &str,
+    ) {
+        match found {
+            Some(trouble) => {
+                let (text, ids) = said(&trouble);
+                reasons.add(channel, weight * (0.5 + 0.5 * trouble.strength), text, ids);
+            }
+            None => {
+                reasons.add(channel, WITHOUT_MARK, format!("{} shows no {what}", self.suspect), Vec::new());
+            }
+        }
+    }
+
+    /// A sign that shifts the balance if it is there.
+    fn sign(
+        &self,
+        reasons: &mut Reasons,
+        channel: &str,
+        ratio: f64,
+        family: Family,
+        direction: Option<Direction>,
+    ) {
+        if let Some(trouble) = self.trouble(family, direction) {
+            let (text, ids) = said(&trouble);
+            reasons.add(channel, ratio * (0.5 + 0.5 * trouble.strength), text, ids);
+        }
+    }
+
+    /// Weight of a change before the trouble, 0..1.
+    fn change_weight(&self) -> f64 {
+        self.view.change(self.suspect).map_or(0.0, |(_, weight)| weight)
+    }
+
+    /// A change speaks against causes that need none.
+    fn change_speaks_against(&self, reasons: &mut Reasons, ratio: f64) {
+        if let Some((change, weight)) = self.view.change(self.suspect) {
+            let text =
+                format!("{} of {} at {} may be the cause instead", change.kind, change.entity, change.at);
+            reasons.add("change", ratio * weight, text, Vec::new());
+        }
+    }
+
+    /// Own resources in trouble speak for a cause inside.
+    fn own_resources(&self, reasons: &mut Reasons, ratio: f64) {
+        for family in [Family::Cpu, Family::Memory, Family::Restarts, Family::Io] {
+            self.sign(reasons, "resource", ratio, family, if family == Family::Cpu { UP } else { None });
+        }
+    }
+
+    fn memory_leak(&self, reasons: &mut Reasons) {
+        let grown = self.trouble(Family::Memory, UP);
+        self.mark(reasons, "resource", 4.5, grown, "growth of memory");
+        self.sign(reasons, "resource", 0.5, Family::Restarts, None);
+        self.sign(reasons, "traffic", -1.0, Family::Traffic, UP);
+        if grown.is_some() && self.change_weight() > 0.0 {
+            let text = format!("a change of {} came before: a new version may leak", self.suspect.service());
+            reasons.add("change", 0.5 * self.change_weight(), text, Vec::new());
+        }
+    }
+
+    fn crash_loop(&self, reasons: &mut Reasons) {
+        let restarts = self.trouble(Family::Restarts, None);
+        let missing = self.trouble(Family::Missing, None);
+        self.mark(reasons, "resource", 4.5, restarts.or(missing), "restarts");
+        if restarts.is_some() && missing.is_some() {
+            self.sign(reasons, "missing", 1.0, Family::Missing, None);
+        }
+        self.sign(reasons, "health", 0.5, Family::Health, None);
+        self.sign(reasons, "resource", -3.0, Family::Memory, UP);
+        if !self.suspect.is_instance() {
+            self.change_speaks_against(reasons, -1.0);
+        }
+    }
+
+    fn slow_dependency(&self, reasons: &mut Reasons) {
+        let slow = self.trouble(Family::Latency, UP);
+        self.mark(reasons, "latency", 3.0, slow, "latency");
+        let (latency, errors) = (slow, self.trouble(Family::Errors, UP));
+        if let (Some(latency), Some(errors)) = (latency, errors)
+            && errors.kept.onset < latency.kept.onset
+        {
+            let (text, ids) = said(&errors);
+            reasons.add("errors", -1.5, format!("errors came before it was slow: {text}"), ids);
+        }
+        if errors.is_none() && slow.is_some() {
+            let text = format!("{} is slow but does not fail", self.suspect);
+            reasons.add("errors", 1.0, text, Vec::new());
+        }
+        let resources = reasons.list.len();
+        self.own_resources(reasons, -2.0);
+        if resources == reasons.list.len() && slow.is_some() {
+            let text = format!("the resources of {} are as usual", self.suspect);
+            reasons.add("resource", 1.0, text, Vec::new());
+        }
+        self.sign(reasons, "traffic", -2.0, Family::Traffic, UP);
+        self.change_speaks_against(reasons, -2.0);
+    }
+
+    fn bad_deploy(&self, reasons: &mut Reasons) {
+        match self.view.change(self.suspect) {
+            Some((change, weight)) => {
+                let text = format!(
+                    "{} of {} from {} to {} at {}, before the trouble there",
+                    change.kind, change.entity, change.from, change.to, change.at
+                );
+                reasons.add("change", 1.0 + 3.0 * weight, text, Vec::new());
+                reasons.change = Some(change.clone());
+            }
+            None => {
+                let text = format!("nothing was changed at {} shortly before", self.suspect);
+                reasons.add("change", WITHOUT_MARK, text, Vec::new());
+            }
+        }
+        let failing = self.trouble(Family::Errors, None);
+        let felt = failing
+            .or_else(|| self.trouble(Family::Latency, UP))
+            .or_else(|| self.trouble(Family::Restarts, None));
+        self.mark(reasons, "errors", 2.0, felt, "errors, latency or restarts");
+        self.sign(reasons, "logs", 0.5, Family::Log, UP);
+        self.sign(reasons, "resource", -3.0, Family::Memory, UP);
+        self.sign(reasons, "peers", -1.5, Family::Mismatch, None);
+    }
+
+    fn error_burst(&self, reasons: &mut Reasons) {
+        let failing = self.trouble(Family::Errors, None);
+        self.mark(reasons, "errors", 3.5, failing, "errors");
+        self.own_resources(reasons, -1.5);
+        self.change_speaks_against(reasons, -3.0);
+        self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
+        if let (Some(slow), Some(failing)) = (self.trouble(Family::Latency, UP), failing)
+            && slow.kept.onset < failing.kept.onset
+        {
+            let (text, ids) = said(&slow);
+            reasons.add("latency", -1.0, format!("it was slow before it failed: {text}"), ids);
+        }
+        self.sign(reasons, "traffic", -1.0, Family::Traffic, UP);
+    }
+
+    fn byzantine_replica(&self, reasons: &mut Reasons) {
+        let by_others = |trouble: &Trouble<'_>| trouble.kept.peer.is_some();
+        let mismatch = self.trouble(Family::Mismatch, None);
+        let edge_errors = self.trouble(Family::Errors, None).filter(by_others);
+        self.mark(reasons, "peers", 5.0, mismatch.or(edge_errors), "answers that others found to be wrong");
+        let own = self.view.case.symptoms.values().filter(|kept| kept.entity == *self.suspect);
+        let mut own = own.filter(|kept| {
+            matches!(kept.family, Family::Health | Family::Errors | Family::Restarts | Family::Missing)
+        });
+        match own.next() {
+            Some(kept) => {
+                let text = format!("{} does not claim to be well: {} is unusual", self.suspect, kept.signal);
+                reasons.add("peers", -1.5, text, vec![kept.id.clone()]);
+            }
+            None if mismatch.or(edge_errors).is_some() => {
+                let text = format!("{} says itself that it is well, others disagree", self.suspect);
+                reasons.add("peers", 1.0, text, Vec::new());
+            }
+            None => {}
+        }
+    }
+
+    fn cpu_saturation(&self, reasons: &mut Reasons) {
+        let busy = self.trouble(Family::Cpu, UP);
+        self.mark(reasons, "resource", 4.0, busy, "unusual use of the processor");
+        self.sign(reasons, "traffic", -2.5, Family::Traffic, UP);
+        if is_host(self.suspect) {
+            let services = self.view.guest_services(self.suspect);
+            if !services.is_empty() && busy.is_some() {
+                let text = format!("{} services with symptoms run on {}", services.len(), self.suspect);
+                reasons.add("host", (0.75 * services.len() as f64).min(2.0), text, Vec::new());
+            }
+            return;
+        }
+        let hosts = self.view.graph.hosts(self.suspect);
+        let host = hosts.iter().find_map(|host| self.view.trouble(host, Family::Cpu, UP));
+        if let Some(host) = host {
+            let (text, ids) = said(&host);
+            reasons.add("host", -2.5, format!("the host explains it: {text}"), ids);
+        }
+        self.change_speaks_against(reasons, -1.5);
+    }
+
+    fn traffic_surge(&self, reasons: &mut Reasons) {
+        let view = self.view;
+        let more = self.trouble(Family::Traffic, UP);
+        self.mark(reasons, "traffic", 4.0, more, "growth of traffic");
+        if more.is_none() {
+            return;
+        }
+        let service = self.suspect.service();
+        let loaded = |name: &&&str| view.trouble(&Entity((**name).to_owned()), Family::Traffic, UP).is_some();
+        let above = view.services.iter().filter(|other| view.graph.is_below(service, other)).find(loaded);
+        match above {
+            Some(caller) => {
+                let text = format!("{caller}, which calls it, has more traffic, too");
+                reasons.add("call_graph", -2.5, text, Vec::new());
+            }
+            None => {
+                let reached =
+                    view.services.iter().filter(|other| view.graph.is_below(other, service)).count();
+                let text =
+                    format!("the load enters at {service} and reaches {reached} troubled services below");
+                reasons.add("call_graph", 0.5 + (0.5 * reached as f64).min(1.5), text, Vec::new());
+            }
+        }
+        self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
+    }
+
+    fn host_fault(&self, reasons: &mut Reasons) {
+        let services = self.view.guest_services(self.suspect);
+        let running: Vec<_> = self.view.graph.guests(self.suspect).collect();
+        let troubled = running.iter().filter(|guest| self.view.worst(guest).is_some()).count();
+        let text = format!(
+            "{troubled} of {} instances on {} show symptoms, of {} services",
+            running.len(),
+            self.suspect,
+            services.len()
+        );
+        let share = troubled as f64 / running.len().max(1) as f64;
+        // What touches the instances of one host alone, elsewhere the same services being well,
+        // lies with the host.
+        let elsewhere = services.iter().filter(|service| {
+            let (ill, _) = self.view.replicas(service);
+            let here = running
+                .iter()
+                .filter(|guest| guest.service() == **service && self.view.worst(guest).is_some());
+            ill > here.count()
+        });
+        let clean = services.len() - elsewhere.count();
+        let ratio =
+            if services.len() > 1 { -3.0 + 3.0 * share + 1.5 * clean.min(3) as f64 } else { WITHOUT_MARK };
+        reasons.add("host", ratio, text, Vec::new());
+        for family in [Family::Missing, Family::Io, Family::Memory] {
+            self.sign(reasons, "resource", 1.5, family, None);
+        }
+        self.sign(reasons, "resource", -1.5, Family::Cpu, UP);
+    }
+}

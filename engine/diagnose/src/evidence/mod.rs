@@ -1,0 +1,90 @@
+//! The channels of evidence. Each adds a log likelihood ratio and a sentence: how much more
+//! probable what was seen is if the suspicion is right than if it is not.
+
+mod mechanism;
+mod place;
+
+use theriac_contract::{Change, Evidence, Id};
+
+pub(crate) use mechanism::weigh as weigh_mechanism;
+pub(crate) use place::weigh as weigh_place;
+
+use crate::view::{Trouble, View};
+
+/// Kinds of fault that are weighed at every suspect, beside `unknown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    MemoryLeak,
+    CrashLoop,
+    SlowDependency,
+    BadDeploy,
+    ErrorBurst,
+    ByzantineReplica,
+    CpuSaturation,
+    TrafficSurge,
+    HostFault,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::MemoryLeak,
+        Self::CrashLoop,
+        Self::SlowDependency,
+        Self::BadDeploy,
+        Self::ErrorBurst,
+        Self::ByzantineReplica,
+        Self::CpuSaturation,
+        Self::TrafficSurge,
+        Self::HostFault,
+    ];
+
+    /// As in playbooks.
+    pub(crate) const fn slug(self) -> &'static str {
+        match self {
+            Self::MemoryLeak => "memory_leak",
+            Self::CrashLoop => "crash_loop",
+            Self::SlowDependency => "slow_dependency",
+            Self::BadDeploy => "bad_deploy",
+            Self::ErrorBurst => "error_burst",
+            Self::ByzantineReplica => "byzantine_replica",
+            Self::CpuSaturation => "cpu_saturation",
+            Self::TrafficSurge => "traffic_surge",
+            Self::HostFault => "host_fault",
+        }
+    }
+
+    /// Whether it shows in latency and errors only, which callers of a troubled service show, too.
+    pub(crate) const fn looks_like_a_victim(self) -> bool {
+        matches!(self, Self::SlowDependency | Self::BadDeploy | Self::ErrorBurst)
+    }
+}
+
+/// Reasons that gather for one hypothesis.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reasons {
+    pub(crate) list: Vec<Evidence>,
+    pub(crate) change: Option<Change>,
+}
+
+impl Reasons {
+    pub(crate) fn add(&mut self, channel: &str, ratio: f64, text: String, symptoms: Vec<Id>) {
+        self.list.push(Evidence { channel: channel.to_owned(), log_likelihood_ratio: ratio, text, symptoms });
+    }
+
+    /// Sum of the log likelihood ratios.
+    pub(crate) fn total(&self) -> f64 {
+        self.list.iter().map(|evidence| evidence.log_likelihood_ratio).sum()
+    }
+}
+
+/// The sentence of a symptom and its id.
+fn said(trouble: &Trouble<'_>) -> (String, Vec<Id>) {
+    let kept = trouble.kept;
+    let p = kept.p_value;
+    (format!("{} of {} is unusual (p = {p:.1e})", kept.signal, kept.about()), vec![kept.id.clone()])
+}
+
+/// Seconds by which the trouble at `entity` began after the first of the incident.
+fn lag_seconds(view: &View<'_>, entity: &theriac_contract::Entity) -> Option<f64> {
+    Some(view.onset(entity)?.since(view.case.opened).as_seconds())
+}

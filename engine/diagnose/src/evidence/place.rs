@@ -1,0 +1,101 @@
+//! Evidence on where: strength, order of onset, the call graph, replicas.
+
+use theriac_contract::Entity;
+
+use super::{Fault, Reasons, lag_seconds, said};
+use crate::{graph::is_host, view::View};
+
+/// Evidence for a fault at a suspect, whatever its mechanism.
+pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+    deviation(view, suspect, reasons);
+    onset_order(view, suspect, fault, reasons);
+    call_graph(view, suspect, fault, reasons);
+    replicas(view, suspect, fault, reasons);
+}
+
+fn deviation(view: &View<'_>, suspect: &Entity, reasons: &mut Reasons) {
+    if let Some(worst) = view.worst(suspect) {
+        let (text, ids) = said(&worst);
+        reasons.add("deviation", 2.0 * worst.strength - 0.5, text, ids);
+    } else {
+        reasons.add("deviation", -0.5, format!("{suspect} itself shows nothing unusual"), Vec::new());
+    }
+}
+
+/// Causes come first. Ticks are coarse and detectors differ in delay, so it speaks softly.
+fn onset_order(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+    let Some(lag) = lag_seconds(view, suspect) else { return };
+    // A leak and a crash loop are seen by their victims only late.
+    let patience = if matches!(fault, Fault::MemoryLeak) { 300.0 } else { 60.0 };
+    let ratio = 0.75 - 1.75 * (lag / patience).min(1.0);
+    let text = if lag <= 0.0 {
+        format!("{suspect} was first")
+    } else {
+        format!("{suspect} began {lag:.0} s after the first symptom")
+    };
+    reasons.add("onset_order", ratio, text, Vec::new());
+}
+
+/// Trouble goes from callee to caller: the deepest troubled service explains those above it.
+fn call_graph(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+    if is_host(suspect) || fault == Fault::TrafficSurge {
+        return;
+    }
+    let service = suspect.service();
+    let felt_at = |name: &str| view.felt(&Entity(name.to_owned()));
+    let below =
+        view.services.iter().filter(|other| **other != service && view.graph.is_below(other, service));
+    let below = below.filter_map(|other| felt_at(other));
+    let deepest = below.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)));
+    if let Some(callee) = deepest {
+        let base = if fault.looks_like_a_victim() { -4.0 } else { -1.0 };
+        // A callee that got into trouble long after explains less.
+        let late = match (view.onset(callee.kept.about()), view.onset(suspect)) {
+            (Some(theirs), Some(mine)) => theirs.since(mine).as_seconds() > 120.0,
+            _ => false,
+        };
+        let ratio = base * (0.4 + 0.6 * callee.strength) * if late { 0.5 } else { 1.0 };
+        let text = format!("{} is called by {service} and is troubled itself", callee.kept.about());
+        reasons.add("call_graph", ratio, text, vec![callee.kept.id.clone()]);
+    }
+    let above: Vec<_> = view
+        .services
+        .iter()
+        .filter(|other| **other != service && view.graph.is_below(service, other))
+        .filter_map(|other| felt_at(other))
+        .collect();
+    if !above.is_empty() {
+        let ids = above.iter().take(5).map(|trouble| trouble.kept.id.clone()).collect();
+        let names: Vec<_> = above.iter().take(3).map(|trouble| trouble.kept.about().service()).collect();
+        let text = format!("it would explain the trouble of its callers ({})", names.join(", "));
+        reasons.add("call_graph", (0.5 * above.len() as f64).min(1.5), text, ids);
+    }
+}
+
+/// One replica of several points at the replica, all of them at what they share.
+fn replicas(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+    if is_host(suspect) {
+        return;
+    }
+    let service = suspect.service();
+    let (troubled, all) = view.replicas(service);
+    if troubled == 0 {
+        return;
+    }
+    let shared =
+        matches!(fault, Fault::BadDeploy | Fault::TrafficSurge | Fault::ErrorBurst | Fault::SlowDependency);
+    let text = format!("{troubled} of {all} instances of {service} show symptoms");
+    let alone = all > 1 && troubled == 1;
+    let together = all > 1 && troubled == all;
+    let ratio = match (suspect.is_instance(), alone, together) {
+        (true, true, _) => 1.5,
+        (true, _, true) => -2.5,
+        (true, ..) if all > 1 => -1.0,
+        (true, ..) => -0.25,
+        (false, true, _) if shared => -2.0,
+        (false, true, _) => -1.5,
+        (false, _, true) => 1.0,
+        (false, ..) => 0.25,
+    };
+    reasons.add("replicas", ratio, text, Vec::new());
+}

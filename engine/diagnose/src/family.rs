@@ -1,0 +1,196 @@
+//! What a signal speaks of, told from its name: OpenTelemetry semantic conventions and the
+//! names of common exporters.
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::Direction;
+
+/// What a signal speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// How long work takes.
+    Latency,
+    /// How much of it fails, as metrics, spans or log lines tell.
+    Errors,
+    /// How much work comes in.
+    Traffic,
+    /// Processor time.
+    Cpu,
+    /// Memory and what collects it.
+    Memory,
+    /// Disks and networks.
+    Io,
+    /// Processes that start again.
+    Restarts,
+    /// Work that waits or is under way.
+    Queue,
+    /// What a thing says of its own state.
+    Health,
+    /// Answers that others found to be wrong.
+    Mismatch,
+    /// Log lines that do not speak of errors.
+    Log,
+    /// Telemetry that stopped.
+    Missing,
+    /// Anything else.
+    Other,
+}
+
+impl Family {
+    /// Word for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Errors => "errors",
+            Self::Traffic => "traffic",
+            Self::Cpu => "CPU",
+            Self::Memory => "memory",
+            Self::Io => "disk and network",
+            Self::Restarts => "restarts",
+            Self::Queue => "queue",
+            Self::Health => "health",
+            Self::Mismatch => "mismatch",
+            Self::Log => "log",
+            Self::Missing => "missing telemetry",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Parts of names, the first match decides.
+const TABLE: [(&str, Family); 62] = [
+    ("mismatch", Family::Mismatch),
+    ("checksum", Family::Mismatch),
+    ("diverge", Family::Mismatch),
+    ("inconsisten", Family::Mismatch),
+    ("restart", Family::Restarts),
+    ("uptime", Family::Restarts),
+    ("start_time", Family::Restarts),
+    ("oom", Family::Restarts),
+    ("crash", Family::Restarts),
+    ("health", Family::Health),
+    ("readiness", Family::Health),
+    ("liveness", Family::Health),
+    ("availability", Family::Health),
+    ("log.severity.error", Family::Errors),
+    ("log.severity.fatal", Family::Errors),
+    ("log.", Family::Log),
+    ("error", Family::Errors),
+    ("fail", Family::Errors),
+    ("exception", Family::Errors),
+    ("5xx", Family::Errors),
+    ("success", Family::Errors),
+    ("memory", Family::Memory),
+    ("heap", Family::Memory),
+    ("swap", Family::Memory),
+    ("_rss", Family::Memory),
+    (".gc.", Family::Memory),
+    ("_gc_", Family::Memory),
+    ("_mem", Family::Memory),
+    ("mem_", Family::Memory),
+    ("cpu", Family::Cpu),
+    ("load1", Family::Cpu),
+    ("load_average", Family::Cpu),
+    ("throttl", Family::Cpu),
+    ("queue", Family::Queue),
+    ("active_requests", Family::Queue),
+    ("backlog", Family::Queue),
+    ("lag", Family::Queue),
+    ("pending", Family::Queue),
+    ("thread", Family::Queue),
+    ("connections", Family::Queue),
+    ("connection.count", Family::Queue),
+    (".count", Family::Traffic),
+    (".rate", Family::Traffic),
+    ("workload", Family::Traffic),
+    ("throughput", Family::Traffic),
+    ("requests", Family::Traffic),
+    ("request_count", Family::Traffic),
+    ("qps", Family::Traffic),
+    ("rps", Family::Traffic),
+    ("duration", Family::Latency),
+    ("latency", Family::Latency),
+    ("response_time", Family::Latency),
+    ("elapsed", Family::Latency),
+    ("p95", Family::Latency),
+    ("p99", Family::Latency),
+    ("p90", Family::Latency),
+    ("disk", Family::Io),
+    ("filesystem", Family::Io),
+    ("network", Family::Io),
+    ("socket", Family::Io),
+    ("fs_", Family::Io),
+    ("tcp", Family::Io),
+];
+
+/// What a symptom speaks of, from the name and attributes (canonical JSON) of its series and
+/// from whether the series still spoke (`silent`).
+#[must_use]
+pub fn family(signal: &str, attributes: &str, direction: Direction, silent: bool) -> Family {
+    if silent && direction == Direction::None {
+        return Family::Missing;
+    }
+    // `CpuUsageRate(%)`, `MemoryUsage(Mi)` and `cart_latency-90` meet the table in lower case.
+    let name = signal.to_ascii_lowercase();
+    let known = TABLE.iter().find(|(part, _)| name.contains(part)).map(|(_, family)| *family);
+    match known {
+        // A count of failed requests speaks of failures.
+        Some(Family::Traffic | Family::Latency) if is_failure(attributes) => Family::Errors,
+        Some(Family::Log) if is_complaint(attributes) => Family::Errors,
+        Some(family) => family,
+        None => Family::Other,
+    }
+}
+
+fn is_failure(attributes: &str) -> bool {
+    attributes.contains("\"error.type\"")
+        || attributes
+            .split_once("status_code\":")
+            .is_some_and(|(_, code)| code.trim_start_matches('"').starts_with('5'))
+}
+
+fn is_complaint(attributes: &str) -> bool {
+    let text = attributes.to_ascii_lowercase();
+    ["error", "fail", "exception", "panic", "fatal", "refused", "timeout", "timed out", "killed"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_names_of_conventions_and_exporters() {
+        for (signal, attributes, expected) in [
+            ("http.server.request.duration.p95", "{}", Family::Latency),
+            ("http.server.request.duration.rate", "{}", Family::Traffic),
+            ("http.server.request.duration.count", "{\"http.response.status_code\":\"500\"}", Family::Errors),
+            ("http.server.request.duration.count", "{\"http.response.status_code\":200}", Family::Traffic),
+            ("http.server.active_requests", "{}", Family::Queue),
+            ("process.memory.usage", "{}", Family::Memory),
+            ("process.cpu.utilization", "{}", Family::Cpu),
+            ("process.uptime", "{}", Family::Restarts),
+            ("container.restarts.rate", "{}", Family::Restarts),
+            ("queue.length", "{}", Family::Queue),
+            ("health.status", "{}", Family::Health),
+            ("business.orders.mismatch.rate", "{}", Family::Mismatch),
+            ("span.error_ratio", "{}", Family::Errors),
+            ("edge.duration.mean", "{}", Family::Latency),
+            ("span.count", "{}", Family::Traffic),
+            ("log.severity.error", "{}", Family::Errors),
+            ("log.severity.info", "{}", Family::Log),
+            ("log.template", "{\"template\":\"connection refused by <*>\"}", Family::Errors),
+            ("CpuUsageRate(%)", "{}", Family::Cpu),
+            ("MemoryUsage(Mi)", "{}", Family::Memory),
+            ("node_filesystem_avail_bytes", "{}", Family::Io),
+            ("checkoutservice_latency-90", "{}", Family::Latency),
+            ("cart_workload", "{}", Family::Traffic),
+            ("temperature", "{}", Family::Other),
+        ] {
+            assert_eq!(family(signal, attributes, Direction::Up, false), expected, "{signal} {attributes}");
+        }
+        assert_eq!(family("process.uptime", "{}", Direction::None, true), Family::Missing);
+    }
+}

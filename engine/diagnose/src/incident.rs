@@ -1,0 +1,198 @@
+//! The state of one incident: its symptoms, bounded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{
+    Direction, Entity, FaultClass, Id, Symptom, SymptomRef, SymptomState, Timestamp, Topology,
+};
+
+use crate::{
+    correlate::accused,
+    family::{Family, family},
+};
+
+/// A symptom as diagnosis keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) id: Id,
+    pub(crate) entity: Entity,
+    /// The callee of an edge, or the thing that a check found to be wrong.
+    pub(crate) peer: Option<Entity>,
+    pub(crate) signal: String,
+    pub(crate) family: Family,
+    pub(crate) direction: Direction,
+    pub(crate) state: SymptomState,
+    pub(crate) onset: Timestamp,
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) p_value: f64,
+}
+
+impl Kept {
+    pub(crate) fn new(symptom: &Symptom, topology: &Topology) -> Self {
+        let silent = symptom.observed.is_none();
+        let family = family(&symptom.signal, &symptom.attributes, symptom.direction, silent);
+        Self {
+            id: symptom.id.clone(),
+            entity: symptom.entity.clone(),
+            peer: accused(family, &symptom.attributes, symptom.peer.as_ref(), topology),
+            signal: symptom.signal.clone(),
+            family,
+            direction: symptom.direction,
+            state: symptom.state(),
+            onset: symptom.onset,
+            end: symptom.end,
+            p_value: symptom.p_value,
+        }
+    }
+
+    /// Decimal digits of surprise.
+    pub(crate) fn digits(&self) -> f64 {
+        if self.p_value > 0.0 { (-libm::log10(self.p_value)).clamp(0.0, 300.0) } else { 300.0 }
+    }
+
+    /// What the symptom points at: for an edge or a check the other side.
+    pub(crate) fn about(&self) -> &Entity {
+        self.peer.as_ref().unwrap_or(&self.entity)
+    }
+
+    fn reference(&self) -> SymptomRef {
+        SymptomRef {
+            id: self.id.clone(),
+            entity: self.entity.clone(),
+            signal: self.signal.clone(),
+            state: self.state,
+            onset: self.onset,
+            end: self.end,
+            p_value: self.p_value,
+        }
+    }
+}
+
+/// What the last revision said, to tell whether the next one says anything new.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Said {
+    pub(crate) at: Timestamp,
+    pub(crate) revision: u32,
+    pub(crate) cause: Option<Entity>,
+    pub(crate) fault: String,
+    pub(crate) class: FaultClass,
+    pub(crate) probability: f64,
+    pub(crate) standing: usize,
+    pub(crate) symptoms: usize,
+}
+
+/// An incident that is open or still gathers evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Case {
+    pub(crate) id: Id,
+    pub(crate) domain: String,
+    pub(crate) opened: Timestamp,
+    /// Latest onset or end of a symptom.
+    pub(crate) touched: Timestamp,
+    /// By id.
+    pub(crate) symptoms: BTreeMap<Id, Kept>,
+    pub(crate) shed: u64,
+    /// Times that everything was over and came back.
+    pub(crate) recurrences: u32,
+    /// None while it gathers evidence.
+    pub(crate) said: Option<Said>,
+    /// Whether its symptoms changed since the last look.
+    pub(crate) changed: bool,
+}
+
+impl Case {
+    pub(crate) fn new(domain: &str, first: &Kept) -> Self {
+        Self {
+            id: Id::derive("incident", &[domain, first.id.as_str()]),
+            domain: domain.to_owned(),
+            opened: first.onset,
+            touched: first.onset,
+            symptoms: BTreeMap::new(),
+            shed: 0,
+            recurrences: 0,
+            said: None,
+            changed: true,
+        }
+    }
+
+    /// Takes a new symptom in. Of too many, the first quarter by onset and the worst stay.
+    pub(crate) fn admit(&mut self, symptom: Kept, symptoms_max: usize) {
+        if !self.symptoms.is_empty() && !self.stands() {
+            self.recurrences += 1;
+        }
+        self.touched = self.touched.max(symptom.onset);
+        self.opened = self.opened.min(symptom.onset);
+        self.changed = true;
+        self.symptoms.insert(symptom.id.clone(), symptom);
+        if self.symptoms.len() > symptoms_max.max(1) {
+            if let Some(least) = self.least() {
+                self.symptoms.remove(&least);
+            }
+            self.shed += 1;
+        }
+    }
+
+    fn least(&self) -> Option<Id> {
+        let ordered = self.in_order();
+        let first = ordered.len() / 4;
+        let later = ordered.iter().skip(first.max(1));
+        // A symptom that is over goes before one that stands; then the weakest, the latest.
+        later
+            .min_by(|a, b| {
+                let stands = |kept: &Kept| kept.state == SymptomState::Open;
+                stands(a)
+                    .cmp(&stands(b))
+                    .then(b.p_value.total_cmp(&a.p_value))
+                    .then(b.onset.cmp(&a.onset))
+                    .then(b.id.cmp(&a.id))
+            })
+            .map(|kept| kept.id.clone())
+    }
+
+    /// Notes a later revision of a symptom that is kept; says whether it is.
+    pub(crate) fn revise(&mut self, symptom: &Symptom) -> bool {
+        let Some(kept) = self.symptoms.get_mut(&symptom.id) else { return false };
+        kept.state = symptom.state();
+        kept.end = symptom.end;
+        kept.p_value = kept.p_value.min(symptom.p_value);
+        self.touched = self.touched.max(symptom.end.unwrap_or(symptom.onset));
+        self.changed = true;
+        true
+    }
+
+    /// Symptoms in the order of onset, then id.
+    pub(crate) fn in_order(&self) -> Vec<&Kept> {
+        let mut all: Vec<_> = self.symptoms.values().collect();
+        all.sort_by(|a, b| (a.onset, &a.id).cmp(&(b.onset, &b.id)));
+        all
+    }
+
+    pub(crate) fn stands(&self) -> bool {
+        self.symptoms.values().any(|kept| kept.state == SymptomState::Open)
+    }
+
+    pub(crate) fn lost(&self) -> bool {
+        self.symptoms.values().any(|kept| kept.state == SymptomState::Lost)
+    }
+
+    /// When the last of its symptoms ended.
+    pub(crate) fn ended(&self) -> Timestamp {
+        self.symptoms.values().filter_map(|kept| kept.end).max().unwrap_or(self.touched)
+    }
+
+    /// Decimal digits of surprise over all that stands.
+    pub(crate) fn digits(&self, each_max: f64) -> f64 {
+        let standing = self.symptoms.values().filter(|kept| kept.state == SymptomState::Open);
+        standing.map(|kept| kept.digits().min(each_max)).sum()
+    }
+
+    pub(crate) fn entities(&self) -> Vec<Entity> {
+        let all: BTreeSet<_> = self.symptoms.values().map(|kept| kept.entity.clone()).collect();
+        all.into_iter().collect()
+    }
+
+    pub(crate) fn references(&self) -> Vec<SymptomRef> {
+        self.in_order().into_iter().map(Kept::reference).collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! An incident as evidence sees it: trouble by entity and family.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, Timestamp};
+
+use crate::{
+    family::Family,
+    graph::{Graph, is_host},
+    incident::{Case, Kept},
+    settings::Settings,
+};
+
+/// The strongest symptom of one family at one place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trouble<'a> {
+    pub(crate) kept: &'a Kept,
+    /// 0..1: twenty digits of surprise are as strong as it gets.
+    pub(crate) strength: f64,
+}
+
+/// One incident with what is known around it.
+pub(crate) struct View<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) case: &'a Case,
+    pub(crate) knowledge: &'a Snapshot,
+    pub(crate) graph: &'a Graph,
+    pub(crate) settings: &'a Settings,
+    /// By what symptoms are about; services hold what their instances show, too.
+    places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>>,
+    /// Services with symptoms.
+    pub(crate) services: BTreeSet<&'a str>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(
+        at: Timestamp,
+        case: &'a Case,
+        knowledge: &'a Snapshot,
+        graph: &'a Graph,
+        settings: &'a Settings,
+    ) -> Self {
+        let mut places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>> = BTreeMap::new();
+        let mut services = BTreeSet::new();
+        for kept in case.in_order() {
+            let trouble = Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) };
+            let about = kept.about();
+            let mut holders = BTreeSet::from([about.clone()]);
+            if !is_host(about) {
+                services.insert(about.service());
+                holders.insert(Entity(about.service().to_owned()));
+            }
+            for holder in holders {
+                let by_family = places.entry(holder).or_default();
+                let best = by_family.entry((kept.family, kept.direction)).or_insert(trouble);
+                if trouble.strength > best.strength {
+                    *best = trouble;
+                }
+            }
+        }
+        Self { at, case, knowledge, graph, settings, places, services }
+    }
+
+    /// Entities with symptoms, the most troubled first, at most `suspects_max`; and hosts of
+    /// which several services show symptoms.
+    pub(crate) fn suspects(&self) -> Vec<Entity> {
+        let mut ranked: Vec<(f64, &Entity)> = self
+            .places
+            .iter()
+            .map(|(entity, by_family)| (by_family.values().map(|trouble| trouble.strength).sum(), entity))
+            .collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        let mut suspects: Vec<Entity> =
+            ranked.into_iter().take(self.settings.suspects_max).map(|(_, entity)| entity.clone()).collect();
+        let hosts: BTreeSet<Entity> =
+            self.places.keys().flat_map(|entity| self.graph.hosts(entity)).collect();
+        let shared = hosts.into_iter().filter(|host| self.guest_services(host).len() > 1);
+        let shared: Vec<Entity> = shared.filter(|host| !suspects.contains(host)).collect();
+        suspects.extend(shared.into_iter().take(self.settings.suspects_max));
+        suspects
+    }
+
+    /// Services of which an instance on `host` shows symptoms.
+    pub(crate) fn guest_services(&self, host: &Entity) -> BTreeSet<&str> {
+        let guests = self.graph.guests(host).filter(|guest| self.places.contains_key(*guest));
+        guests.map(Entity::service).collect()
+    }
+
+    /// Instances of a service with symptoms of their own, and instances known.
+    pub(crate) fn replicas(&self, service: &str) -> (usize, usize) {
+        let known = self.knowledge.topology.instances.get(service);
+        let all = known.map_or(0, |known| known.iter().filter(|entity| entity.is_instance()).count());
+        let troubled =
+            self.places.keys().filter(|place| place.is_instance() && place.service() == service).count();
+        (troubled, all.max(troubled))
+    }
+
+    /// Trouble of a family, in one direction or any.
+    pub(crate) fn trouble(
+        &self,
+        entity: &Entity,
+        family: Family,
+        direction: Option<Direction>,
+    ) -> Option<Trouble<'a>> {
+        let by_family = self.places.get(entity)?;
+        let fits = |(key, _): &(&(Family, Direction), &Trouble<'a>)| {
+            key.0 == family && direction.is_none_or(|direction| key.1 == direction)
+        };
+        let all = by_family.iter().filter(fits).map(|(_, trouble)| *trouble);
+        all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+    }
+
+    /// Trouble that users of a service feel, or that shows that it does not work.
+    pub(crate) fn felt(&self, entity: &Entity) -> Option<Trouble<'a>> {
+        let felt = [
+            (Family::Latency, Some(Direction::Up)),
+            (Family::Errors, None),
+            (Family::Restarts, None),
+            (Family::Health, None),
+            (Family::Missing, None),
+            (Family::Mismatch, None),
+        ];
+        let all = felt.into_iter().filter_map(|(family, direction)| self.trouble(entity, family, direction));
+        all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+    }
+
+    /// The strongest trouble at an entity.
+    pub(crate) fn worst(&self, entity: &Entity) -> Option<Trouble<'a>> {
+        let all = self.places.get(entity)?.values().copied();
+        all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+    }
+
+    /// Onset of the first symptom at an entity.
+    pub(crate) fn onset(&self, entity: &Entity) -> Option<Timestamp> {
+        let all = self.case.symptoms.values().filter(|kept| {
+            kept.about() == entity || !entity.is_instance() && kept.about().service() == entity.as_str()
+        });
+        all.map(|kept| kept.onset).min()
+    }
+
+    /// The change of a service or its instances that is most suspect: the last one before the
+    /// trouble there, with how much of its weight is left (0..1).
+    pub(crate) fn change(&self, entity: &Entity) -> Option<(&'a Change, f64)> {
+        // A tick of slack: a change is stamped when it begins, trouble when its tick does.
+        let slack = Interval::from_seconds(30);
+        let onset = self.onset(entity)?;
+        let memory = self.settings.change_memory.as_seconds().max(1.0);
+        let before = self.knowledge.changes.iter().filter(|change| {
+            change.entity.service() == entity.service()
+                && (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
+                && change.at <= onset.plus(slack)
+                && change.kind != "scaling"
+        });
+        let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;
+        let lag = onset.since(last.at).as_seconds().max(0.0);
+        let weight = libm::exp(-lag / memory);
+        (weight > 0.05).then_some((last, weight))
+    }
+}

@@ -1,1 +1,25 @@
-//! theriac-detect
+//! Detect: ticks in, symptoms out.
+//!
+//! Every series goes through the bank of detectors; series that count events go also
+//! through an exact model of counts, which knows what to make of a first error line. What
+//! the rules let through becomes a symptom: with onset, peak and end, with hysteresis, and
+//! with learning frozen for as long as it stands.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | [`Settings`] |
+//! | `detect` | [`Detect`]: one tick |
+//! | [`rules`] | which direction and which effect of a signal matter at all |
+//! | `counting` | p-values of event counts (Gamma-Poisson) |
+//! | `episode` | the life of one symptom: open, worse, over, lost |
+//! | `explain` | the sentence for people |
+
+mod counting;
+mod detect;
+mod episode;
+mod explain;
+pub mod rules;
+pub mod settings;
+
+pub use detect::{Counts, Detect, Reading};
+pub use settings::Settings;

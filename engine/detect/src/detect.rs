@@ -1,0 +1,370 @@
+//! One tick: score, judge, tell.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{
+    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, Series, SeriesId, StateError, StateTable,
+    Symptom, SymptomPhase, Tick,
+};
+use theriac_detectors::{Bank, Scores};
+
+use crate::{
+    counting::Counting,
+    episode::{Episode, Sight, Turn},
+    explain,
+    rules::{Matters, Rule, direction},
+    settings::Settings,
+};
+
+/// What the last tick said of one series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// Fused p-value after the rules: 1 is ordinary, or warming up, or silent.
+    pub p_value: f64,
+    /// Expected value; NaN if there is none.
+    pub expected: f64,
+    /// Low end of the band of ordinary values; NaN if there is none.
+    pub low: f64,
+    /// High end.
+    pub high: f64,
+    /// Which way the value departs.
+    pub direction: Direction,
+    /// Observations made.
+    pub warmup_ticks_done: u32,
+    /// Observations needed before anything is said.
+    pub warmup_ticks_needed: u32,
+}
+
+/// What was done and what was shed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Symptoms opened.
+    pub opened: u64,
+    /// Symptoms that were not opened because too many were open.
+    pub shed: u64,
+    /// Symptoms that were taken for the new normal.
+    pub adopted: u64,
+}
+
+/// What is kept of each series beside the bank.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Watched {
+    series: Series,
+    rule: Rule,
+    counting: Option<Counting>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    watched: Vec<Watched>,
+    episodes: BTreeMap<SeriesId, Episode>,
+    /// Number of the first tick in which an entity or a service was heard.
+    first_heard: BTreeMap<Entity, u64>,
+    counts: Counts,
+}
+
+const TABLE: &str = "detect";
+const TABLE_VERSION: u16 = 1;
+
+/// The detect stage.
+pub struct Detect {
+    settings: Settings,
+    bank: Bank,
+    state: State,
+    p_value: Vec<f64>,
+    expected: Vec<f64>,
+    low: Vec<f64>,
+    high: Vec<f64>,
+    learn: Vec<bool>,
+    readings: Vec<Reading>,
+    /// Episodes that are open symptoms.
+    open: usize,
+}
+
+impl Detect {
+    /// A stage that has seen nothing.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            bank: Bank::new(&settings.bank),
+            settings,
+            state: State::default(),
+            p_value: Vec::new(),
+            expected: Vec::new(),
+            low: Vec::new(),
+            high: Vec::new(),
+            learn: Vec::new(),
+            readings: Vec::new(),
+            open: 0,
+        }
+    }
+
+    /// What the last tick said of each series, by [`SeriesId`].
+    #[must_use]
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
+    /// What was done and what was shed.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.state.counts
+    }
+
+    /// Scores one tick and gives the revisions of symptoms that it led to, by series.
+    pub fn step(&mut self, tick: &Tick, knowledge_version: u64) -> Vec<Symptom> {
+        self.admit(tick);
+        self.score(tick);
+        let mut symptoms = Vec::new();
+        for index in 0..self.state.watched.len() {
+            let observed = tick.values.get(index).copied().unwrap_or(f64::NAN);
+            let sight = self.sight(index, observed, tick);
+            self.readings[index] = self.reading(index, &sight);
+            self.live(index, sight, tick, knowledge_version, &mut symptoms);
+        }
+        symptoms
+    }
+
+    /// Takes in the series that are new with this tick.
+    fn admit(&mut self, tick: &Tick) {
+        for series in &tick.opened {
+            let service = Entity(series.entity.service().to_owned());
+            let first = *self.state.first_heard.entry(series.entity.clone()).or_insert(tick.number);
+            let first = first.min(*self.state.first_heard.entry(service).or_insert(tick.number));
+            let rule = Rule::of(series, &self.settings.rules);
+            let silent = tick.number.saturating_sub(first) as f64;
+            let counting =
+                rule.counts.then(|| Counting::silent_for(silent.min(self.settings.count_memory_ticks)));
+            self.state.watched.push(Watched { series: series.clone(), rule, counting });
+        }
+        self.resize();
+    }
+
+    fn resize(&mut self) {
+        let series = self.state.watched.len();
+        self.bank.grow(series);
+        for column in [&mut self.p_value, &mut self.expected, &mut self.low, &mut self.high] {
+            column.resize(series, f64::NAN);
+        }
+        self.learn.resize(series, true);
+        let ordinary = Reading {
+            p_value: 1.0,
+            expected: f64::NAN,
+            low: f64::NAN,
+            high: f64::NAN,
+            direction: Direction::None,
+            warmup_ticks_done: 0,
+            warmup_ticks_needed: 0,
+        };
+        self.readings.resize(series, ordinary);
+    }
+
+    /// Runs the bank; a series inside an episode is not learnt from.
+    fn score(&mut self, tick: &Tick) {
+        for (index, learn) in self.learn.iter_mut().enumerate() {
+            *learn = !self.state.episodes.contains_key(&SeriesId(index as u32));
+        }
+        let mut out = Scores {
+            p_value: &mut self.p_value,
+            expected: &mut self.expected,
+            low: &mut self.low,
+            high: &mut self.high,
+        };
+        self.bank.update(&tick.values, &self.learn, &mut out);
+    }
+
+    /// What the series shows at this tick, after the rules.
+    fn sight(&mut self, index: usize, observed: f64, tick: &Tick) -> Sight {
+        let watched = &mut self.state.watched[index];
+        let silent = observed.is_nan();
+        let mut p_value = self.p_value[index];
+        let (mut expected, mut low, mut high) = (self.expected[index], self.low[index], self.high[index]);
+        if let Some(counting) = &mut watched.counting {
+            // Rates are counts a second; what is counted happened in the whole tick.
+            let scale = if watched.series.signal.ends_with(".rate") { tick.step.as_seconds() } else { 1.0 };
+            (expected, low, high) = (counting.expected() / scale, f64::NAN, f64::NAN);
+            // For events the model of counts knows more than the bank: it knows the silence
+            // before the first one. A tick without telemetry is no tick without events.
+            p_value = if silent {
+                1.0
+            } else {
+                counting.observe(observed * scale, self.learn[index], self.settings.count_memory_ticks)
+            };
+        }
+        if silent {
+            let judged = watched.counting.is_none() && watched.rule.matters != Matters::Nothing;
+            p_value = if judged { p_value } else { 1.0 };
+        } else if !expected.is_nan() && !watched.rule.lets_through(observed, expected)
+            || watched.rule.matters == Matters::Nothing
+        {
+            p_value = 1.0;
+        }
+        let finite = |value: f64| value.is_finite().then_some(value);
+        Sight {
+            start: tick.start,
+            end: tick.end(),
+            p_value,
+            observed: finite(observed),
+            expected: finite(expected),
+            band: finite(low).zip(finite(high)),
+            direction: if silent { Direction::None } else { direction(observed, expected) },
+            detectors: Vec::new(),
+        }
+    }
+
+    fn reading(&self, index: usize, sight: &Sight) -> Reading {
+        let (done, needed) = self.bank.warmup(SeriesId(index as u32));
+        Reading {
+            p_value: sight.p_value,
+            expected: sight.expected.unwrap_or(f64::NAN),
+            low: sight.band.map_or(f64::NAN, |band| band.0),
+            high: sight.band.map_or(f64::NAN, |band| band.1),
+            direction: sight.direction,
+            warmup_ticks_done: done,
+            warmup_ticks_needed: needed,
+        }
+    }
+
+    /// What each detector said of a series at this tick, the most surprised first.
+    fn detectors(&self, index: usize) -> Vec<DetectorScore> {
+        if self.state.watched[index].counting.is_some() {
+            return vec![DetectorScore {
+                detector: "counting".to_owned(),
+                p_value: self.readings[index].p_value,
+            }];
+        }
+        let names = self.bank.specs().map(|spec| spec.name);
+        let mut scores: Vec<DetectorScore> = names
+            .zip(self.bank.p_values(SeriesId(index as u32)))
+            .filter(|(_, p_value)| *p_value < 0.05)
+            .map(|(name, p_value)| DetectorScore { detector: name.to_owned(), p_value })
+            .collect();
+        scores.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then_with(|| a.detector.cmp(&b.detector)));
+        scores
+    }
+
+    /// Moves the episode of a series on, or begins one.
+    fn live(
+        &mut self,
+        index: usize,
+        mut sight: Sight,
+        tick: &Tick,
+        knowledge_version: u64,
+        out: &mut Vec<Symptom>,
+    ) {
+        let id = SeriesId(index as u32);
+        let unusual = sight.p_value <= self.settings.open_p;
+        if unusual {
+            sight.detectors = self.detectors(index);
+        }
+        let mut episode = match self.state.episodes.remove(&id) {
+            None if !unusual => return,
+            None => Episode::begin(sight),
+            Some(mut episode) => {
+                let silence_judged =
+                    episode.peak.observed.is_none() || self.state.watched[index].counting.is_some();
+                let judged =
+                    sight.observed.is_some() || sight.p_value <= self.settings.open_p || silence_judged;
+                episode.meet(sight, judged, &self.settings);
+                episode
+            }
+        };
+        let room = self.settings.examples_max - episode.examples.len().min(self.settings.examples_max);
+        let shown = tick.examples.iter().filter(|example| example.series == id).take(room);
+        episode.examples.extend(shown.map(|example| example.text.clone()));
+        let was_open = episode.open.is_some();
+        if !was_open && self.open >= self.settings.open_symptoms_max {
+            self.state.counts.shed += 1;
+            return;
+        }
+        let turn = episode.turn(tick.end(), &self.state.watched[index].series.key, &self.settings);
+        match turn {
+            Turn::Forget => return,
+            Turn::Stay => {}
+            Turn::Tell(phase) => {
+                self.state.counts.opened += u64::from(phase == SymptomPhase::Open);
+                self.open += usize::from(phase == SymptomPhase::Open);
+                out.extend(self.symptom(index, &episode, phase, tick, knowledge_version));
+                if matches!(phase, SymptomPhase::Close | SymptomPhase::Lost) {
+                    self.open -= 1;
+                    return;
+                }
+            }
+            Turn::Adopt => {
+                self.state.counts.adopted += 1;
+                self.open -= 1;
+                out.extend(self.symptom(index, &episode, SymptomPhase::Lost, tick, knowledge_version));
+                self.bank.forget(id);
+                if let Some(counting) = &mut self.state.watched[index].counting {
+                    *counting = Counting::silent_for(0.0);
+                }
+                return;
+            }
+        }
+        self.state.episodes.insert(id, episode);
+    }
+
+    fn symptom(
+        &self,
+        index: usize,
+        episode: &Episode,
+        phase: SymptomPhase,
+        tick: &Tick,
+        knowledge_version: u64,
+    ) -> Option<Symptom> {
+        let open = episode.open.as_ref()?;
+        let series = &self.state.watched[index].series;
+        let over = matches!(phase, SymptomPhase::Close | SymptomPhase::Lost);
+        let mut symptom = Symptom {
+            schema_version: SCHEMA_VERSION,
+            id: open.id.clone(),
+            revision: open.revision,
+            phase,
+            at: tick.end(),
+            domain: series.domain.clone(),
+            entity: series.entity.clone(),
+            peer: series.peer.clone(),
+            signal: series.signal.clone(),
+            kind: series.kind,
+            attributes: series.attributes.clone(),
+            series: series.key.clone(),
+            onset: episode.onset,
+            peak: episode.peak.start,
+            end: over.then_some(episode.last_unusual),
+            p_value: episode.peak.p_value,
+            severity: severity(episode.peak.p_value),
+            direction: episode.peak.direction,
+            observed: episode.peak.observed,
+            expected: episode.peak.expected,
+            band: episode.peak.band,
+            detectors: episode.peak.detectors.clone(),
+            explanation: String::new(),
+            examples: episode.examples.clone(),
+            knowledge_version,
+        };
+        symptom.explanation = explain::sentence(series, &symptom);
+        Some(symptom)
+    }
+}
+
+/// `-log10(p)` on the scale of 0 to 1 that ends at p = 1e-20.
+fn severity(p_value: f64) -> f64 {
+    (-libm::log10(p_value) / 20.0).clamp(0.0, 1.0)
+}
+
+impl Checkpointed for Detect {
+    fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
+        let mut tables = vec![StateTable::from_json(TABLE, TABLE_VERSION, &self.state)?];
+        tables.extend(self.bank.snapshot()?);
+        Ok(tables)
+    }
+
+    fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
+        self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
+        self.bank.restore(tables)?;
+        self.open = self.state.episodes.values().filter(|episode| episode.open.is_some()).count();
+        self.resize();
+        Ok(())
+    }
+}

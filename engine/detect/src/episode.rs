@@ -1,0 +1,138 @@
+//! The life of one symptom.
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{DetectorScore, Direction, Id, SymptomPhase, Timestamp};
+
+use crate::settings::Settings;
+
+/// What a series showed at one tick, after the rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sight {
+    /// Start of the tick.
+    pub(crate) start: Timestamp,
+    /// End of the tick.
+    pub(crate) end: Timestamp,
+    /// Fused p-value; 1 if the rules let nothing through.
+    pub(crate) p_value: f64,
+    pub(crate) observed: Option<f64>,
+    pub(crate) expected: Option<f64>,
+    pub(crate) band: Option<(f64, f64)>,
+    pub(crate) direction: Direction,
+    pub(crate) detectors: Vec<DetectorScore>,
+}
+
+/// A run of unusual ticks, from the first on; a symptom once it is open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Episode {
+    /// Start of the first unusual tick.
+    pub(crate) onset: Timestamp,
+    /// End of the last unusual tick.
+    pub(crate) last_unusual: Timestamp,
+    /// The worst tick.
+    pub(crate) peak: Sight,
+    /// Lines that show it.
+    pub(crate) examples: Vec<String>,
+    /// Set once the symptom is open.
+    pub(crate) open: Option<Open>,
+    /// Unusual ticks so far.
+    unusual: u32,
+    /// Ordinary ticks since the last unusual one.
+    ordinary: u32,
+    /// End of the last tick in which the series spoke (or its silence was judged).
+    heard: Timestamp,
+}
+
+/// An open symptom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Open {
+    pub(crate) id: Id,
+    pub(crate) revision: u32,
+    /// When it was opened.
+    pub(crate) at: Timestamp,
+    /// P-value that was told last.
+    told: f64,
+    peaks: u32,
+}
+
+/// What becomes of an episode with a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nothing to tell.
+    Stay,
+    /// Tell a revision.
+    Tell(SymptomPhase),
+    /// It was no symptom after all.
+    Forget,
+    /// It has stood so long that it is the new normal.
+    Adopt,
+}
+
+impl Episode {
+    /// Begins with an unusual tick.
+    pub(crate) fn begin(sight: Sight) -> Self {
+        Self {
+            onset: sight.start,
+            last_unusual: sight.end,
+            heard: sight.end,
+            peak: sight,
+            examples: Vec::new(),
+            open: None,
+            unusual: 1,
+            ordinary: 0,
+        }
+    }
+
+    /// One more tick. `judged` is false if the series was silent and its silence is not
+    /// what is unusual.
+    pub(crate) fn meet(&mut self, sight: Sight, judged: bool, settings: &Settings) {
+        let unusual_p = if self.open.is_some() { settings.close_p } else { settings.open_p };
+        if !judged {
+            return;
+        }
+        self.heard = sight.end;
+        if sight.p_value <= unusual_p {
+            self.unusual += 1;
+            self.ordinary = 0;
+            self.last_unusual = sight.end;
+            if sight.p_value < self.peak.p_value {
+                self.peak = sight;
+            }
+        } else {
+            self.ordinary += 1;
+        }
+    }
+
+    /// What is to be told after the tick that ended at `now`.
+    pub(crate) fn turn(&mut self, now: Timestamp, series: &str, settings: &Settings) -> Turn {
+        let Some(open) = &mut self.open else {
+            if self.unusual >= settings.open_ticks || self.peak.p_value <= settings.open_at_once_p {
+                self.open = Some(Open {
+                    id: Id::derive("symptom", &[series.as_bytes(), &self.onset.0.to_be_bytes()]),
+                    revision: 0,
+                    at: now,
+                    told: self.peak.p_value,
+                    peaks: 0,
+                });
+                return Turn::Tell(SymptomPhase::Open);
+            }
+            let over = self.ordinary > 1 || now.since(self.heard) >= settings.lost_after;
+            return if over { Turn::Forget } else { Turn::Stay };
+        };
+        let phase = if self.ordinary >= settings.close_ticks {
+            SymptomPhase::Close
+        } else if now.since(self.heard) >= settings.lost_after {
+            SymptomPhase::Lost
+        } else if now.since(self.onset) >= settings.adopt_after {
+            open.revision += 1;
+            return Turn::Adopt;
+        } else if self.peak.p_value * settings.worse_factor <= open.told && open.peaks < settings.peaks_max {
+            open.peaks += 1;
+            open.told = self.peak.p_value;
+            SymptomPhase::Peak
+        } else {
+            return Turn::Stay;
+        };
+        open.revision += 1;
+        Turn::Tell(phase)
+    }
+}

@@ -1,0 +1,127 @@
+//! Which departures of a signal matter at all. A shorter latency is no trouble; a count of
+//! errors can only be too high; a hundredth more of anything moves nobody.
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Direction, Series};
+
+/// Which directions matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matters {
+    /// Above and below.
+    #[default]
+    Both,
+    /// Above only.
+    Rise,
+    /// Below only.
+    Drop,
+    /// Neither: the signal is not judged.
+    Nothing,
+}
+
+/// A rule for all series whose signal fits a pattern.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rule {
+    /// Text that occurs in the signal's name; `*` fits all.
+    pub signal: String,
+    /// Which directions matter.
+    pub matters: Matters,
+    /// Smallest difference from the expected value, as a share of it.
+    pub effect_share_min: f64,
+    /// Smallest difference from the expected value, in the unit of the signal.
+    pub effect_min: f64,
+    /// Whether it counts events, so that it was zero before it was first seen.
+    pub counts: bool,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            signal: "*".to_owned(),
+            matters: Matters::Both,
+            effect_share_min: 0.1,
+            effect_min: 0.0,
+            counts: false,
+        }
+    }
+}
+
+/// Name part, directions, share, absolute effect, counts. Names are OpenTelemetry's, their
+/// derived forms, and those of common exporters.
+type Row = (&'static str, Matters, f64, f64, bool);
+
+const BUILT_IN: [Row; 27] = [
+    ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
+    ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
+    ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
+    ("log.severity", Matters::Both, 0.5, 10.0, false),
+    ("log.template", Matters::Rise, 0.5, 3.0, true),
+    ("error_ratio", Matters::Rise, 0.25, 0.02, false),
+    ("mismatch", Matters::Rise, 0.5, 0.0, true),
+    ("restart", Matters::Rise, 0.0, 0.0, true),
+    ("uptime", Matters::Nothing, 0.0, 0.0, false),
+    ("health", Matters::Drop, 0.0, 0.0, false),
+    ("success", Matters::Drop, 0.01, 0.0, false),
+    ("availability", Matters::Drop, 0.01, 0.0, false),
+    ("error", Matters::Rise, 0.25, 0.0, false),
+    ("fail", Matters::Rise, 0.25, 0.0, false),
+    ("duration", Matters::Rise, 0.3, 0.0, false),
+    ("latency", Matters::Rise, 0.3, 0.0, false),
+    ("response_time", Matters::Rise, 0.3, 0.0, false),
+    ("queue", Matters::Rise, 0.5, 2.0, false),
+    ("active_requests", Matters::Rise, 0.5, 3.0, false),
+    ("lag", Matters::Rise, 0.5, 0.0, false),
+    ("gc.", Matters::Rise, 0.5, 0.0, false),
+    ("memory", Matters::Rise, 0.1, 0.0, false),
+    ("cpu", Matters::Rise, 0.2, 0.02, false),
+    (".count", Matters::Both, 0.4, 5.0, false),
+    (".rate", Matters::Both, 0.4, 0.5, false),
+    ("workload", Matters::Both, 0.4, 0.0, false),
+    ("requests", Matters::Both, 0.4, 0.0, false),
+];
+
+impl Rule {
+    /// The rule for a series: the first of `own` that fits, else the first built in.
+    #[must_use]
+    pub fn of(series: &Series, own: &[Self]) -> Self {
+        let name = series.signal.to_ascii_lowercase();
+        let fits = |pattern: &str| pattern == "*" || name.contains(&pattern.to_ascii_lowercase());
+        if let Some(rule) = own.iter().find(|rule| fits(&rule.signal)) {
+            return rule.clone();
+        }
+        let row = BUILT_IN.iter().find(|row| fits(row.0));
+        row.map_or_else(Self::default, |(signal, matters, effect_share_min, effect_min, counts)| Self {
+            signal: (*signal).to_owned(),
+            matters: *matters,
+            effect_share_min: *effect_share_min,
+            effect_min: *effect_min,
+            counts: *counts,
+        })
+    }
+
+    /// Whether a departure of `observed` from `expected` matters.
+    #[must_use]
+    pub fn lets_through(&self, observed: f64, expected: f64) -> bool {
+        let effect = (observed - expected).abs();
+        let direction = match self.matters {
+            Matters::Both => true,
+            Matters::Rise => observed > expected,
+            Matters::Drop => observed < expected,
+            Matters::Nothing => false,
+        };
+        direction && effect >= self.effect_min && effect >= self.effect_share_min * expected.abs()
+    }
+}
+
+/// Which way `observed` departs from `expected`.
+#[must_use]
+pub fn direction(observed: f64, expected: f64) -> Direction {
+    if observed > expected {
+        Direction::Up
+    } else if observed < expected {
+        Direction::Down
+    } else {
+        Direction::None
+    }
+}

@@ -1,0 +1,47 @@
+//! The hands: what does the commands that plans give rise to.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`log`] | [`Log`]: says what would be done |
+//! | [`webhook`] | [`Webhook`]: a signed HTTP request |
+//! | [`command`] | [`CommandExecutor`]: a program from a list, without a shell |
+//! | [`ledger`] | [`Ledger`]: at most once for each key, never under a stale token, across restarts |
+//! | [`routes`] | [`Routes`]: which executor does what |
+//! | [`pool`] | [`Pool`]: worker threads, so that nothing here can hold up the engine |
+//! | [`settings`] | [`Settings`] and [`build`] |
+//!
+//! ```text
+//! commands ─► Pool ─► Ledger ─► Routes ─► Webhook | CommandExecutor | Log
+//!               └─► completions
+//! ```
+
+pub mod clock;
+pub mod command;
+pub mod ledger;
+pub mod log;
+pub mod pool;
+pub mod routes;
+pub mod settings;
+pub mod signature;
+pub mod webhook;
+
+pub use clock::Clock;
+pub use command::{CommandExecutor, CommandSettings, Program};
+pub use ledger::{Ledger, LedgerError};
+pub use log::Log;
+pub use pool::{Pool, PoolSettings};
+pub use routes::{Route, Routes};
+pub use settings::{ExecutorError, ExecutorSettings, Settings, build};
+pub use webhook::{Secret, Webhook, WebhookSettings};
+
+/// The first `most` bytes of a text, cut at a character, with a mark where it was cut.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut end = most;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}… ({} bytes in all)", &text[..end], text.len())
+}

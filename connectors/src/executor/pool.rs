@@ -1,0 +1,114 @@
+//! Worker threads, so that nothing an executor does can hold up the engine.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Command, Completion, Executor, Verdict};
+
+use super::clock::Clock;
+
+/// Settings of the worker threads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolSettings {
+    /// Commands that are under way at once.
+    pub workers: usize,
+    /// Commands that wait for a worker; further ones are answered at once as failed, to be retried.
+    pub queue_max: usize,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { workers: 4, queue_max: 256 }
+    }
+}
+
+/// Runs commands on threads and collects the answers.
+pub struct Pool {
+    name: String,
+    clock: Clock,
+    queue: SyncSender<Command>,
+    answer: Sender<Completion>,
+    answers: Receiver<Completion>,
+}
+
+impl Pool {
+    /// Starts the workers. They end when the pool is dropped; one that hangs is left behind.
+    #[must_use]
+    pub fn new(settings: &PoolSettings, executor: Arc<dyn Executor>, clock: Clock) -> Self {
+        let (queue, commands) = sync_channel::<Command>(settings.queue_max);
+        let (answer, answers) = channel();
+        let commands = Arc::new(Mutex::new(commands));
+        for _ in 0..settings.workers.max(1) {
+            let (commands, executor) = (Arc::clone(&commands), Arc::clone(&executor));
+            let (clock, answer) = (Arc::clone(&clock), answer.clone());
+            thread::spawn(move || work(&commands, executor.as_ref(), &clock, &answer));
+        }
+        Self { name: executor.name().to_owned(), clock, queue, answer, answers }
+    }
+
+    /// Hands a command to a worker; never blocks. A full queue is answered as a failure that
+    /// may be retried, because nothing was done.
+    pub fn submit(&self, command: Command) {
+        let (command, why) = match self.queue.try_send(command) {
+            Ok(()) => return,
+            Err(TrySendError::Full(command)) => (command, "all workers are busy and the queue is full"),
+            Err(TrySendError::Disconnected(command)) => (command, "no worker is left"),
+        };
+        let _ = self.answer.send(Completion {
+            attempt_key: command.attempt_key(),
+            at: (self.clock)(),
+            executor: self.name.clone(),
+            verdict: Verdict::Failed { retryable: true },
+            detail: why.to_owned(),
+        });
+    }
+
+    /// The answers that have come.
+    #[must_use]
+    pub fn completions(&self) -> Vec<Completion> {
+        self.answers.try_iter().collect()
+    }
+
+    /// The next answer; none if none comes within `patience`.
+    #[must_use]
+    pub fn wait(&self, patience: Duration) -> Option<Completion> {
+        self.answers.recv_timeout(patience).ok()
+    }
+}
+
+fn work(
+    commands: &Mutex<Receiver<Command>>,
+    executor: &dyn Executor,
+    clock: &Clock,
+    answer: &Sender<Completion>,
+) {
+    loop {
+        let next = commands.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(command) = next else { return };
+        let done = catch_unwind(AssertUnwindSafe(|| executor.execute(&command)));
+        let (verdict, detail) = done.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            (Verdict::Unknown, format!("the executor panicked: {text}"))
+        });
+        let completion = Completion {
+            attempt_key: command.attempt_key(),
+            at: clock(),
+            executor: executor.name().to_owned(),
+            verdict,
+            detail,
+        };
+        if answer.send(completion).is_err() {
+            return;
+        }
+    }
+}

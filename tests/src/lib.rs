@@ -1,1 +1,3 @@
 //! theriac-tests
+
+pub mod topic_contract;

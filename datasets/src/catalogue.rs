@@ -4,7 +4,7 @@
 //! source, size and SHA-256, so that what is fetched tomorrow is what was tested today.
 
 use std::{
-    fmt,
+    env, fmt,
     path::{Path, PathBuf},
     sync::LazyLock,
 };
@@ -147,6 +147,15 @@ pub fn locate(name: &str, data: Option<&Path>, env: Option<&Path>) -> Result<Pat
         Some(dir) => Ok(dir.clone()),
         None => Err(NotFound { name: name.to_owned(), looked_at: candidates }),
     }
+}
+
+/// [`locate`], with `THERIAC_DATASETS` from the environment; empty counts as not set.
+///
+/// # Errors
+/// As [`locate`].
+pub fn locate_from_environment(name: &str, data: Option<&Path>) -> Result<PathBuf, NotFound> {
+    let env = env::var_os("THERIAC_DATASETS").filter(|value| !value.is_empty()).map(PathBuf::from);
+    locate(name, data, env.as_deref())
 }
 
 /// Whether a folder holds the data set, told by its first file (or by being there, where no

@@ -3,3 +3,4 @@
 pub mod catalogue;
 pub mod fetch;
 pub mod nab;
+pub mod nezha;

@@ -285,3 +285,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_digest_tells_any_change() {
+    let corpus = nab();
+    let digest = corpus.digest();
+    assert_eq!(digest.len(), 16);
+    assert_eq!(digest, nab().digest());
+    let changes: [fn(&mut Corpus); 5] = [
+        |corpus| corpus.files[3].values[7] += 1e-9,
+        |corpus| corpus.files[3].times[7].0 += 1,
+        |corpus| corpus.files[9].layout.windows[0].last += 1,
+        |corpus| corpus.files[9].labelled_rows[0] += 1,
+        |corpus| corpus.files.swap(0, 1),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let mut changed = corpus.clone();
+        change(&mut changed);
+        assert_ne!(changed.digest(), digest, "change {number}");
+    }
+}

@@ -78,6 +78,33 @@ impl Corpus {
         self.files.iter().map(|file| file.layout.clone()).collect()
     }
 
+    /// Fingerprint of what was read: BLAKE3 over names, times, values and labels, the first
+    /// 16 hexadecimal digits. Two corpora that differ in any of these differ in it.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut number = |bits: u64| {
+            hasher.update(&bits.to_le_bytes());
+        };
+        for file in &self.files {
+            // Each part is led by its length, so that no two corpora give the same bytes.
+            number(file.layout.name.len() as u64);
+            file.layout.name.bytes().for_each(|byte| number(u64::from(byte)));
+            number(file.times.len() as u64);
+            file.times.iter().for_each(|time| number(time.0.cast_unsigned()));
+            number(file.values.len() as u64);
+            file.values.iter().for_each(|value| number(value.to_bits()));
+            number(file.labelled_rows.len() as u64);
+            file.labelled_rows.iter().for_each(|row| number(*row as u64));
+            number(file.layout.windows.len() as u64);
+            for window in &file.layout.windows {
+                number(window.first as u64);
+                number(window.last as u64);
+            }
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
+    }
+
     /// Rows of all files.
     #[must_use]
     pub fn rows(&self) -> usize {

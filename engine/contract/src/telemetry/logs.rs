@@ -71,7 +71,6 @@ pub fn log_schema() -> SchemaRef {
 }
 
 /// Builds batches of log records.
-
 pub struct LogBuilder {
     time: TimestampNanosecondBuilder,
     observed_time: TimestampNanosecondBuilder,

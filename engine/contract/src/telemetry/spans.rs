@@ -110,7 +110,6 @@ pub fn span_schema() -> SchemaRef {
 }
 
 /// Builds batches of spans.
-
 pub struct SpanBuilder {
     trace_id: FixedSizeBinaryBuilder,
     span_id: FixedSizeBinaryBuilder,

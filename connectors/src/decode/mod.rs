@@ -1,0 +1,93 @@
+//! Bytes of a record into Arrow rows.
+//!
+//! A decoder appends what it understands to [`Rows`] and notes what it does not as a
+//! [`BadRecord`]; one bad record never costs its neighbours.
+
+pub(crate) mod columns;
+pub(crate) mod entity;
+pub(crate) mod flat_json;
+pub(crate) mod hex;
+pub(crate) mod memo;
+pub mod otlp_json;
+pub(crate) mod text;
+pub(crate) mod time;
+
+use theriac_contract::{
+    Telemetry,
+    telemetry::{LogBuilder, PointBuilder, SpanBuilder},
+};
+
+pub(crate) use memo::Memo;
+
+/// A record that could not be decoded, while the rest of its payload was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Where in the payload it begins, bytes.
+    pub offset: usize,
+    /// Path inside the payload, or column; empty for the payload as a whole.
+    pub path: String,
+    /// What is wrong and how to mend it.
+    pub reason: String,
+    /// The record's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A payload of which nothing could be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct DecodeError {
+    /// What is wrong and how to mend it.
+    pub reason: String,
+}
+
+impl DecodeError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// Rows that were decoded and not yet taken, `[rows]` of each signal.
+#[derive(Default)]
+pub struct Rows {
+    /// Metric points.
+    pub points: PointBuilder,
+    /// Log records.
+    pub logs: LogBuilder,
+    /// Spans.
+    pub spans: SpanBuilder,
+    /// Records that could not be decoded.
+    pub bad: Vec<BadRecord>,
+    /// Attribute sets met before, so that a set that repeats is parsed once.
+    pub(crate) memo: Memo,
+}
+
+impl Rows {
+    /// The rows as one batch for each signal that has any: points, logs, spans. The
+    /// builders are empty afterwards; bad records stay until they are taken from `bad`.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<Telemetry> {
+        let mut batches = Vec::new();
+        if !self.points.is_empty() {
+            batches.push(Telemetry::Points(self.points.finish()));
+        }
+        if !self.logs.is_empty() {
+            batches.push(Telemetry::Logs(self.logs.finish()));
+        }
+        if !self.spans.is_empty() {
+            batches.push(Telemetry::Spans(self.spans.finish()));
+        }
+        batches
+    }
+
+    /// Rows waiting, over all signals.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.points.len() + self.logs.len() + self.spans.len()
+    }
+
+    /// Whether none wait.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

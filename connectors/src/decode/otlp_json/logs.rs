@@ -1,0 +1,113 @@
+//! Log records.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+use theriac_contract::{Timestamp, telemetry::LogRow};
+
+use super::{
+    Origin, Place,
+    any_value::{self, AnyValue},
+    attributes_text,
+    scalars::{EnumValue, U64},
+};
+use crate::decode::{Rows, hex};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogRecord<'a> {
+    #[serde(default)]
+    time_unix_nano: U64,
+    #[serde(default)]
+    observed_time_unix_nano: U64,
+    #[serde(default)]
+    severity_number: Option<EnumValue>,
+    #[serde(borrow, default)]
+    severity_text: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    body: Option<AnyValue<'a>>,
+    #[serde(borrow, default)]
+    attributes: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    trace_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    span_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    event_name: Option<Cow<'a, str>>,
+}
+
+/// Nanoseconds since the epoch; `None` for 0, which means "not known".
+pub(super) fn instant(nanos: U64, name: &str) -> Result<Option<Timestamp>, String> {
+    match i64::try_from(nanos.0) {
+        Ok(0) => Ok(None),
+        Ok(nanos) => Ok(Some(Timestamp(nanos))),
+        Err(_) => Err(format!("`{name}` {} lies beyond the year 2262", nanos.0)),
+    }
+}
+
+pub(super) fn decode(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) {
+    if let Err(reason) = push(raw, origin, rows) {
+        place.bad(rows, raw, "", reason);
+    }
+}
+
+fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> {
+    let record: LogRecord<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
+    let attributes = attributes_text(record.attributes, rows)?;
+    let observed_time = instant(record.observed_time_unix_nano, "observedTimeUnixNano")?;
+    let time = instant(record.time_unix_nano, "timeUnixNano")?
+        .or(observed_time)
+        .ok_or("neither `timeUnixNano` nor `observedTimeUnixNano` is set: give one of them")?;
+    let body = match record.body.map(any_value::value).transpose()? {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+    };
+    let number = severity(record.severity_number.as_ref())?;
+    let event_name = record.event_name.unwrap_or_default();
+    let event_name = match (&*event_name, attributes.contains("\"event.name\"")) {
+        ("", true) => theriac_contract::telemetry::parse_attributes(&attributes)
+            .get("event.name")
+            .and_then(Value::as_str)
+            .map_or(Cow::Borrowed(""), |name| Cow::Owned(name.to_owned())),
+        _ => event_name,
+    };
+    rows.logs.push(&LogRow {
+        time,
+        observed_time,
+        resource: &origin.resource,
+        scope: &origin.scope,
+        severity_number: number,
+        severity_text: record.severity_text.as_deref().unwrap_or_default(),
+        event_name: &event_name,
+        body: &body,
+        attributes: &attributes,
+        trace_id: hex::id(record.trace_id.as_deref().unwrap_or_default())
+            .map_err(|e| format!("`traceId`: {e}"))?,
+        span_id: hex::id(record.span_id.as_deref().unwrap_or_default())
+            .map_err(|e| format!("`spanId`: {e}"))?,
+    });
+    Ok(())
+}
+
+/// The number of a severity given as number, or as `SEVERITY_NUMBER_INFO2`.
+fn severity(value: Option<&EnumValue>) -> Result<u8, String> {
+    const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+    let number = match value {
+        Some(EnumValue::Name(name)) => {
+            let short = name.strip_prefix("SEVERITY_NUMBER_").unwrap_or(name);
+            let level = short.trim_end_matches(|c: char| c.is_ascii_digit());
+            let place = short[level.len()..].parse::<i64>().unwrap_or(1) - 1;
+            let base = LEVELS.iter().position(|known| *known == level);
+            match base {
+                Some(base) => Some(base as i64 * 4 + 1 + place),
+                None => (level == "UNSPECIFIED").then_some(0).or_else(|| name.parse().ok()),
+            }
+        }
+        other => EnumValue::number(other, &[]),
+    };
+    let known =
+        number.filter(|number| (0..=24).contains(number)).and_then(|number| u8::try_from(number).ok());
+    known.ok_or_else(|| format!("`severityNumber` {value:?} is not one of 0 to 24"))
+}

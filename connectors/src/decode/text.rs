@@ -1,0 +1,137 @@
+//! Plain text log lines, and severities by name.
+
+use theriac_contract::{
+    Timestamp,
+    telemetry::{LogRow, canonical},
+};
+
+use super::{Rows, time};
+use crate::read::FileSettings;
+
+/// Severity number of a level's name, as OpenTelemetry numbers them; 0 if it is none.
+pub(crate) fn severity_number(level: &str) -> u8 {
+    const NAMES: [(&str, u8); 22] = [
+        ("trace", 1),
+        ("verbose", 1),
+        ("debug", 5),
+        ("debu", 5),
+        ("dbg", 5),
+        ("info", 9),
+        ("information", 9),
+        ("informational", 9),
+        ("notice", 10),
+        ("warn", 13),
+        ("warning", 13),
+        ("error", 17),
+        ("err", 17),
+        ("severe", 17),
+        ("fail", 17),
+        ("failure", 17),
+        ("critical", 21),
+        ("crit", 21),
+        ("fatal", 21),
+        ("alert", 21),
+        ("emerg", 21),
+        ("panic", 21),
+    ];
+    NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(level)).map_or(0, |(_, number)| *number)
+}
+
+/// The first word among the first hundred bytes that names a level.
+fn level(line: &str) -> (&str, u8) {
+    let head = &line[..line.floor_char_boundary(100)];
+    let words = head.split(|c: char| !c.is_ascii_alphabetic());
+    words.map(|word| (word, severity_number(word))).find(|(_, number)| *number > 0).unwrap_or(("", 0))
+}
+
+/// The timestamp at the beginning of a line, in brackets or not: one word or two.
+fn leading_time(line: &str) -> Option<Timestamp> {
+    let line = line.trim_start_matches(['[', '(', '<', ' ', '\t']);
+    let mut ends = line.char_indices().filter(|(_, c)| matches!(c, ' ' | '\t' | ']' | ')' | '>' | '|'));
+    let first = ends.next().map_or(line.len(), |(at, _)| at);
+    let second = ends.next().map_or(line.len(), |(at, _)| at);
+    // `10:00:00,123` is how Java and Python write fractions.
+    let read = |text: &str| {
+        let text = text.trim_end_matches([',', ':', ';']).replace(',', ".");
+        let date = text.len() >= 10 && text.as_bytes()[..4].iter().all(u8::is_ascii_digit);
+        let epoch = text.len() >= 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        (date || epoch).then(|| time::parse(&text).ok()).flatten()
+    };
+    read(&line[..second]).or_else(|| read(&line[..first]))
+}
+
+/// Lines of text to log records.
+pub(crate) struct TextDecoder {
+    resource: String,
+    start: Option<Timestamp>,
+    step: i64,
+    last: Option<Timestamp>,
+}
+
+impl TextDecoder {
+    pub(crate) fn new(settings: &FileSettings) -> Self {
+        Self {
+            resource: canonical(&settings.resource),
+            start: settings.start,
+            step: settings.step.map_or(0, |step| step.0),
+            last: None,
+        }
+    }
+
+    /// The time of the last line that had one: part of the position, for lines that have none.
+    pub(crate) const fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    pub(crate) const fn set_last(&mut self, last: Option<Timestamp>) {
+        self.last = last;
+    }
+
+    /// Adds line number `row` (from 0).
+    pub(crate) fn decode(&mut self, line: &str, row: u64, rows: &mut Rows) -> Result<(), String> {
+        if line.trim().is_empty() {
+            return Ok(());
+        }
+        let counted = self.start.map(|start| {
+            let rows = i64::try_from(row).unwrap_or(i64::MAX);
+            Timestamp(start.0.saturating_add(self.step.saturating_mul(rows)))
+        });
+        let found = leading_time(line);
+        let time = found.or(self.last.filter(|_| self.step == 0)).or(counted).ok_or(
+            "no time: the line does not begin with a timestamp and no line before it did; set `start` (and `step`) to number the lines",
+        )?;
+        self.last = found.or(self.last);
+        let (severity_text, severity_number) = level(line);
+        rows.logs.push(&LogRow {
+            time,
+            observed_time: None,
+            resource: &self.resource,
+            scope: "{}",
+            severity_number,
+            severity_text,
+            event_name: "",
+            body: line,
+            attributes: "{}",
+            trace_id: None,
+            span_id: None,
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_time_and_level() {
+        let at = Some(Timestamp(1_396_310_400_123_000_000));
+        assert_eq!(leading_time("2014-04-01 00:00:00,123 INFO x"), at);
+        assert_eq!(leading_time("[2014-04-01T00:00:00.123Z] x"), at);
+        assert_eq!(leading_time("1396310400.5 x y z"), Some(Timestamp(1_396_310_400_500_000_000)));
+        assert_eq!(leading_time("hello 2014"), None);
+        assert_eq!(leading_time("é"), None);
+        assert_eq!(level("2014-04-01 [WARN] no error"), ("WARN", 13));
+        assert_eq!(level("quiet"), ("", 0));
+    }
+}

@@ -1,0 +1,169 @@
+//! Where one record ends and the next begins.
+
+/// How a format frames its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// A record a line.
+    Lines,
+    /// A record a line, but for line ends inside quotes.
+    Csv {
+        /// Separator of cells.
+        delimiter: u8,
+    },
+    /// JSON values one after another, over as many lines as they like; an array around
+    /// them is taken off.
+    Documents,
+}
+
+/// What lies at the front of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Frame {
+    /// `data[..content]` is a record; `data[..next]` is done with. Empty content: nothing here.
+    Record { content: usize, next: usize },
+    /// `data[..content]` cannot be a record, for this reason; reading goes on at `next`.
+    Broken { content: usize, next: usize, reason: &'static str },
+    /// The record is not complete.
+    More,
+}
+
+fn line(data: &[u8], ended: bool) -> Frame {
+    match memchr::memchr(b'\n', data) {
+        Some(end) => {
+            let content = if end > 0 && data[end - 1] == b'\r' { end - 1 } else { end };
+            Frame::Record { content, next: end + 1 }
+        }
+        None if ended => Frame::Record { content: data.len(), next: data.len() },
+        None => Frame::More,
+    }
+}
+
+/// Frames the front of `data`; `ended` when nothing follows it.
+pub(super) fn next(framing: Framing, data: &[u8], ended: bool) -> Frame {
+    match framing {
+        Framing::Lines => line(data, ended),
+        Framing::Csv { delimiter } => csv(data, ended, delimiter),
+        Framing::Documents => document(data, ended),
+    }
+}
+
+fn csv(data: &[u8], ended: bool, delimiter: u8) -> Frame {
+    let first = line(data, ended);
+    if let Frame::Record { content, .. } = first
+        && memchr::memchr(b'"', &data[..content]).is_none()
+    {
+        return first;
+    }
+    let (mut quoted, mut cell_start) = (false, true);
+    for (at, byte) in data.iter().enumerate() {
+        match byte {
+            b'"' if quoted => quoted = false,
+            // A quote right after a closing quote is an escaped one: the cell goes on.
+            b'"' if cell_start || (at > 0 && data[at - 1] == b'"') => quoted = true,
+            b'\n' if !quoted => {
+                let content = if at > 0 && data[at - 1] == b'\r' { at - 1 } else { at };
+                return Frame::Record { content, next: at + 1 };
+            }
+            _ => {}
+        }
+        cell_start = *byte == delimiter && !quoted;
+    }
+    match (ended, quoted) {
+        (false, _) => Frame::More,
+        (true, false) => Frame::Record { content: data.len(), next: data.len() },
+        (true, true) => unclosed(data),
+    }
+}
+
+/// A quote that is never closed: its first line is given up, and the next one tried.
+fn unclosed(data: &[u8]) -> Frame {
+    let next = memchr::memchr(b'\n', data).map_or(data.len(), |end| end + 1);
+    Frame::Broken { content: next, next, reason: "a quote is opened and never closed" }
+}
+
+fn document(data: &[u8], ended: bool) -> Frame {
+    let blank =
+        data.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']'));
+    let blank = blank.count();
+    if blank > 0 {
+        return Frame::Record { content: 0, next: blank };
+    }
+    if data.first().is_some_and(|byte| *byte != b'{') {
+        return line(data, ended);
+    }
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for (at, byte) in data.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => {
+                // `{"` at the start of a line inside an object: the one before was cut off.
+                if at >= 2 && data[at - 2..at] == *b"\n{" && depth > 1 {
+                    return Frame::Broken { content: at - 1, next: at - 1, reason: "the object is cut off" };
+                }
+                quoted = !quoted;
+            }
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Frame::Record { content: at + 1, next: at + 1 };
+                }
+            }
+            // JSON text holds no line end inside quotes: what opened them is broken.
+            b'\n' if quoted => {
+                return Frame::Broken {
+                    content: at,
+                    next: at + 1,
+                    reason: "a quote is not closed on its line",
+                };
+            }
+            _ => {}
+        }
+    }
+    match ended {
+        false => Frame::More,
+        true if data.is_empty() => Frame::Record { content: 0, next: 0 },
+        true => Frame::Broken { content: data.len(), next: data.len(), reason: "the object is cut off" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(framing: Framing, mut data: &[u8]) -> Vec<String> {
+        let mut records = Vec::new();
+        while !data.is_empty() {
+            let (content, next) = match super::next(framing, data, true) {
+                Frame::Record { content, next } => (content, next),
+                Frame::Broken { content, next, .. } => {
+                    records.push("broken".into());
+                    data = &data[next..];
+                    let _ = content;
+                    continue;
+                }
+                Frame::More => unreachable!("the data has ended"),
+            };
+            if content > 0 {
+                records.push(String::from_utf8_lossy(&data[..content]).into_owned());
+            }
+            data = &data[next..];
+        }
+        records
+    }
+
+    #[test]
+    fn csv_records_span_lines_inside_quotes_only() {
+        let csv = Framing::Csv { delimiter: b',' };
+        assert_eq!(records(csv, b"a,\"x\ny\"\nb,2\r\n5\" pipe,3\n"), ["a,\"x\ny\"", "b,2", "5\" pipe,3"]);
+        assert_eq!(records(csv, b"\"a \"\"b\n\"\" c\",1\nd\n"), ["\"a \"\"b\n\"\" c\",1", "d"]);
+        assert_eq!(records(csv, b"\"never\na,1\n"), ["broken", "a,1"]);
+    }
+
+    #[test]
+    fn documents_span_lines_and_arrays() {
+        let found = records(Framing::Documents, b"[\n {\n \"a\": \"}]\\\"\"\n },\n {\"b\": [1]}\n]\n");
+        assert_eq!(found, ["{\n \"a\": \"}]\\\"\"\n }", "{\"b\": [1]}"]);
+        assert_eq!(records(Framing::Documents, b"{\n \"a\": {\n{\"b\": 1}"), ["broken", "{\"b\": 1}"]);
+    }
+}

@@ -116,7 +116,6 @@ pub(super) struct ParquetFile {
     place: Place,
     size: u64,
     rows_total: u64,
-    ended: bool,
 }
 
 impl ParquetFile {
@@ -161,7 +160,7 @@ impl ParquetFile {
         } else {
             None
         };
-        Ok(Self { origin, settings, batches, layout, place, size, rows_total, ended: false })
+        Ok(Self { origin, settings, batches, layout, place, size, rows_total })
     }
 
     pub(super) fn place(&self) -> Place {
@@ -171,12 +170,12 @@ impl ParquetFile {
     /// Reads batches until about `bytes_max` bytes of the file are passed.
     pub(super) fn read(&mut self, bytes_max: usize) -> Result<Step, SourceError> {
         let mut fetched = Fetched::default();
-        while !self.ended && fetched.bytes < bytes_max.max(1) as u64 {
+        while !self.place.closed && fetched.bytes < bytes_max.max(1) as u64 {
             let batches = &mut self.batches;
             match guarded(|| batches.next().transpose().map_err(|e| e.to_string())) {
                 Ok(Some(batch)) => self.batch(&batch, &mut fetched)?,
                 Ok(None) => {
-                    self.ended = true;
+                    self.place.closed = true;
                     if self.rows_total == 0 {
                         self.reject(
                             "the file is empty: there is nothing to read".to_owned(),
@@ -186,7 +185,7 @@ impl ParquetFile {
                     }
                 }
                 Err(reason) => {
-                    self.ended = true;
+                    self.place.closed = true;
                     let reason = format!(
                         "the file is damaged behind row {}: {reason}; what came before was kept",
                         self.place.row

@@ -35,6 +35,9 @@ pub(super) struct Place {
     /// In the middle of a line that is too long.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) skipping: bool,
+    /// The end was reached and what was to be said of it was said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) closed: bool,
     /// Device and inode of a file that is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) identity: Option<(u64, u64)>,
@@ -60,6 +63,19 @@ enum Decoder {
     Text(TextDecoder),
 }
 
+impl Decoder {
+    fn decode(&mut self, text: &str, row: u64, rows: &mut Rows) -> Result<(), String> {
+        match self {
+            Self::Table(table) => table.decode(text, row, rows),
+            Self::Flat(flat) => flat.decode(text, rows),
+            Self::Text(lines) => lines.decode(text, row, rows),
+            Self::Otlp(defaults) => {
+                otlp_json::decode_with(text.as_bytes(), defaults, rows).map_err(|error| error.reason)
+            }
+        }
+    }
+}
+
 /// What a read came to.
 pub(super) enum Step {
     Some(Fetched),
@@ -76,8 +92,6 @@ pub(super) struct RecordFile {
     decoder: Option<Decoder>,
     place: Place,
     rows: Rows,
-    /// Something was said of the end already.
-    closed: bool,
 }
 
 fn io_error(origin: &Origin, source: io::Error) -> SourceError {
@@ -102,16 +116,7 @@ impl RecordFile {
             return Err(SourceError::Unreadable { origin: origin.name(), reason });
         }
         place.path = origin.name();
-        Ok(Self {
-            origin,
-            settings,
-            stream,
-            framing: Framing::Lines,
-            decoder: None,
-            place,
-            rows: notes,
-            closed: false,
-        })
+        Ok(Self { origin, settings, stream, framing: Framing::Lines, decoder: None, place, rows: notes })
     }
 
     pub(super) fn place(&self) -> Place {
@@ -148,7 +153,11 @@ impl RecordFile {
         let stream = front.as_mut().unwrap_or(&mut self.stream);
         while stream.data().len() < limit && stream.fill().map_err(fail)? > 0 {}
         let sample = &stream.data()[..stream.data().len().min(limit)];
-        let ended = stream.ended() && sample.len() == stream.data().len();
+        let ended = match self.place.sampled {
+            // Learnt before: the sample was all of the file if it is shorter than samples are.
+            Some(_) => limit < SAMPLE_BYTES && !self.settings.follow,
+            None => stream.ended() && sample.len() == stream.data().len(),
+        };
         if sample.is_empty() {
             return Ok(false);
         }
@@ -230,6 +239,12 @@ impl RecordFile {
                 (false, false) => next(self.framing, data, self.stream.ended()),
             };
             match frame {
+                // Given up in the same way whether all of it is in the buffer or not.
+                Frame::Record { content, .. } | Frame::Broken { content, .. }
+                    if content > self.settings.line_bytes_max =>
+                {
+                    self.too_long(&mut fetched);
+                }
                 Frame::Record { content, next } => self.record(content, next, &mut fetched),
                 Frame::Broken { content, next, reason } => {
                     self.reject(
@@ -239,7 +254,8 @@ impl RecordFile {
                     );
                     self.pass(next);
                 }
-                Frame::More if self.stream.data().len() > self.settings.line_bytes_max => {
+                // One more for the carriage return that is no part of the record.
+                Frame::More if self.stream.data().len() > self.settings.line_bytes_max.saturating_add(1) => {
                     self.too_long(&mut fetched)
                 }
                 Frame::More => {
@@ -268,19 +284,12 @@ impl RecordFile {
             self.place.skipping = self.stream.data()[next - 1] != b'\n';
             return self.pass(next);
         }
-        if content > self.settings.line_bytes_max {
-            let reason = format!(
-                "the record has {content} bytes; the limit `line_bytes_max` is {}",
-                self.settings.line_bytes_max
-            );
-            self.reject(content, reason, fetched);
-            return self.pass(next);
-        }
         let record = &self.stream.data()[..content];
         if !record.trim_ascii().is_empty() {
-            let decoded = match std::str::from_utf8(record) {
-                Ok(text) => self.decode(text.to_owned()),
-                Err(error) => Err(format!(
+            let decoded = match (std::str::from_utf8(record), &mut self.decoder) {
+                (Ok(text), Some(decoder)) => decoder.decode(text, self.place.row, &mut self.rows),
+                (Ok(_), None) => Ok(()),
+                (Err(error), _) => Err(format!(
                     "not UTF-8 at byte {} of the file: convert the file to UTF-8",
                     self.stream.offset() + error.valid_up_to() as u64
                 )),
@@ -348,13 +357,13 @@ impl RecordFile {
             Some(damage) => {
                 Some(format!("{damage}; what came before byte {} (decompressed) was kept", self.place.offset))
             }
-            None if self.place.offset == 0 && !self.closed => {
+            None if self.place.offset == 0 && !self.place.closed => {
                 Some("the file is empty: there is nothing to read".to_owned())
             }
             None => None,
         };
-        if let (Some(reason), false) = (reason, self.closed) {
-            self.closed = true;
+        if let (Some(reason), false) = (reason, self.place.closed) {
+            self.place.closed = true;
             self.reject(0, reason, &mut fetched);
             return Step::Some(fetched);
         }
@@ -401,22 +410,7 @@ impl RecordFile {
         self.stream = Stream::from_file(file, 0, true).map_err(|error| io_error(&self.origin, error))?;
         self.place = place;
         self.decoder = None;
-        self.closed = false;
         if fetched.rejects.is_empty() { self.read(1) } else { Ok(Step::Some(fetched)) }
-    }
-
-    fn decode(&mut self, text: String) -> Result<(), String> {
-        let row = self.place.row;
-        match self.decoder.as_mut() {
-            Some(Decoder::Table(table)) => table.decode(&text, row, &mut self.rows),
-            Some(Decoder::Flat(flat)) => flat.decode(&text, &mut self.rows),
-            Some(Decoder::Text(lines)) => lines.decode(&text, row, &mut self.rows),
-            Some(Decoder::Otlp(defaults)) => {
-                otlp_json::decode_with(text.as_bytes(), defaults, &mut self.rows)
-                    .map_err(|error| error.reason)
-            }
-            None => Ok(()),
-        }
     }
 }
 

@@ -7,8 +7,9 @@ pub const TAIL: f64 = 0.05;
 /// No p-value is below this.
 pub const P_VALUE_MIN: f64 = 1e-300;
 
-/// State columns of a calibration, the last five of each detector.
-pub(crate) const COLUMNS: [&str; 5] = ["seen", "median", "threshold", "excess", "exceedances"];
+/// State columns of a calibration, the last seven of each detector.
+pub(crate) const COLUMNS: [&str; 7] =
+    ["seen", "median", "threshold", "excess", "exceedances", "far", "far_mean"];
 
 const LN_TAIL: f64 = -2.995_732_273_553_991;
 const LN_10: f64 = std::f64::consts::LN_10;
@@ -22,6 +23,13 @@ const PRIOR_EXCESS: f64 = 0.25;
 const EXCESS_MIN: f64 = 0.05;
 /// Exceedances that the mean excess remembers.
 const EXCESS_MEMORY: f64 = 200.0;
+/// Mean excesses above the threshold from where an exceedance is far: past the point where
+/// about one of twenty exceedances lies.
+const FAR: f64 = 3.0;
+/// Far exceedances that make a habit.
+const HABIT: f64 = 4.0;
+/// Far exceedances that their mean remembers.
+const FAR_MEMORY: f64 = 50.0;
 
 /// Streaming distribution of one series' scores.
 ///
@@ -30,6 +38,10 @@ const EXCESS_MEMORY: f64 = 200.0;
 /// exponential with the mean excess seen so far, that is, 1 + s has a Pareto tail (Hill
 /// 1975), heavier than that of most data, hence conservative. Below, p falls
 /// log-linearly between the quantiles.
+///
+/// Rare but habitual scores (a flag that flips once in a hundred ticks) do not fit one
+/// exponential. Far exceedances are therefore counted: once there were four, p is at least
+/// their share of all scores up to their mean u, and falls exponentially beyond it.
 ///
 /// As long as fewer than ten exceedances support the tail (constant series), p is
 /// 1/(n+1) (rule of succession) times (1+r)^-log10(n+1), where r is how
@@ -41,18 +53,20 @@ pub(crate) struct Calibration {
     threshold: f64,
     excess: f64,
     exceedances: f64,
+    far: f64,
+    far_mean: f64,
 }
 
 impl Calibration {
     #[inline(always)]
-    pub(crate) fn load(columns: [f64; 5]) -> Self {
-        let [seen, median, threshold, excess, exceedances] = columns;
-        Self { seen, median, threshold, excess, exceedances }
+    pub(crate) fn load(columns: [f64; 7]) -> Self {
+        let [seen, median, threshold, excess, exceedances, far, far_mean] = columns;
+        Self { seen, median, threshold, excess, exceedances, far, far_mean }
     }
 
     #[inline(always)]
-    pub(crate) fn store(self) -> [f64; 5] {
-        [self.seen, self.median, self.threshold, self.excess, self.exceedances]
+    pub(crate) fn store(self) -> [f64; 7] {
+        [self.seen, self.median, self.threshold, self.excess, self.exceedances, self.far, self.far_mean]
     }
 
     #[inline(always)]
@@ -67,6 +81,9 @@ impl Calibration {
         let u = ln(1.0 + score);
         let above = u - self.threshold;
         let tail = LN_TAIL - above / self.mean_excess();
+        let beyond = most((u - self.far_mean) / most(self.mean_excess(), PRIOR_EXCESS), 0.0);
+        let habit = ln(most(self.far, 1.0) / (self.seen + 1.0)) - beyond;
+        let tail = select(self.far >= HABIT, most(tail, habit), tail);
         let width = most(self.threshold - self.median, 1e-9);
         let upper =
             -std::f64::consts::LN_2 + (LN_TAIL + std::f64::consts::LN_2) * ((u - self.median) / width);
@@ -99,6 +116,8 @@ impl Calibration {
         let weight = 1.0 / least(self.exceedances + 1.0, EXCESS_MEMORY);
         // While the quantiles still travel from zero, exceedances say nothing of the tail.
         let settled = exceeds && self.seen >= 20.0;
+        let far = settled & (excess > FAR * self.mean_excess());
+        let far_gain = 1.0 / least(self.far + 1.0, FAR_MEMORY);
         let threshold = most(self.threshold + gain * (select(exceeds, 1.0, 0.0) - TAIL), 0.0);
         let median = self.median + gain * (select(u > self.median, 1.0, 0.0) - 0.5);
         Self {
@@ -107,6 +126,8 @@ impl Calibration {
             threshold,
             excess: select(settled, self.excess + weight * (bounded - self.excess), self.excess),
             exceedances: self.exceedances + select(settled, 1.0, 0.0),
+            far: self.far + select(far, 1.0, 0.0),
+            far_mean: select(far, self.far_mean + far_gain * (u - self.far_mean), self.far_mean),
         }
     }
 }

@@ -58,7 +58,8 @@ pub trait Detector: Checkpointed + Send {
     fn update_block(&mut self, block: usize, input: &Block, out: &mut BlockScores);
 
     /// One tick of all series. `values`: NaN is absent; infinite, or beyond 1e150, counts as
-    /// absent. `learn`: false freezes a series. Missing elements are absent, frozen series.
+    /// absent. `learn`: false freezes a series: it is compared with what it was when last it
+    /// learnt, its previous value and running silence included. Missing elements are absent, frozen series.
     ///
     /// # Panics
     /// If a slice of `out` is shorter than [`Detector::series`].

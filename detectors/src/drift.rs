@@ -21,7 +21,7 @@ impl Kernel<3> for Drift {
         formula: "|fast mean - slow mean| / rms of it (moving average oscillator; Roberts 1959)",
         state_version: 1,
         warmup_ticks: 256,
-        bytes_per_series: 64,
+        bytes_per_series: 80,
     };
 
     #[inline(always)]
@@ -30,13 +30,16 @@ impl Kernel<3> for Drift {
         let observed = !x.is_nan();
         let gain = most(1.0 / (seen + 1.0), 1.0 / self.fast_ticks);
         let distance = (fast + gain * (x - fast) - slow).abs();
+        let score = select(observed, distance / spread, 0.0);
         Reading {
-            score: select(observed, distance / spread, 0.0),
+            score,
             relative: select(observed, relative(distance, slow), 0.0),
             expected: slow,
             unit_high: spread,
             unit_low: spread,
             observed,
+            lesson: score,
+            teaches: observed,
         }
     }
 

@@ -31,6 +31,11 @@ pub(crate) struct Reading {
     pub(crate) unit_low: f64,
     /// Whether there was anything to score and learn from.
     pub(crate) observed: bool,
+    /// Score that the calibration learns from ...
+    pub(crate) lesson: f64,
+    /// ... if this holds. A run or a silence teaches once, when it is over: otherwise it
+    /// would teach, while it lasts, that it is ordinary.
+    pub(crate) teaches: bool,
 }
 
 /// One series' view of a detector with N numbers of state of its own. Both functions must
@@ -46,15 +51,15 @@ pub(crate) trait Kernel<const N: usize>: Send {
     fn learn(&self, state: &[f64; N], seen: f64, x: f64) -> [f64; N];
 }
 
-/// State of one block: N columns of the kernel and five of the calibration.
+/// State of one block: N columns of the kernel and seven of the calibration.
 #[derive(Clone)]
 struct Columns<const N: usize> {
     own: [[f64; BLOCK]; N],
-    calibration: [[f64; BLOCK]; 5],
+    calibration: [[f64; BLOCK]; 7],
 }
 
 impl<const N: usize> Columns<N> {
-    const EMPTY: Self = Self { own: [[0.0; BLOCK]; N], calibration: [[0.0; BLOCK]; 5] };
+    const EMPTY: Self = Self { own: [[0.0; BLOCK]; N], calibration: [[0.0; BLOCK]; 7] };
 
     fn column(&mut self, column: usize) -> &mut [f64; BLOCK] {
         if column < N { &mut self.own[column] } else { &mut self.calibration[column - N] }
@@ -93,7 +98,7 @@ fn lane<K: Kernel<N>, const N: usize>(
     for (value, column) in own.iter_mut().zip(&state.own) {
         *value = column[i];
     }
-    let mut columns = [0.0; 5];
+    let mut columns = [0.0; 7];
     for (value, column) in columns.iter_mut().zip(&state.calibration) {
         *value = column[i];
     }
@@ -112,7 +117,8 @@ fn lane<K: Kernel<N>, const N: usize>(
     for ((column, new), old) in state.own.iter_mut().zip(next).zip(own) {
         column[i] = select(learns, new, old);
     }
-    let next = calibration.learn(reading.score).store();
+    let learns = learns & reading.teaches;
+    let next = calibration.learn(reading.lesson).store();
     for ((column, new), old) in state.calibration.iter_mut().zip(next).zip(columns) {
         column[i] = select(learns, new, old);
     }
@@ -203,5 +209,80 @@ impl<K: Kernel<N>, const N: usize> Checkpointed for Lanes<K, N> {
         self.series = series;
         self.blocks = blocks;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{drift::Drift, flat::Flat, level::Level, missing::Missing, quantiles::Quantiles, rate::Rate};
+
+    /// The form for the baseline machine, one lane at a time.
+    #[inline(never)]
+    fn scalar<K: Kernel<N>, const N: usize>(
+        kernel: &K,
+        state: &mut Columns<N>,
+        input: &Block,
+        out: &mut BlockScores,
+    ) {
+        for i in 0..BLOCK {
+            lane(kernel, 20.0, state, input, out, std::hint::black_box(i));
+        }
+    }
+
+    fn bits(values: &[f64]) -> Vec<u64> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "any number will do")]
+    fn agrees<K: Kernel<N>, const N: usize>(kernel: &K) {
+        let mut random = 1_u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random >> 33
+        };
+        let (mut one, mut other) = (Columns::EMPTY, Columns::EMPTY);
+        for _ in 0..500 {
+            let mut input = Block { values: [f64::NAN; BLOCK], learn: [1.0; BLOCK] };
+            for i in 0..BLOCK {
+                let x = next() as f64 / 1e9 - 1.0;
+                input.values[i] = match (i % 8, next() % 10) {
+                    (_, 0) => f64::NAN,
+                    (0, _) => x * 1e150,
+                    (1, _) => x * 1e-310,
+                    (2, _) => 7.0,
+                    (3, _) => (x * 3.0).round(),
+                    (4, 1) => x * 1e9,
+                    _ => x,
+                };
+                input.learn[i] = f64::from(u8::from(next() % 20 != 0));
+            }
+            let (mut a, mut b) = (BlockScores::ORDINARY, BlockScores::ORDINARY);
+            run(kernel, 20.0, &mut one, &input, &mut a);
+            scalar(kernel, &mut other, &input, &mut b);
+            for (a, b) in [(a.p_value, b.p_value), (a.expected, b.expected), (a.low, b.low), (a.high, b.high)]
+            {
+                assert_eq!(bits(&a), bits(&b), "{}", K::SPEC.name);
+            }
+            assert!(
+                a.p_value.iter().all(|p| (calibration::P_VALUE_MIN..=1.0).contains(p)),
+                "{:?}",
+                a.p_value
+            );
+            for column in 0..N + calibration::COLUMNS.len() {
+                assert_eq!(bits(one.column(column)), bits(other.column(column)), "{}", K::SPEC.name);
+                assert!(one.column(column).iter().all(|value| value.is_finite()), "{}", K::SPEC.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_vector_width_gives_the_same_bits_and_finite_state() {
+        agrees(&Level { memory_ticks: 64.0 });
+        agrees(&Quantiles { memory_ticks: 64.0 });
+        agrees(&Rate { memory_ticks: 64.0 });
+        agrees(&Flat { memory_ticks: 64.0 });
+        agrees(&Missing { memory_ticks: 64.0 });
+        agrees(&Drift { fast_ticks: 8.0, slow_ticks: 128.0 });
     }
 }

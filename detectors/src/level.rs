@@ -44,7 +44,7 @@ impl Kernel<2> for Level {
         formula: "|x - mean| / sd, exponentially weighted (Finch 2009)",
         state_version: 1,
         warmup_ticks: 64,
-        bytes_per_series: 56,
+        bytes_per_series: 72,
     };
 
     #[inline(always)]
@@ -52,13 +52,16 @@ impl Kernel<2> for Level {
         let spread = spread(variance, mean);
         let distance = (x - mean).abs();
         let observed = !x.is_nan();
+        let score = select(observed, distance / spread, 0.0);
         Reading {
-            score: select(observed, distance / spread, 0.0),
+            score,
             relative: select(observed, relative(distance, mean), 0.0),
             expected: mean,
             unit_high: spread,
             unit_low: spread,
             observed,
+            lesson: score,
+            teaches: observed,
         }
     }
 

@@ -6,8 +6,8 @@ use crate::{
     lanes::{Kernel, Reading},
 };
 
-/// Ticks of silence against the mean distance of past reports. Silent ticks are
-/// observations too, from the first report on.
+/// Ticks of silence against the mean distance of past reports. Reports are its
+/// observations: silence teaches nothing until it is over.
 pub(crate) struct Missing {
     pub(crate) memory_ticks: f64,
 }
@@ -20,7 +20,7 @@ impl Kernel<3> for Missing {
         formula: "silent ticks / mean ticks between reports (renewal process; Cox 1962)",
         state_version: 1,
         warmup_ticks: 64,
-        bytes_per_series: 64,
+        bytes_per_series: 80,
     };
 
     #[inline(always)]
@@ -28,7 +28,8 @@ impl Kernel<3> for Missing {
         let present = !x.is_nan();
         // A series seen once has no cadence to miss.
         let missed = select(present | (reports < 2.0), 0.0, silent + 1.0);
-        let score = missed / most(cadence, 1.0);
+        let unit = most(cadence, 1.0);
+        let score = missed / unit;
         Reading {
             score,
             relative: score,
@@ -36,6 +37,8 @@ impl Kernel<3> for Missing {
             unit_high: 0.0,
             unit_low: 0.0,
             observed: present | (reports > 0.0),
+            lesson: silent / unit,
+            teaches: present & (reports > 0.0),
         }
     }
 

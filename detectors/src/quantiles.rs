@@ -24,36 +24,48 @@ impl Kernel<6> for Quantiles {
         formula: "|x - q50| / (q98 - q50), below: (q50 - q02); streaming quantiles (Robbins and Monro 1951)",
         state_version: 1,
         warmup_ticks: 64,
-        bytes_per_series: 88,
+        bytes_per_series: 104,
     };
 
     #[inline(always)]
-    fn score(&self, &[q02, q25, q50, q75, q98, _]: &[f64; 6], _seen: f64, x: f64) -> Reading {
+    fn score(&self, &[q02, _, q50, _, q98, deviation]: &[f64; 6], _seen: f64, x: f64) -> Reading {
         let least_unit = ROUNDING * q50.abs() + 1e-150;
-        // The quartiles hold the band open where the outer quantiles collapse on ties.
-        let unit_high = most(q98 - q50, q75 - q50) + least_unit;
-        let unit_low = most(q50 - q02, q50 - q25) + least_unit;
+        // The mean deviation holds the band open where the quantiles collapse on ties.
+        let unit_high = most(q98 - q50, deviation) + least_unit;
+        let unit_low = most(q50 - q02, deviation) + least_unit;
         let distance = x - q50;
         let observed = !x.is_nan();
         let score = distance.abs() / select(distance > 0.0, unit_high, unit_low);
+        let score = select(observed, score, 0.0);
         Reading {
-            score: select(observed, score, 0.0),
+            score,
             relative: select(observed, relative(distance, q50), 0.0),
             expected: q50,
             unit_high,
             unit_low,
             observed,
+            lesson: score,
+            teaches: observed,
         }
     }
 
     #[inline(always)]
     fn learn(&self, state: &[f64; 6], seen: f64, x: f64) -> [f64; 6] {
-        let &[_, _, q50, _, _, deviation] = state;
+        let &[q02, q25, q50, q75, q98, deviation] = state;
         let first = seen < 1.0;
         let distance = (x - q50).abs();
         let bounded = select(seen < 20.0, distance, most(least(distance, 8.0 * deviation), 0.1 * distance));
         let weight = most(1.0 / most(seen, 1.0), 1.0 / self.memory_ticks);
-        let step = most(3.0 / (seen + 2.0), 2.0 / self.memory_ticks) * deviation;
+        let step = most(3.0 / (seen + 2.0), 2.0 / self.memory_ticks);
+        // Few values teach the outer quantiles, so they take larger steps, in the width of
+        // their own tail.
+        let steps = [
+            4.0 * step * most(q25 - q02, deviation),
+            step * deviation,
+            step * deviation,
+            step * deviation,
+            4.0 * step * most(q98 - q75, deviation),
+        ];
         let mut next = [0.0; 6];
         for (quantile, level) in LEVELS.iter().enumerate() {
             let old = state[quantile];
@@ -62,8 +74,8 @@ impl Kernel<6> for Quantiles {
             // No step overshoots the value.
             let moved = select(
                 x > old,
-                least(old + step * move_by, x),
-                select(x < old, most(old + step * move_by, x), old),
+                least(old + steps[quantile] * move_by, x),
+                select(x < old, most(old + steps[quantile] * move_by, x), old),
             );
             next[quantile] = select(first, x, moved);
         }

@@ -20,7 +20,7 @@ impl Kernel<2> for Rate {
         formula: "|x - last| / rms(step), exponentially weighted (von Neumann 1941)",
         state_version: 1,
         warmup_ticks: 64,
-        bytes_per_series: 56,
+        bytes_per_series: 72,
     };
 
     #[inline(always)]
@@ -29,13 +29,16 @@ impl Kernel<2> for Rate {
         let distance = (x - last).abs();
         let observed = !x.is_nan();
         let known = observed & (seen > 0.0);
+        let score = select(known, distance / spread, 0.0);
         Reading {
-            score: select(known, distance / spread, 0.0),
+            score,
             relative: select(known, relative(distance, last), 0.0),
             expected: last,
             unit_high: spread,
             unit_low: spread,
             observed,
+            lesson: score,
+            teaches: observed,
         }
     }
 

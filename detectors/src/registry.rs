@@ -87,7 +87,7 @@ pub fn registry() -> &'static [Entry] {
             construct: |s| lanes(s, Quantiles { memory_ticks: memory(s) }),
         },
         Entry { spec: <Rate as Kernel<2>>::SPEC, construct: |s| lanes(s, Rate { memory_ticks: memory(s) }) },
-        Entry { spec: <Flat as Kernel<4>>::SPEC, construct: |s| lanes(s, Flat { memory_ticks: memory(s) }) },
+        Entry { spec: <Flat as Kernel<3>>::SPEC, construct: |s| lanes(s, Flat { memory_ticks: memory(s) }) },
         Entry {
             spec: <Missing as Kernel<3>>::SPEC,
             construct: |s| lanes(s, Missing { memory_ticks: memory(s) }),

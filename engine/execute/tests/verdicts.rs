@@ -1,0 +1,259 @@
+//! One plan at a time: what is accepted, what is said, what is learnt.
+
+mod support;
+
+use support::{at, completion, incident, plan, step};
+use theriac_contract::{
+    Command, Entity, Fact, Incident, IncidentPhase, OutcomeKind, Plan, SymptomState, Verdict,
+    VerificationVerdict,
+};
+use theriac_execute::{Execute, Executed, Settings};
+
+const OPEN: SymptomState = SymptomState::Open;
+const CLOSED: SymptomState = SymptomState::Closed;
+const LOST: SymptomState = SymptomState::Lost;
+
+/// Steps every ten seconds with an executor that succeeds at once; incidents by second.
+fn run(plan: &Plan, incidents: &[(i64, Incident)], until: i64) -> (Vec<OutcomeKind>, Executed, Vec<Command>) {
+    let mut execute = Execute::new(Settings::default());
+    let (mut all, mut sent, mut answers) = (Executed::default(), Vec::new(), Vec::new());
+    for second in (0..=until).step_by(10) {
+        let plans = if second == 0 { std::slice::from_ref(plan) } else { &[] };
+        let now: Vec<Incident> =
+            incidents.iter().filter(|(when, _)| *when == second).map(|(_, i)| i.clone()).collect();
+        let out = execute.step(at(second), plans, &now, &answers);
+        answers = out.commands.iter().map(|c| completion(c, second + 5, Verdict::Succeeded)).collect();
+        all.outcomes.extend(out.outcomes);
+        all.verifications.extend(out.verifications);
+        all.facts.extend(out.facts);
+        sent.extend(out.commands);
+    }
+    (all.outcomes.iter().map(|outcome| outcome.kind).collect(), all, sent)
+}
+
+fn learnt(out: &Executed) -> Vec<(VerificationVerdict, bool)> {
+    let verified = out.facts.iter().filter_map(|fact| match fact {
+        Fact::Verified { verdict, learn, .. } => Some((*verdict, *learn)),
+        _ => None,
+    });
+    verified.collect()
+}
+
+fn restart() -> Plan {
+    plan("restart", vec![vec![step(0, "restart", "cart/cart-2", None)]])
+}
+
+#[test]
+fn recovery_is_said_early_and_learnt() {
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN])),
+        (40, incident(40, 1, IncidentPhase::Resolved, &[CLOSED, CLOSED])),
+    ];
+    let (kinds, out, sent) = run(&restart(), &incidents, 200);
+    assert_eq!(kinds, [OutcomeKind::Intended, OutcomeKind::Succeeded, OutcomeKind::Completed]);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, true)]);
+    assert_eq!(out.verifications[0].at, at(40));
+    assert_eq!(out.verifications[0].acted, at(5));
+    assert_eq!(out.verifications[0].symptoms_before, 2);
+    assert_eq!((sent.len(), sent[0].fencing_token), (1, 1));
+}
+
+#[test]
+fn standing_symptoms_at_the_deadline_are_no_recovery() {
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN])),
+        (30, incident(30, 1, IncidentPhase::Updated, &[CLOSED, OPEN])),
+    ];
+    let (kinds, out, _) = run(&restart(), &incidents, 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
+    // Done at 5 s, settled at 15 s, watched until 75 s: the first tick after that is at 80 s.
+    assert_eq!(out.verifications[0].at, at(80));
+    assert_eq!(out.verifications[0].symptoms_open, 1);
+    assert_eq!(kinds.last(), Some(&OutcomeKind::Completed));
+}
+
+#[test]
+fn lost_telemetry_is_unknown_and_nothing_more_is_done() {
+    let two = plan(
+        "escalate",
+        vec![vec![step(0, "restart", "cart/cart-2", None)], vec![step(1, "rollback_deploy", "cart", None)]],
+    );
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN])),
+        (30, incident(30, 1, IncidentPhase::Lost, &[LOST])),
+    ];
+    let (kinds, out, sent) = run(&two, &incidents, 300);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Unknown, false)]);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(kinds.last(), Some(&OutcomeKind::Abandoned));
+}
+
+#[test]
+fn an_incident_that_was_never_seen_cannot_be_judged() {
+    let (_, out, _) = run(&restart(), &[], 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Unknown, false)]);
+}
+
+#[test]
+fn a_stage_that_did_not_help_is_undone_before_the_next() {
+    let mild =
+        vec![step(0, "isolate", "cart/cart-2", Some("restore")), step(1, "restart", "cart/cart-1", None)];
+    let two = plan("escalate", vec![mild, vec![step(2, "rollback_deploy", "cart", Some("deploy"))]]);
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN])),
+        (150, incident(150, 1, IncidentPhase::Resolved, &[CLOSED])),
+    ];
+    let (kinds, out, sent) = run(&two, &incidents, 400);
+    let verbs: Vec<&str> = sent.iter().map(|command| command.action.verb.as_str()).collect();
+    assert_eq!(verbs, ["isolate", "restart", "restore", "rollback_deploy"]);
+    assert_eq!(
+        sent.iter().map(|command| command.compensation).collect::<Vec<_>>(),
+        [false, false, true, false]
+    );
+    let verdicts: Vec<_> = out.verifications.iter().map(|v| (v.stage, v.verdict)).collect();
+    assert_eq!(verdicts, [(0, VerificationVerdict::NotRecovered), (1, VerificationVerdict::Recovered)]);
+    assert_eq!(
+        learnt(&out),
+        [(VerificationVerdict::Recovered, true)],
+        "a strategy is judged once, by its end"
+    );
+    assert_eq!(kinds.last(), Some(&OutcomeKind::Completed));
+}
+
+#[test]
+fn a_dry_run_teaches_nothing() {
+    let mut dry = restart();
+    dry.dry_run = true;
+    let dry = dry.sealed();
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN])),
+        (40, incident(40, 1, IncidentPhase::Resolved, &[CLOSED])),
+    ];
+    let (_, out, sent) = run(&dry, &incidents, 200);
+    assert!(sent[0].dry_run && out.outcomes.iter().all(|outcome| outcome.dry_run));
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, false)]);
+}
+
+#[test]
+fn waiting_needs_no_executor() {
+    let mut wait = step(0, "wait", "cart", None);
+    wait.action.parameters.insert("for".to_owned(), "30s".to_owned());
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN])),
+        (20, incident(20, 1, IncidentPhase::Resolved, &[CLOSED])),
+    ];
+    let (kinds, out, sent) = run(&plan("wait", vec![vec![wait]]), &incidents, 200);
+    assert!(sent.is_empty());
+    assert_eq!(kinds, [OutcomeKind::Intended, OutcomeKind::Succeeded, OutcomeKind::Completed]);
+    assert_eq!((out.outcomes[1].at, out.verifications[0].at), (at(30), at(40)));
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, true)]);
+}
+
+#[test]
+fn a_step_is_passed_over_once_the_incident_is_over() {
+    let mut last = step(2, "undrain", "cart/cart-2", None);
+    last.precondition = "always".to_owned();
+    let steps = vec![step(0, "drain", "cart/cart-2", None), step(1, "restart", "cart/cart-2", None), last];
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN])),
+        (10, incident(10, 1, IncidentPhase::Resolved, &[CLOSED])),
+    ];
+    let (kinds, _, sent) = run(&plan("recycle", vec![steps]), &incidents, 200);
+    let verbs: Vec<&str> = sent.iter().map(|command| command.action.verb.as_str()).collect();
+    assert_eq!(verbs, ["drain", "undrain"]);
+    assert_eq!(kinds[2], OutcomeKind::Refused);
+}
+
+#[test]
+fn an_unknown_end_is_not_repeated_but_observed() {
+    for (state, ending) in [(CLOSED, OutcomeKind::Completed), (OPEN, OutcomeKind::Abandoned)] {
+        let steps = vec![
+            step(0, "isolate", "cart/cart-2", Some("restore")),
+            step(1, "restart", "cart/cart-2", Some("stop")),
+            step(2, "undrain", "cart/cart-2", None),
+        ];
+        let mut execute = Execute::new(Settings::default());
+        let opened = incident(0, 0, IncidentPhase::Opened, &[OPEN]);
+        let out = execute.step(at(0), &[plan("x", vec![steps])], &[opened], &[]);
+        let out = execute.step(at(10), &[], &[], &[completion(&out.commands[0], 5, Verdict::Succeeded)]);
+        let out = execute.step(at(20), &[], &[], &[completion(&out.commands[0], 15, Verdict::Unknown)]);
+        assert_eq!(out.outcomes[0].kind, OutcomeKind::Unknown);
+        assert!(out.commands.is_empty() && execute.outstanding().is_empty());
+        let later = incident(90, 1, IncidentPhase::Updated, &[state]);
+        let out = execute.step(at(90), &[], &[later], &[]);
+        assert!(matches!(out.facts[..], [Fact::Verified { learn: false, .. }]));
+        let undo: Vec<&str> = out.commands.iter().map(|command| command.action.verb.as_str()).collect();
+        if ending == OutcomeKind::Completed {
+            assert!(undo.is_empty());
+            assert_eq!(out.outcomes.last().map(|o| o.kind), Some(ending));
+        } else {
+            assert_eq!(undo, ["restore"], "only what was surely done is undone");
+            let out =
+                execute.step(at(100), &[], &[], &[completion(&out.commands[0], 95, Verdict::Succeeded)]);
+            assert_eq!(out.outcomes.last().map(|o| o.kind), Some(ending));
+        }
+    }
+}
+
+fn reason(out: &Executed) -> &str {
+    match &out.facts[..] {
+        [Fact::Refused { reason, .. }] if out.commands.is_empty() => reason,
+        _ => panic!("not refused: {out:?}"),
+    }
+}
+
+#[test]
+fn refuses_what_must_not_begin() {
+    let fresh = || Execute::new(Settings::default());
+    assert_eq!(reason(&fresh().step(at(601), &[restart()], &[], &[])), "expired");
+    let over = incident(0, 3, IncidentPhase::Resolved, &[CLOSED]);
+    assert_eq!(reason(&fresh().step(at(0), &[restart()], &[over], &[])), "incident_over");
+    assert_eq!(reason(&fresh().step(at(0), &[plan("none", vec![])], &[], &[])), "malformed");
+    let twice = vec![vec![step(0, "restart", "a", None), step(0, "restart", "a", None)]];
+    assert_eq!(reason(&fresh().step(at(0), &[plan("twice", twice)], &[], &[])), "malformed");
+    let mut none = Execute::new(Settings { plans_max: 0, ..Settings::default() });
+    assert_eq!(reason(&none.step(at(0), &[restart()], &[], &[])), "too_many");
+}
+
+#[test]
+fn one_plan_acts_on_a_target_at_a_time() {
+    let mut execute = Execute::new(Settings::default());
+    let on = |name: &str, target: &str| plan(name, vec![vec![step(0, "restart", target, None)]]);
+    execute.step(at(0), &[on("a", "cart/cart-2")], &[], &[]);
+    for (name, target) in [("b", "cart/cart-2"), ("c", "cart")] {
+        assert_eq!(reason(&execute.step(at(1), &[on(name, target)], &[], &[])), "lease_held");
+    }
+    let out = execute.step(at(2), &[on("d", "cart/cart-1"), on("e", "cartography")], &[], &[]);
+    assert_eq!(out.commands.iter().map(|c| c.fencing_token).collect::<Vec<_>>(), [2, 3]);
+    // After the first has timed out and ended, the target is free, under a newer token.
+    let out = execute.step(at(200), &[on("f", "cart")], &[], &[]);
+    assert_eq!(out.commands[0].action.target, Entity("cart".to_owned()));
+    assert_eq!(out.commands[0].fencing_token, 4);
+}
+
+#[test]
+fn a_plan_is_accepted_once_and_answers_count_once() {
+    let mut execute = Execute::new(Settings::default());
+    let out = execute.step(at(0), &[restart(), restart()], &[], &[]);
+    let answer = completion(&out.commands[0], 5, Verdict::Succeeded);
+    execute.step(at(10), &[restart()], &[], &[answer.clone(), answer.clone()]);
+    execute.step(at(200), &[restart()], &[], &[answer]);
+    let counts = execute.counts();
+    assert_eq!((counts.accepted, counts.repeated, counts.answers, counts.answers_ignored), (1, 3, 1, 2));
+}
+
+#[test]
+fn nothing_begins_after_expiry_but_what_was_done_is_undone() {
+    let steps =
+        vec![step(0, "isolate", "cart/cart-2", Some("restore")), step(1, "restart", "cart/cart-2", None)];
+    let mut execute = Execute::new(Settings::default());
+    let mut late = plan("late", vec![steps]);
+    late.expires = at(8);
+    let out = execute.step(at(0), &[late.sealed()], &[], &[]);
+    let out = execute.step(at(10), &[], &[], &[completion(&out.commands[0], 5, Verdict::Succeeded)]);
+    assert_eq!(out.commands[0].action.verb, "restore");
+    let out = execute.step(at(20), &[], &[], &[completion(&out.commands[0], 15, Verdict::Succeeded)]);
+    let last = out.outcomes.last().expect("the plan ends");
+    assert_eq!(last.kind, OutcomeKind::Abandoned);
+    assert!(last.detail.contains("expired"), "{}", last.detail);
+}

@@ -1,1 +1,37 @@
-//! theriac-monitor
+//! Monitor: telemetry rows in, sealed ticks out.
+//!
+//! Rows are put into buckets of event time as they come. A bucket is turned into a
+//! [`Tick`](theriac_contract::Tick) once the watermark has passed its end, and only then:
+//! differences, rates, quantiles and the ids of new series are computed from all of its
+//! rows in an order that does not depend on how they arrived.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | limits, step, lateness |
+//! | [`counts`] | what was taken, what was shed and why |
+//! | `monitor` | [`Monitor`]: push, advance, seal; checkpoint |
+//! | `clock` | watermark, choice of the step, jumps of the clock |
+//! | `index` | slots of series, entities, resources |
+//! | `bucket` | the rows of a tick that is not sealed yet |
+//! | `points`, `distribution` | gauges, rates, histograms |
+//! | `logs`, `template` | severities, first-cut templates, change events |
+//! | `spans`, `durations`, `links` | operations, edges, quantiles |
+
+mod bits;
+mod bucket;
+mod clock;
+pub mod counts;
+mod distribution;
+mod durations;
+mod index;
+mod links;
+mod logs;
+mod monitor;
+mod points;
+pub mod settings;
+mod spans;
+pub mod template;
+
+pub use counts::Counts;
+pub use monitor::Monitor;
+pub use settings::{Settings, Step};

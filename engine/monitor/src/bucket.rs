@@ -1,0 +1,80 @@
+//! The rows of a tick that is not sealed yet.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Change, Timestamp};
+
+use crate::{bits::Bits, distribution::Distribution, index::Slot};
+
+/// One point of a stream of sums or histograms.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Accumulated {
+    pub(crate) stream: u32,
+    pub(crate) time: i64,
+    pub(crate) start: Option<i64>,
+    pub(crate) body: Distribution,
+}
+
+/// One span, with what is needed to count it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct SpanRow {
+    pub(crate) end: i64,
+    pub(crate) trace: u128,
+    pub(crate) span: u64,
+    pub(crate) parent: Option<u64>,
+    pub(crate) resource: u32,
+    pub(crate) operation: u32,
+    /// Entity name that the span says it calls.
+    pub(crate) peer: Option<String>,
+    /// A call that is made, not served: counts for edges only.
+    pub(crate) outgoing: bool,
+    pub(crate) nanoseconds: i64,
+    pub(crate) error: bool,
+}
+
+/// Rows by kind. Where the order of arrival could show, rows are sorted at the seal.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    /// Slot, time, value in order of arrival.
+    pub(crate) gauges: Vec<(Slot, i64, Bits)>,
+    pub(crate) accumulated: Vec<Accumulated>,
+    pub(crate) counts: BTreeMap<Slot, u64>,
+    pub(crate) spans: Vec<SpanRow>,
+    pub(crate) changes: Vec<Change>,
+    /// Earliest examples of each slot.
+    pub(crate) examples: BTreeMap<Slot, Vec<(Timestamp, String)>>,
+    /// Resource to signals heard.
+    pub(crate) heard: BTreeMap<u32, u8>,
+}
+
+impl Bucket {
+    /// Rows that take memory until the seal.
+    pub(crate) fn rows(&self) -> usize {
+        self.gauges.len() + self.accumulated.len() + self.spans.len() + self.changes.len()
+    }
+
+    pub(crate) fn hear(&mut self, resource: u32, signal: u8) {
+        *self.heard.entry(resource).or_default() |= signal;
+    }
+
+    /// Keeps an example if it is among the earliest.
+    pub(crate) fn example(&mut self, slot: Slot, at: Timestamp, text: &str, examples: usize, length: usize) {
+        let kept = self.examples.entry(slot).or_default();
+        if kept.len() >= examples && kept.last().is_none_or(|(latest, _)| *latest < at) {
+            return;
+        }
+        kept.push((at, cut(text, length).to_owned()));
+        kept.sort();
+        kept.truncate(examples);
+    }
+}
+
+/// At most `length` bytes of a text, cut between characters.
+pub(crate) fn cut(text: &str, length: usize) -> &str {
+    let mut end = length.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

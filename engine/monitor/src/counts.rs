@@ -1,0 +1,34 @@
+//! What was taken, and what was not.
+
+use serde::{Deserialize, Serialize};
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Metric points that were offered.
+    pub points: u64,
+    /// Log records that were offered.
+    pub logs: u64,
+    /// Spans that were offered.
+    pub spans: u64,
+    /// Rows that came after their tick was sealed.
+    pub late: u64,
+    /// Rows whose time lay far ahead and was never confirmed.
+    pub jumps_rejected: u64,
+    /// Points without a finite value.
+    pub without_value: u64,
+    /// Rows shed because a limit of series, resources or attribute length was reached.
+    pub shed_series: u64,
+    /// Rows shed because too many waited.
+    pub shed_pending: u64,
+    /// Log records counted under `<other>`.
+    pub other_templates: u64,
+    /// Spans counted under `<other>`.
+    pub other_operations: u64,
+    /// Spans whose parent was given up because too many waited.
+    pub shed_links: u64,
+    /// Ticks sealed.
+    pub ticks: u64,
+    /// Empty ticks that were passed over in gaps.
+    pub ticks_skipped: u64,
+}

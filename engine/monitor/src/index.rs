@@ -1,0 +1,197 @@
+//! Who is heard, and which series there are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Entity, Series, SeriesId, SignalKind, telemetry::parse_attributes};
+
+use crate::settings::Settings;
+
+/// Position of a series that may come to be; it gets a [`SeriesId`] with its first value.
+pub(crate) type Slot = u32;
+
+/// What happens to a slot in ticks in which nothing was said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Silence {
+    /// Nothing is known.
+    Absent,
+    /// It counts something: nothing was counted, if its entity is alive.
+    Zero,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Candidate {
+    series: Series,
+    entity: usize,
+    silence: Silence,
+    id: Option<SeriesId>,
+}
+
+/// Which signals were heard: bits.
+pub(crate) const METRICS: u8 = 1;
+pub(crate) const LOGS: u8 = 2;
+pub(crate) const TRACES: u8 = 4;
+
+/// A domain's entity and when it was heard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) domain: String,
+    pub(crate) entity: Entity,
+    /// Signals ever heard.
+    signals: u8,
+    /// Last tick in which it was heard.
+    last: u64,
+}
+
+/// A set of resource attributes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Resource {
+    /// Index of the entity.
+    pub(crate) entity: usize,
+    /// Index of its service, the same if it is no instance.
+    pub(crate) service: usize,
+    /// Host that it runs on.
+    pub(crate) host: Option<Entity>,
+}
+
+/// Names of everything. Internal numbers are given out in order of arrival and do not
+/// show; ids of series are given out at the seal, sorted by key within a tick.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Index {
+    entities: Vec<Known>,
+    entity_of: BTreeMap<String, usize>,
+    resources: Vec<Resource>,
+    resource_of: BTreeMap<String, u32>,
+    slots: Vec<Candidate>,
+    slot_of: BTreeMap<String, Slot>,
+    pub(crate) series: Vec<Series>,
+    /// Slot of each series, by id.
+    slot_by_id: Vec<Slot>,
+}
+
+impl Index {
+    /// The resource of a canonical text; none if there are too many.
+    pub(crate) fn resource(&mut self, text: &str, settings: &Settings) -> Option<u32> {
+        if let Some(known) = self.resource_of.get(text) {
+            return Some(*known);
+        }
+        if self.resources.len() >= settings.resources_max || text.len() > settings.attributes_length_max {
+            return None;
+        }
+        let attributes = parse_attributes(text);
+        let named = settings.domain_attributes.iter().find_map(|key| attributes.get(key)?.as_str());
+        let domain = named.filter(|name| !name.is_empty()).unwrap_or("default");
+        let name = Entity::from_resource(&attributes);
+        let service = self.entity(domain, &Entity(name.service().to_owned()));
+        let entity = self.entity(domain, &name);
+        let host = attributes.get("host.name").and_then(|host| host.as_str()).filter(|host| !host.is_empty());
+        let host = host.map(Entity::host).filter(|host| *host != name);
+        let id = self.resources.len() as u32;
+        self.resources.push(Resource { entity, service, host });
+        self.resource_of.insert(text.to_owned(), id);
+        Some(id)
+    }
+
+    fn entity(&mut self, domain: &str, entity: &Entity) -> usize {
+        let key = format!("{domain}|{entity}");
+        *self.entity_of.entry(key).or_insert_with(|| {
+            let known = Known { domain: domain.to_owned(), entity: entity.clone(), signals: 0, last: 0 };
+            self.entities.push(known);
+            self.entities.len() - 1
+        })
+    }
+
+    pub(crate) fn at(&self, resource: u32) -> &Resource {
+        &self.resources[resource as usize]
+    }
+
+    pub(crate) fn known(&self, entity: usize) -> &Known {
+        &self.entities[entity]
+    }
+
+    /// The slot of a series; none if there are too many, or its attributes are too long.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a series")]
+    pub(crate) fn slot(
+        &mut self,
+        entity: usize,
+        peer: Option<&Entity>,
+        signal: &str,
+        kind: SignalKind,
+        unit: &str,
+        attributes: &str,
+        silence: Silence,
+        settings: &Settings,
+    ) -> Option<Slot> {
+        let known = &self.entities[entity];
+        let key = Series::key_of(&known.domain, &known.entity, peer, signal, attributes);
+        if let Some(slot) = self.slot_of.get(&key) {
+            return Some(*slot);
+        }
+        if self.slots.len() >= settings.series_max || attributes.len() > settings.attributes_length_max {
+            return None;
+        }
+        let slot = self.slots.len() as Slot;
+        let series = Series {
+            key: key.clone(),
+            entity: known.entity.clone(),
+            peer: peer.cloned(),
+            signal: signal.to_owned(),
+            kind,
+            unit: unit.to_owned(),
+            attributes: attributes.to_owned(),
+            domain: known.domain.clone(),
+        };
+        self.slots.push(Candidate { series, entity, silence, id: None });
+        self.slot_of.insert(key, slot);
+        Some(slot)
+    }
+
+    pub(crate) fn id(&self, slot: Slot) -> Option<SeriesId> {
+        self.slots[slot as usize].id
+    }
+
+    /// Notes who was heard in a tick, then gives the column of values: new series get
+    /// their ids, and what counts is zero where it is known that nothing was counted.
+    pub(crate) fn column(
+        &mut self,
+        tick: u64,
+        heard: &BTreeMap<usize, u8>,
+        values: &BTreeMap<Slot, f64>,
+        quiet_ticks_max: u64,
+    ) -> (Vec<f64>, Vec<Series>) {
+        let mut flowing: BTreeMap<String, u8> = BTreeMap::new();
+        for (entity, signals) in heard {
+            let known = &mut self.entities[*entity];
+            known.signals |= signals;
+            known.last = tick;
+            *flowing.entry(known.domain.clone()).or_default() |= signals;
+        }
+        let fresh = values.keys().copied().filter(|slot| self.slots[*slot as usize].id.is_none());
+        let mut fresh: Vec<Slot> = fresh.collect();
+        fresh.sort_by(|a, b| self.slots[*a as usize].series.key.cmp(&self.slots[*b as usize].series.key));
+        let mut opened = Vec::with_capacity(fresh.len());
+        for slot in fresh {
+            let candidate = &mut self.slots[slot as usize];
+            candidate.id = Some(SeriesId(self.series.len() as u32));
+            opened.push(candidate.series.clone());
+            self.series.push(candidate.series.clone());
+            self.slot_by_id.push(slot);
+        }
+        let alive = |known: &Known| {
+            if known.last == tick {
+                return true;
+            }
+            let flows = flowing.get(&known.domain).copied().unwrap_or(0) & known.signals != 0;
+            known.signals & METRICS == 0 && flows && tick - known.last <= quiet_ticks_max
+        };
+        let column = self.slot_by_id.iter().map(|slot| {
+            let candidate = &self.slots[*slot as usize];
+            match values.get(slot) {
+                Some(value) if value.is_finite() => *value,
+                None if candidate.silence == Silence::Zero && alive(&self.entities[candidate.entity]) => 0.0,
+                _ => f64::NAN,
+            }
+        });
+        (column.collect(), opened)
+    }
+}

@@ -1,0 +1,131 @@
+//! Log records: counts by severity and by template, examples, and change events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use theriac_contract::{
+    Change, SignalKind, Timestamp,
+    telemetry::{Attributes, Logs, canonical, parse_attributes},
+};
+
+use crate::{
+    bucket::Bucket,
+    counts::Counts,
+    index::{Index, LOGS, Silence},
+    settings::Settings,
+    template::template,
+};
+
+/// Names of events that say that somebody changed something.
+const CHANGES: [&str; 4] = ["deploy", "configuration", "flag", "scaling"];
+
+/// Templates known so far, by entity.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Templates {
+    of_entity: BTreeMap<usize, BTreeSet<String>>,
+}
+
+/// Class of a severity, after OpenTelemetry's ranges; by its text where there is no number.
+pub(crate) fn severity(number: u8, text: &str) -> &'static str {
+    match number {
+        1..=4 => "trace",
+        5..=8 => "debug",
+        9..=12 => "info",
+        13..=16 => "warn",
+        17..=20 => "error",
+        21..=24 => "fatal",
+        _ => match text.to_ascii_lowercase().as_str() {
+            "trace" => "trace",
+            "debug" => "debug",
+            "info" | "notice" | "information" => "info",
+            "warn" | "warning" => "warn",
+            "error" | "err" => "error",
+            "fatal" | "critical" | "crit" | "alert" | "emerg" | "panic" => "fatal",
+            _ => "unspecified",
+        },
+    }
+}
+
+impl Templates {
+    /// Puts a row into its bucket. Gives whether there was room.
+    pub(crate) fn take(
+        &mut self,
+        logs: &Logs<'_>,
+        row: usize,
+        index: &mut Index,
+        bucket: &mut Bucket,
+        counts: &mut Counts,
+        settings: &Settings,
+    ) -> bool {
+        let Some(resource) = index.resource(logs.resource.text(row), settings) else { return false };
+        let at = Timestamp(logs.time.value(row));
+        let entity = index.at(resource).entity;
+        bucket.hear(resource, LOGS);
+        if let Some(kind) = CHANGES.into_iter().find(|kind| *kind == logs.event_name.text(row)) {
+            let attributes = parse_attributes(logs.attributes.text(row));
+            bucket.changes.push(change(
+                at,
+                kind,
+                index.known(entity).entity.clone(),
+                &attributes,
+                logs.body.value(row),
+            ));
+            return true;
+        }
+        let class = severity(logs.severity_number.value(row), logs.severity_text.text(row));
+        let body = logs.body.value(row);
+        let mut text = template(body);
+        let known = self.of_entity.entry(entity).or_default();
+        if !known.contains(&text) {
+            if known.len() < settings.templates_max {
+                known.insert(text.clone());
+            } else {
+                counts.other_templates += 1;
+                text = "<other>".to_owned();
+            }
+        }
+        let mut slot = |signal: &str, attributes: &str| {
+            index.slot(entity, None, signal, SignalKind::Log, "1", attributes, Silence::Zero, settings)
+        };
+        // The severity is part of a template's identity: who reads it wants to know whether
+        // an error is new.
+        let attributes = Attributes::from([
+            ("severity".to_owned(), Value::String(class.to_owned())),
+            ("template".to_owned(), Value::String(text)),
+        ]);
+        let by_class = slot(&format!("log.severity.{class}"), "{}");
+        let by_template = slot("log.template", &canonical(&attributes));
+        for slot in [by_class, by_template].into_iter().flatten() {
+            *bucket.counts.entry(slot).or_default() += 1;
+            if class != "info" && class != "debug" && class != "trace" || Some(slot) == by_template {
+                bucket.example(slot, at, body, settings.examples_max, settings.example_length_max);
+            }
+        }
+        by_class.is_some() && by_template.is_some()
+    }
+}
+
+fn change(
+    at: Timestamp,
+    kind: &str,
+    entity: theriac_contract::Entity,
+    attributes: &Attributes,
+    body: &str,
+) -> Change {
+    let text = |key: &str| match attributes.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let described = text("change.description");
+    let description = if described.is_empty() { body.to_owned() } else { described };
+    Change {
+        at,
+        entity,
+        kind: kind.to_owned(),
+        from: text("change.from"),
+        to: text("change.to"),
+        description,
+    }
+}

@@ -1,0 +1,411 @@
+//! The stage: rows into buckets, buckets into ticks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{
+    Checkpointed, EdgeKind, EdgeObservation, Series, StateError, StateTable, Telemetry, Tick, Timestamp,
+    frame::Example,
+    telemetry::{BatchError, Logs, Points, Spans},
+};
+
+use crate::{
+    bucket::Bucket,
+    clock::{Clock, StepChoice, Verdict},
+    counts::Counts,
+    index::{Index, Slot},
+    logs::Templates,
+    points::{Metrics, PointReader, Taken},
+    settings::Settings,
+    spans::Traces,
+};
+
+const TABLE: &str = "monitor";
+const VERSION: u16 = 1;
+
+/// Ticks in which rows must agree before a clock that jumped ahead is believed.
+const TICKS_TO_BELIEVE: usize = 3;
+
+/// Everything but the batches that wait for the step to be found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    clock: Clock,
+    index: Index,
+    metrics: Metrics,
+    templates: Templates,
+    traces: Traces,
+    counts: Counts,
+    /// Rows by tick.
+    buckets: BTreeMap<u64, Bucket>,
+    /// Rows of a clock that jumped ahead, by tick, until they are believed or rejected.
+    ahead: BTreeMap<u64, Bucket>,
+    ahead_rows: u64,
+    /// Earliest and latest time among them.
+    ahead_range: Option<(i64, i64)>,
+    /// Rows in `buckets` and `ahead` that take memory.
+    pending: usize,
+    /// Next tick to seal, once there was one.
+    next: Option<u64>,
+    /// Empty ticks sealed in a row.
+    empty: u64,
+    /// Entities and the hosts that they were seen on.
+    placed: BTreeSet<(usize, String)>,
+}
+
+/// Turns telemetry into ticks. See the crate's documentation for the rules.
+#[derive(Debug)]
+pub struct Monitor {
+    settings: Settings,
+    state: State,
+    /// Batches that wait for the step to be found.
+    held: Vec<Telemetry>,
+    held_rows: usize,
+    choice: StepChoice,
+}
+
+/// A batch with its typed columns.
+enum Columns<'a> {
+    Points(PointReader<'a>),
+    Logs(Logs<'a>),
+    Spans(Spans<'a>),
+}
+
+impl<'a> Columns<'a> {
+    fn new(telemetry: &'a Telemetry) -> Result<Self, BatchError> {
+        Ok(match telemetry {
+            Telemetry::Points(batch) => Self::Points(PointReader::new(Points::new(batch)?)),
+            Telemetry::Logs(batch) => Self::Logs(Logs::new(batch)?),
+            Telemetry::Spans(batch) => Self::Spans(Spans::new(batch)?),
+        })
+    }
+
+    /// Event time of a row; of a span its end, because it is known then and not before.
+    fn time(&self, row: usize) -> i64 {
+        match self {
+            Self::Points(points) => points.time(row),
+            Self::Logs(logs) => logs.time.value(row),
+            Self::Spans(spans) => spans.end.value(row),
+        }
+    }
+}
+
+impl Monitor {
+    /// A monitor that has seen nothing.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let state = State { clock: Clock::new(&settings), ..State::default() };
+        Self { settings, state, held: Vec::new(), held_rows: 0, choice: StepChoice::default() }
+    }
+
+    /// Puts the rows of a batch into the buckets of their ticks.
+    ///
+    /// # Errors
+    /// If the batch does not have the schema of its signal; nothing of it is taken then.
+    pub fn push(&mut self, telemetry: &Telemetry) -> Result<(), BatchError> {
+        if self.state.clock.step().is_some() {
+            return self.place(telemetry);
+        }
+        if self.hold(telemetry)? {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Event time has reached `to`, although nothing was said: idle input does not hold
+    /// the clock.
+    pub fn advance(&mut self, to: Timestamp) {
+        if !self.state.clock.begun() {
+            return;
+        }
+        self.state.clock.reach(to.0, &self.settings);
+        if let Some((_, latest)) = self.state.ahead_range
+            && self.state.clock.judge(latest, &self.settings) != Verdict::Ahead
+        {
+            self.state.believe(&self.settings);
+        }
+    }
+
+    /// The input has ended: whatever is there may be sealed.
+    pub fn finish(&mut self) {
+        if self.state.clock.step().is_none() && !self.held.is_empty() {
+            // Held batches had the right schema when they were taken.
+            let settled = self.settle();
+            debug_assert!(settled.is_ok(), "{settled:?}");
+        }
+        if self.state.ahead.len() >= 2 {
+            self.state.believe(&self.settings);
+        } else {
+            self.state.reject();
+        }
+        if let Some((last, _)) = self.state.buckets.last_key_value() {
+            self.state.clock.close(*last);
+        }
+    }
+
+    /// The next tick in order, if the watermark has passed its end. Call until `None`.
+    pub fn seal(&mut self) -> Option<Tick> {
+        let step = self.state.clock.step()?;
+        let earliest = self.state.buckets.first_key_value().map(|(tick, _)| *tick);
+        let mut number = self.state.next.or(earliest)?;
+        if self.state.empty >= self.settings.gap_ticks_max {
+            let resumed = earliest?;
+            self.state.counts.ticks_skipped += resumed.saturating_sub(number);
+            number = resumed;
+        }
+        if number >= self.state.clock.open_from() {
+            return None;
+        }
+        self.state.next = Some(number + 1);
+        let bucket = self.state.buckets.remove(&number);
+        self.state.empty = if bucket.is_some() { 0 } else { self.state.empty + 1 };
+        let bucket = bucket.unwrap_or_default();
+        self.state.pending -= bucket.rows();
+        self.state.counts.ticks += 1;
+        Some(self.state.tick(number, step, bucket, &self.settings))
+    }
+
+    /// All series, by id.
+    #[must_use]
+    pub fn series(&self) -> &[Series] {
+        &self.state.index.series
+    }
+
+    /// What was taken and what was not.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.state.counts
+    }
+
+    /// Length of a tick, once it is known.
+    #[must_use]
+    pub const fn step(&self) -> Option<theriac_contract::Interval> {
+        self.state.clock.step()
+    }
+
+    /// Keeps a batch until the step is found. Gives whether it is.
+    fn hold(&mut self, telemetry: &Telemetry) -> Result<bool, BatchError> {
+        let columns = Columns::new(telemetry)?;
+        self.held.push(telemetry.clone());
+        self.held_rows += telemetry.rows();
+        for row in 0..telemetry.rows() {
+            let stream = match &columns {
+                Columns::Points(points) => Some(points.identity(row)),
+                Columns::Logs(_) | Columns::Spans(_) => None,
+            };
+            self.choice.note(columns.time(row), stream);
+            if let Some(step) = self.choice.decide(&self.settings) {
+                self.state.clock.fix(step);
+                return Ok(true);
+            }
+        }
+        Ok(self.held_rows >= self.settings.pending_rows_max)
+    }
+
+    /// Fixes the step and takes what was held.
+    fn settle(&mut self) -> Result<(), BatchError> {
+        if self.state.clock.step().is_none() {
+            self.state.clock.fix(self.choice.now(&self.settings));
+        }
+        self.choice = StepChoice::default();
+        self.held_rows = 0;
+        for telemetry in std::mem::take(&mut self.held) {
+            self.place(&telemetry)?;
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, telemetry: &Telemetry) -> Result<(), BatchError> {
+        let mut columns = Columns::new(telemetry)?;
+        let counts = &mut self.state.counts;
+        let offered = match &columns {
+            Columns::Points(_) => &mut counts.points,
+            Columns::Logs(_) => &mut counts.logs,
+            Columns::Spans(_) => &mut counts.spans,
+        };
+        *offered += telemetry.rows() as u64;
+        for row in 0..telemetry.rows() {
+            self.state.row(&mut columns, row, &self.settings);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn row(&mut self, columns: &mut Columns<'_>, row: usize, settings: &Settings) {
+        let time = columns.time(row);
+        let (tick, ahead) = match self.clock.judge(time, settings) {
+            Verdict::Tick(tick) => (tick, false),
+            Verdict::Ahead => (self.clock.tick(time), true),
+            Verdict::Late => {
+                self.reject();
+                self.counts.late += 1;
+                return;
+            }
+        };
+        if self.pending >= settings.pending_rows_max {
+            self.counts.shed_pending += 1;
+            return;
+        }
+        if ahead {
+            let (first, latest) = self.ahead_range.unwrap_or((time, time));
+            let (first, latest) = (first.min(time), latest.max(time));
+            if latest.saturating_sub(first) > settings.jump_max.0 {
+                self.reject();
+                self.ahead_range = Some((time, time));
+            } else {
+                self.ahead_range = Some((first, latest));
+            }
+            self.ahead_rows += 1;
+        } else {
+            self.reject();
+            self.clock.reach(time, settings);
+        }
+        let buckets = if ahead { &mut self.ahead } else { &mut self.buckets };
+        let bucket = buckets.entry(tick).or_default();
+        let before = bucket.rows();
+        let (index, counts) = (&mut self.index, &mut self.counts);
+        match columns {
+            Columns::Points(points) => match points.take(row, &mut self.metrics, index, bucket, settings) {
+                Taken::Yes => {}
+                Taken::WithoutValue => counts.without_value += 1,
+                Taken::Shed => counts.shed_series += 1,
+            },
+            Columns::Logs(logs) => {
+                let taken = self.templates.take(logs, row, index, bucket, counts, settings);
+                counts.shed_series += u64::from(!taken);
+            }
+            Columns::Spans(spans) => {
+                let taken = self.traces.take(spans, row, index, bucket, counts, settings);
+                counts.shed_series += u64::from(!taken);
+            }
+        }
+        self.pending += bucket.rows() - before;
+        if ahead && (self.ahead.len() >= TICKS_TO_BELIEVE || self.ahead_rows >= settings.held_rows_max as u64)
+        {
+            self.believe(settings);
+        }
+    }
+
+    /// The clock did jump: what was held back is taken. Some of it may be late by now.
+    fn believe(&mut self, settings: &Settings) {
+        for (tick, bucket) in std::mem::take(&mut self.ahead) {
+            if tick >= self.clock.open_from() && !self.buckets.contains_key(&tick) {
+                self.buckets.insert(tick, bucket);
+            } else {
+                self.pending -= bucket.rows();
+                self.counts.late += bucket.rows() as u64;
+            }
+        }
+        if let Some((_, latest)) = self.ahead_range.take() {
+            self.clock.reach(latest, settings);
+        }
+        self.ahead_rows = 0;
+    }
+
+    /// Rows went on where the clock was before: what was held back is wrong.
+    fn reject(&mut self) {
+        if self.ahead_rows > 0 {
+            self.counts.jumps_rejected += self.ahead_rows;
+            self.ahead_rows = 0;
+            self.pending -= self.ahead.values().map(Bucket::rows).sum::<usize>();
+            self.ahead.clear();
+        }
+        self.ahead_range = None;
+    }
+
+    fn tick(
+        &mut self,
+        number: u64,
+        step: theriac_contract::Interval,
+        mut bucket: Bucket,
+        settings: &Settings,
+    ) -> Tick {
+        let start = self.clock.start(number);
+        let mut values: BTreeMap<Slot, f64> = BTreeMap::new();
+        self.metrics.seal(&mut bucket, step.as_seconds(), &mut values);
+        let mut edges =
+            self.traces.seal(&mut bucket, start, &mut self.index, &mut self.counts, settings, &mut values);
+        values.extend(bucket.counts.iter().map(|(slot, count)| (*slot, *count as f64)));
+        let mut heard: BTreeMap<usize, u8> = BTreeMap::new();
+        for (resource, signals) in &bucket.heard {
+            let resource = self.index.at(*resource);
+            *heard.entry(resource.entity).or_default() |= signals;
+            *heard.entry(resource.service).or_default() |= signals;
+        }
+        edges.extend(self.places(&bucket));
+        edges.sort();
+        let (values, opened) = self.index.column(number, &heard, &values, settings.quiet_ticks_max);
+        bucket.changes.sort();
+        let mut examples: Vec<Example> = Vec::new();
+        for (slot, kept) in bucket.examples {
+            let Some(series) = self.index.id(slot) else { continue };
+            examples.extend(kept.into_iter().map(|(at, text)| Example { series, at, text }));
+        }
+        examples.sort_by(|a, b| (a.series, a.at, &a.text).cmp(&(b.series, b.at, &b.text)));
+        Tick {
+            number,
+            start: Timestamp(start),
+            step,
+            values,
+            opened,
+            edges,
+            changes: bucket.changes,
+            examples,
+        }
+    }
+
+    /// Which entities run where and belong to what, when it is seen for the first time.
+    fn places(&mut self, bucket: &Bucket) -> Vec<EdgeObservation> {
+        let mut edges = Vec::new();
+        for resource in bucket.heard.keys() {
+            let resource = self.index.at(*resource);
+            let from = &self.index.known(resource.entity).entity;
+            let edge = |to, kind| EdgeObservation { from: from.clone(), to, kind, count: 1 };
+            if resource.service != resource.entity && self.placed.insert((resource.entity, String::new())) {
+                let service = self.index.known(resource.service).entity.clone();
+                edges.push(edge(service, EdgeKind::PartOf));
+            }
+            if let Some(host) = &resource.host
+                && self.placed.insert((resource.entity, host.0.clone()))
+            {
+                edges.push(edge(host.clone(), EdgeKind::RunsOn));
+            }
+        }
+        edges
+    }
+}
+
+impl Checkpointed for Monitor {
+    fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
+        let mut tables = vec![StateTable::from_json(TABLE, VERSION, &(&self.state, self.held.len()))?];
+        for (i, telemetry) in self.held.iter().enumerate() {
+            let name = format!("{TABLE}.held.{i}.{}", telemetry.signal());
+            tables.push(StateTable { name, version: VERSION, rows: telemetry.batch().clone() });
+        }
+        Ok(tables)
+    }
+
+    fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
+        let (state, held): (State, usize) = StateTable::to_json(tables, TABLE, VERSION)?;
+        let mut restored = Self::new(self.settings.clone());
+        for i in 0..held {
+            let prefix = format!("{TABLE}.held.{i}.");
+            let missing = || StateError::Missing(prefix.clone());
+            let table = tables.iter().find(|table| table.name.starts_with(&prefix)).ok_or_else(missing)?;
+            let table = StateTable::find(tables, &table.name, VERSION)?;
+            let telemetry = match table.name.strip_prefix(&prefix) {
+                Some("points") => Telemetry::Points(table.rows.clone()),
+                Some("logs") => Telemetry::Logs(table.rows.clone()),
+                Some("spans") => Telemetry::Spans(table.rows.clone()),
+                _ => return Err(missing()),
+            };
+            restored.hold(&telemetry).map_err(|error| StateError::Malformed {
+                table: table.name.clone(),
+                reason: error.to_string(),
+            })?;
+        }
+        restored.state = state;
+        *self = restored;
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! What can be set.
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::Interval;
+
+/// Length of a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Step {
+    /// Found from the first points: see [`Settings::step_spacings`].
+    #[default]
+    Auto,
+    /// Given.
+    Fixed(Interval),
+}
+
+impl TryFrom<String> for Step {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        match text.parse::<Interval>() {
+            Ok(step) if step.0 > 0 => Ok(Self::Fixed(step)),
+            Ok(_) => Err("the step must be longer than nothing; write `auto` or a length such as 10s".into()),
+            Err(error) => Err(format!("{error}, or `auto`")),
+        }
+    }
+}
+
+impl From<Step> for String {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Auto => "auto".to_owned(),
+            Step::Fixed(interval) => interval.to_string(),
+        }
+    }
+}
+
+/// Settings of the monitor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Length of a tick: `auto` or an interval. `auto` takes the median spacing of the
+    /// points of one series, brought to the nearest customary length if within a tenth.
+    pub step: Step,
+    /// `auto` decides after this many spacings were seen, or after [`Self::step_decided_after`].
+    pub step_spacings: usize,
+    /// `auto` decides after this much event time at the latest, if four spacings were seen
+    /// or none at all.
+    pub step_decided_after: Interval,
+    /// `auto` gives nothing shorter than this.
+    pub step_min: Interval,
+    /// `auto` takes this if there are no metric points.
+    pub step_without_points: Interval,
+    /// How far event time may run back: the watermark is the greatest event time less this.
+    pub lateness: Interval,
+    /// A row that is further ahead than this is held back until the rows of three ticks
+    /// agree with it.
+    pub jump_max: Interval,
+    /// Rows that are held back at most for that.
+    pub held_rows_max: usize,
+    /// Empty ticks in a row at most; a longer gap is passed over and counted.
+    pub gap_ticks_max: u64,
+    /// Series at most.
+    pub series_max: usize,
+    /// Resources (sets of resource attributes) at most.
+    pub resources_max: usize,
+    /// Log templates of one entity at most; others are counted under `<other>`.
+    pub templates_max: usize,
+    /// Operations of one entity at most; others are counted under `<other>`.
+    pub operations_max: usize,
+    /// Attribute sets of one histogram of one entity that get series of their own, beside
+    /// the total over all of them.
+    pub histogram_details_max: usize,
+    /// Longest attribute set of a series, in bytes; longer ones are shed.
+    pub attributes_length_max: usize,
+    /// Rows that wait for their tick at most.
+    pub pending_rows_max: usize,
+    /// Spans whose parent or children may still come.
+    pub links_max: usize,
+    /// How long they are waited for, event time.
+    pub link_for: Interval,
+    /// Durations of one operation and tick that are kept exactly; above, in buckets of 1 %.
+    pub durations_exact_max: usize,
+    /// An entity that only logs or traces counts as alive for this many silent ticks while
+    /// others of its domain are heard.
+    pub quiet_ticks_max: u64,
+    /// Examples for each series and tick.
+    pub examples_max: usize,
+    /// Longest example, in bytes.
+    pub example_length_max: usize,
+    /// Resource attributes that give the domain, the first that is there.
+    pub domain_attributes: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            step: Step::Auto,
+            step_spacings: 256,
+            step_decided_after: Interval::from_seconds(600),
+            step_min: Interval::from_seconds(1),
+            step_without_points: Interval::from_seconds(10),
+            lateness: Interval::from_seconds(5),
+            jump_max: Interval::from_seconds(86_400),
+            held_rows_max: 100_000,
+            gap_ticks_max: 10_000,
+            series_max: 200_000,
+            resources_max: 20_000,
+            templates_max: 200,
+            operations_max: 50,
+            histogram_details_max: 10,
+            attributes_length_max: 2_048,
+            pending_rows_max: 5_000_000,
+            links_max: 100_000,
+            link_for: Interval::from_seconds(60),
+            durations_exact_max: 1_000,
+            quiet_ticks_max: 30,
+            examples_max: 3,
+            example_length_max: 400,
+            domain_attributes: ["tenant.id", "deployment.environment.name", "deployment.environment"]
+                .map(str::to_owned)
+                .to_vec(),
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! What ticks hold, and that they are a function of the rows alone.
+
+use proptest::prelude::*;
+use theriac_contract::{
+    Checkpointed, Interval, Telemetry, Tick, Timestamp,
+    telemetry::{
+        Histogram, LogBuilder, LogRow, PointBuilder, PointKind, PointRow, SpanBuilder, SpanKind, SpanRow,
+        SpanStatus, Temporality,
+    },
+};
+use theriac_monitor::{Monitor, Settings, Step};
+
+const CART: &str = r#"{"host.name":"node-1","service.instance.id":"cart-1","service.name":"cart"}"#;
+const SHOP: &str = r#"{"service.name":"shop"}"#;
+
+fn settings() -> Settings {
+    Settings { step: Step::Fixed(Interval::from_seconds(10)), ..Settings::default() }
+}
+
+/// One row of any signal.
+#[derive(Clone, Debug)]
+enum Row {
+    Gauge {
+        ms: i64,
+        value: f64,
+    },
+    Sum {
+        ms: i64,
+        start_ms: i64,
+        name: &'static str,
+        value: f64,
+    },
+    Requests {
+        ms: i64,
+        status: u16,
+        count: u64,
+        sum: f64,
+        buckets: Vec<f64>,
+    },
+    Log {
+        ms: i64,
+        severity: u8,
+        body: String,
+    },
+    Span {
+        ms: i64,
+        duration_ms: i64,
+        id: u64,
+        parent: Option<u64>,
+        resource: &'static str,
+        peer: bool,
+        error: bool,
+    },
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_seconds(1_000_000).plus(Interval::from_millis(ms))
+}
+
+fn batch(row: &Row) -> Telemetry {
+    let point = |ms, name, kind| PointRow {
+        time: at(ms),
+        start_time: None,
+        resource: CART,
+        scope: "{}",
+        name,
+        unit: "",
+        attributes: "{}",
+        kind,
+        temporality: Temporality::Unspecified,
+        monotonic: false,
+        value: None,
+        histogram: None,
+    };
+    let mut points = PointBuilder::default();
+    match row {
+        Row::Gauge { ms, value } => {
+            points.push(&PointRow { value: Some(*value), ..point(*ms, "memory", PointKind::Gauge) });
+        }
+        Row::Sum { ms, start_ms, name, value } => points.push(&PointRow {
+            start_time: Some(at(*start_ms)),
+            temporality: Temporality::Cumulative,
+            monotonic: true,
+            value: Some(*value),
+            ..point(*ms, name, PointKind::Sum)
+        }),
+        Row::Requests { ms, status, count, sum, buckets } => {
+            let attributes = format!(r#"{{"http.response.status_code":{status},"http.route":"/cart"}}"#);
+            let bounds = vec![0.1, 1.0];
+            let histogram = Histogram {
+                count: *count,
+                sum: Some(*sum),
+                bounds,
+                buckets: buckets.clone(),
+                ..Histogram::default()
+            };
+            points.push(&PointRow {
+                temporality: Temporality::Cumulative,
+                attributes: &attributes,
+                unit: "s",
+                histogram: Some(&histogram),
+                ..point(*ms, "http.server.request.duration", PointKind::Histogram)
+            });
+        }
+        Row::Log { ms, severity, body } => {
+            let mut logs = LogBuilder::default();
+            logs.push(&LogRow {
+                time: at(*ms),
+                observed_time: None,
+                resource: CART,
+                scope: "{}",
+                severity_number: *severity,
+                severity_text: "",
+                event_name: if body.starts_with("deploy") { "deploy" } else { "" },
+                body,
+                attributes: r#"{"change.from":"1","change.to":"2"}"#,
+                trace_id: None,
+                span_id: None,
+            });
+            return Telemetry::Logs(logs.finish());
+        }
+        Row::Span { ms, duration_ms, id, parent, resource, peer, error } => {
+            let mut spans = SpanBuilder::default();
+            spans.push(&SpanRow {
+                trace_id: [7; 16],
+                span_id: id.to_be_bytes(),
+                parent_span_id: parent.map(u64::to_be_bytes),
+                name: "GET /",
+                kind: if *resource == SHOP { SpanKind::Client } else { SpanKind::Server },
+                start: at(ms - duration_ms),
+                end: at(*ms),
+                resource,
+                scope: "{}",
+                attributes: if *peer { r#"{"peer.service":"cart"}"# } else { "{}" },
+                status: if *error { SpanStatus::Error } else { SpanStatus::Unset },
+                status_message: "",
+                events: "[]",
+                links: "[]",
+            });
+            return Telemetry::Spans(spans.finish());
+        }
+    }
+    Telemetry::Points(points.finish())
+}
+
+/// Readable and exact: bits of the values by key, and the rest.
+fn render(monitor: &Monitor, ticks: &[Tick]) -> Vec<String> {
+    let text = |tick: &Tick| {
+        let series = monitor.series();
+        let values: Vec<_> =
+            tick.values.iter().enumerate().map(|(i, v)| (&series[i].key, v.to_bits())).collect();
+        format!(
+            "{} {:?} {:?} {:?} {:?} {:?} {:?}",
+            tick.number, tick.start, values, tick.opened, tick.edges, tick.changes, tick.examples
+        )
+    };
+    ticks.iter().map(text).collect()
+}
+
+fn drain(monitor: &mut Monitor) -> Vec<Tick> {
+    std::iter::from_fn(|| monitor.seal()).collect()
+}
+
+fn run(rows: &[Row], settings: Settings) -> (Monitor, Vec<Tick>) {
+    let mut monitor = Monitor::new(settings);
+    let mut ticks = Vec::new();
+    for row in rows {
+        monitor.push(&batch(row)).expect("rows are built to the schema");
+        ticks.extend(drain(&mut monitor));
+    }
+    monitor.finish();
+    ticks.extend(drain(&mut monitor));
+    (monitor, ticks)
+}
+
+fn value(monitor: &Monitor, tick: &Tick, key: &str) -> f64 {
+    let found = monitor.series().iter().position(|series| series.key == key);
+    let known = || monitor.series().iter().map(|series| series.key.as_str()).collect::<Vec<_>>().join("\n");
+    tick.values
+        .get(found.unwrap_or_else(|| panic!("no series {key} among\n{}", known())))
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+#[test]
+fn a_sum_becomes_a_rate_and_survives_a_restart() {
+    let sum = |ms, start_ms, value| Row::Sum { ms, start_ms, name: "jobs", value };
+    // 20 in 10 s; then a restart: 5 since the last point; then 30 in 10 s.
+    let rows = [sum(0, 0, 100.0), sum(10_000, 0, 120.0), sum(20_000, 15_000, 5.0), sum(30_000, 15_000, 35.0)];
+    let (monitor, ticks) = run(&rows, settings());
+    let rates: Vec<f64> =
+        ticks.iter().map(|tick| value(&monitor, tick, "default|cart/cart-1|jobs.rate|{}")).collect();
+    assert!(rates[0].is_nan());
+    assert_eq!(rates[1..], [2.0, 0.5, 3.0]);
+}
+
+#[test]
+fn requests_are_added_over_how_they_ended() {
+    let requests = |ms, status, count, sum, buckets: [f64; 3]| Row::Requests {
+        ms,
+        status,
+        count,
+        sum,
+        buckets: buckets.to_vec(),
+    };
+    let rows = [
+        requests(0, 200, 100, 5.0, [100.0, 0.0, 0.0]),
+        requests(10_000, 200, 130, 8.0, [130.0, 0.0, 0.0]),
+        // The first failures ever: all of them happened since the last report.
+        requests(10_001, 500, 10, 5.0, [0.0, 10.0, 0.0]),
+    ];
+    let (monitor, ticks) = run(&rows, settings());
+    let of = |suffix: &str, attributes: &str| {
+        let key = format!("default|cart/cart-1|http.server.request.duration.{suffix}|{attributes}");
+        value(&monitor, &ticks[1], &key)
+    };
+    for attributes in ["{}", r#"{"http.route":"/cart"}"#] {
+        assert_eq!(of("error_ratio", attributes), 0.25);
+        assert_eq!(of("rate", attributes), 40.0 / 10.001);
+        assert_eq!(of("mean", attributes), 8.0 / 40.0);
+        // Rank 38 of 40 is 8 of 10 into the bucket from 0.1 to 1.
+        assert!((of("p95", attributes) - 0.82).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn what_counts_is_zero_while_its_entity_is_heard_and_absent_otherwise() {
+    let rows = [
+        Row::Gauge { ms: 0, value: 1.0 },
+        Row::Log { ms: 1_000, severity: 17, body: "order 7 failed".into() },
+        Row::Log { ms: 2_000, severity: 17, body: "order 8 failed".into() },
+        Row::Gauge { ms: 10_000, value: 1.0 },
+        Row::Gauge { ms: 30_000, value: 1.0 },
+    ];
+    let (monitor, ticks) = run(&rows, settings());
+    let template =
+        r#"default|cart/cart-1|log.template|{"severity":"error","template":"order <number> failed"}"#;
+    for key in ["default|cart/cart-1|log.severity.error|{}", template] {
+        let counts: Vec<f64> = ticks.iter().map(|tick| value(&monitor, tick, key)).collect();
+        assert_eq!(counts[..2], [2.0, 0.0]);
+        assert!(counts[2].is_nan());
+        assert_eq!(counts[3], 0.0);
+    }
+    assert_eq!(ticks[0].examples.len(), 4);
+    assert_eq!(ticks[0].examples[0].text, "order 7 failed");
+}
+
+#[test]
+fn a_call_is_an_edge_whether_the_caller_names_it_or_the_child_shows_it() {
+    for peer in [true, false] {
+        let span = |ms, duration_ms, id, parent, resource, error| Row::Span {
+            ms,
+            duration_ms,
+            id,
+            parent,
+            resource,
+            peer: peer && resource == SHOP,
+            error,
+        };
+        // The child ends, and comes, before its parent.
+        let rows = [span(900, 400, 2, Some(1), CART, true), span(1_000, 600, 1, None, SHOP, true)];
+        let (monitor, ticks) = run(&rows, settings());
+        let of = |key: &str| value(&monitor, &ticks[0], key);
+        assert_eq!(of("default|shop->cart|edge.count|{}"), 1.0);
+        assert_eq!(of("default|shop->cart|edge.duration.mean|{}"), if peer { 0.6 } else { 0.4 });
+        assert_eq!(of("default|shop->cart/cart-1|edge.error_ratio|{}"), 1.0);
+        assert_eq!(of(r#"default|cart|span.count|{"operation":"GET /"}"#), 1.0);
+        assert_eq!(of(r#"default|cart/cart-1|span.duration.p95|{"operation":"GET /"}"#), 0.4);
+        let calls = ticks[0].edges.iter().filter(|edge| edge.from.as_str() == "shop");
+        assert!(calls.clone().any(|edge| edge.to.as_str() == "cart/cart-1"));
+        assert!(ticks[0].edges.iter().any(|edge| edge.to.as_str() == "host:node-1"));
+    }
+}
+
+#[test]
+fn a_deploy_is_a_change() {
+    let (_, ticks) = run(&[Row::Log { ms: 5, severity: 9, body: "deploy of cart".into() }], settings());
+    let change = &ticks[0].changes[0];
+    assert_eq!(
+        (change.entity.as_str(), change.kind.as_str(), change.to.as_str()),
+        ("cart/cart-1", "deploy", "2")
+    );
+}
+
+#[test]
+fn late_rows_are_counted_and_dropped() {
+    let rows = [0, 30_000, 24_999, 9_000].map(|ms| Row::Gauge { ms, value: ms as f64 });
+    let (monitor, ticks) = run(&rows, settings());
+    assert_eq!(monitor.counts().late, 1);
+    assert_eq!(ticks.len(), 4);
+    assert_eq!(value(&monitor, &ticks[2], "default|cart/cart-1|memory|{}"), 24_999.0);
+}
+
+#[test]
+fn one_row_from_the_far_future_is_rejected_and_a_real_gap_is_believed() {
+    let year = 366 * 86_400_000_i64;
+    let gauge = |ms| Row::Gauge { ms, value: 1.0 };
+    let mistaken = [gauge(0), gauge(236 * year), gauge(10_000), gauge(20_000)];
+    let (monitor, ticks) = run(&mistaken, settings());
+    assert_eq!((monitor.counts().jumps_rejected, ticks.len()), (1, 3));
+
+    let gap: Vec<Row> =
+        (0..4).flat_map(|i| [gauge(i * 10_000)]).chain((0..4).map(|i| gauge(year + i * 10_000))).collect();
+    let few = Settings { gap_ticks_max: 100, ..settings() };
+    let (monitor, ticks) = run(&gap, few);
+    assert_eq!((monitor.counts().jumps_rejected, monitor.counts().late), (0, 0));
+    assert_eq!(ticks.len(), 4 + 100 + 4);
+    let from_start = ticks[ticks.len() - 1].number - ticks[0].number + 1;
+    assert_eq!(monitor.counts().ticks_skipped + ticks.len() as u64, from_start);
+}
+
+#[test]
+fn the_step_is_found_from_the_spacing() {
+    let auto = || Settings { step_spacings: 8, ..Settings::default() };
+    let rows: Vec<Row> = (0..30).map(|i| Row::Gauge { ms: i * 60_000 + i % 3, value: i as f64 }).collect();
+    let (monitor, ticks) = run(&rows, auto());
+    assert_eq!(monitor.step(), Some(Interval::from_seconds(60)));
+    assert_eq!(ticks.iter().filter(|tick| tick.values.iter().all(|v| v.is_finite())).count(), 30);
+    // An input that is too short for a decision is decided at its end.
+    let (monitor, ticks) = run(&rows[..3], auto());
+    assert_eq!((monitor.step(), ticks.len()), (Some(Interval::from_seconds(60)), 3));
+}
+
+#[test]
+fn limits_hold_and_are_counted() {
+    let rows: Vec<Row> = (0..9_u8)
+        .map(|i| Row::Log { ms: i64::from(i), severity: 9, body: format!("event {}", char::from(b'a' + i)) })
+        .collect();
+    let (monitor, ticks) = run(&rows, Settings { templates_max: 3, series_max: 4, ..settings() });
+    assert_eq!(monitor.series().len(), 4);
+    assert_eq!((monitor.counts().other_templates, monitor.counts().shed_series), (6, 6));
+    assert_eq!(value(&monitor, &ticks[0], "default|cart/cart-1|log.severity.info|{}"), 9.0);
+}
+
+#[test]
+fn idle_input_does_not_hold_the_clock() {
+    let mut monitor = Monitor::new(settings());
+    monitor.push(&batch(&Row::Gauge { ms: 0, value: 1.0 })).unwrap();
+    assert!(monitor.seal().is_none());
+    monitor.advance(at(35_000));
+    assert_eq!(drain(&mut monitor).len(), 3);
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let ms = 0_i64..120_000;
+    prop_oneof![
+        (ms.clone(), 0.0..10.0_f64).prop_map(|(ms, value)| Row::Gauge { ms, value }),
+        (ms.clone(), 0.0..10.0_f64).prop_map(|(ms, value)| Row::Sum { ms, start_ms: 0, name: "jobs", value }),
+        (ms.clone(), 0_u64..50, prop::sample::select(vec![200_u16, 500])).prop_map(|(ms, count, status)| {
+            Row::Requests {
+                ms,
+                status,
+                count,
+                sum: count as f64 / 7.0,
+                buckets: vec![count as f64, 0.0, 0.0],
+            }
+        }),
+        (ms.clone(), 1_u8..25, 0..5).prop_map(|(ms, severity, n)| Row::Log {
+            ms,
+            severity,
+            body: ["a 1", "b 2", "a 3", "c", "deploy 1"][n as usize].to_owned(),
+        }),
+        (ms, 1_u64..60, prop::option::of(1_u64..60), any::<bool>(), any::<bool>()).prop_map(
+            |(ms, id, parent, shop, error)| Row::Span {
+                ms,
+                duration_ms: id as i64,
+                id,
+                parent,
+                resource: if shop { SHOP } else { CART },
+                peer: id % 2 == 0,
+                error,
+            }
+        ),
+    ]
+}
+
+fn time_of(row: &Row) -> i64 {
+    match row {
+        Row::Gauge { ms, .. }
+        | Row::Sum { ms, .. }
+        | Row::Requests { ms, .. }
+        | Row::Log { ms, .. }
+        | Row::Span { ms, .. } => *ms,
+    }
+}
+
+/// Rows in the order of time with distinct times.
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    prop::collection::vec(row(), 1..80).prop_map(|mut rows| {
+        rows.sort_by_key(time_of);
+        rows.dedup_by_key(|row| time_of(row));
+        rows
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn how_often_one_asks_does_not_show(rows in rows()) {
+        let (often, ticks) = run(&rows, settings());
+        let mut once = Monitor::new(settings());
+        rows.iter().for_each(|row| once.push(&batch(row)).unwrap());
+        once.finish();
+        let late_ticks = drain(&mut once);
+        prop_assert_eq!(render(&often, &ticks), render(&once, &late_ticks));
+        prop_assert_eq!(often.counts(), once.counts());
+    }
+
+    #[test]
+    fn the_order_of_arrival_within_lateness_does_not_show(rows in rows(), keys in prop::collection::vec(0_i64..4_999, 80)) {
+        let (sorted, ticks) = run(&rows, settings());
+        let mut shuffled: Vec<(i64, Row)> = rows.iter().zip(keys).map(|(row, delay)| (time_of(row) + delay, row.clone())).collect();
+        shuffled.sort_by_key(|(arrival, _)| *arrival);
+        let shuffled: Vec<Row> = shuffled.into_iter().map(|(_, row)| row).collect();
+        let (other, other_ticks) = run(&shuffled, settings());
+        prop_assert_eq!(render(&sorted, &ticks), render(&other, &other_ticks));
+        prop_assert_eq!(other.counts().late, 0);
+    }
+
+    #[test]
+    fn every_tick_is_sealed_once(rows in rows()) {
+        let (_, ticks) = run(&rows, settings());
+        let first = ticks[0].number;
+        prop_assert!(ticks.iter().enumerate().all(|(i, tick)| tick.number == first + i as u64));
+    }
+
+    #[test]
+    fn a_checkpoint_does_not_show(rows in rows(), cut in 0_usize..80, auto in any::<bool>()) {
+        let settings = || if auto { Settings { step_spacings: 12, ..Settings::default() } } else { settings() };
+        let (whole, ticks) = run(&rows, settings());
+        let cut = cut.min(rows.len());
+        let mut before = Monitor::new(settings());
+        let mut seen = Vec::new();
+        for row in &rows[..cut] {
+            before.push(&batch(row)).unwrap();
+            seen.extend(drain(&mut before));
+        }
+        let tables = before.snapshot().unwrap();
+        let mut after = Monitor::new(settings());
+        after.restore(&tables).unwrap();
+        prop_assert_eq!(after.snapshot().unwrap(), tables);
+        for row in &rows[cut..] {
+            after.push(&batch(row)).unwrap();
+            seen.extend(drain(&mut after));
+        }
+        after.finish();
+        seen.extend(drain(&mut after));
+        prop_assert_eq!(render(&whole, &ticks), render(&after, &seen));
+        prop_assert_eq!(whole.counts(), after.counts());
+        prop_assert_eq!(whole.snapshot().unwrap(), after.snapshot().unwrap());
+    }
+}

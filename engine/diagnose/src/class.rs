@@ -13,7 +13,7 @@ pub(crate) fn class(view: &View<'_>, fault: Fault, reasons: &mut Reasons) -> Fau
     let stood = view.at.since(view.case.opened);
     let by_kind = match fault {
         Fault::ByzantineReplica => FaultClass::Byzantine,
-        Fault::MemoryLeak | Fault::CrashLoop | Fault::BadDeploy | Fault::HostFault => FaultClass::Permanent,
+        Fault::MemoryLeak | Fault::CrashLoop | Fault::BadDeploy | Fault::BrokenHost => FaultClass::Permanent,
         Fault::SlowDependency | Fault::ErrorBurst | Fault::CpuSaturation | Fault::TrafficSurge => {
             FaultClass::Transient
         }

@@ -17,7 +17,7 @@ const WITHOUT_MARK: f64 = -6.0;
 pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) -> bool {
     let place = Place { view, suspect };
     let fits = match fault {
-        Fault::HostFault => is_host(suspect),
+        Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation => true,
         Fault::ByzantineReplica => suspect.is_instance(),
         Fault::BadDeploy | Fault::TrafficSurge => !is_host(suspect) && !suspect.is_instance(),
@@ -35,7 +35,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::ByzantineReplica => place.byzantine_replica(reasons),
         Fault::CpuSaturation => place.cpu_saturation(reasons),
         Fault::TrafficSurge => place.traffic_surge(reasons),
-        Fault::HostFault => place.host_fault(reasons),
+        Fault::BrokenHost => place.host_fault(reasons),
     }
     true
 }
@@ -229,12 +229,6 @@ impl<'a> Place<'_, 'a> {
                 reasons.add("host", (0.75 * services.len() as f64).min(2.0), text, Vec::new());
             }
             return;
-        }
-        let hosts = self.view.graph.hosts(self.suspect);
-        let host = hosts.iter().find_map(|host| self.view.trouble(host, Family::Cpu, UP));
-        if let Some(host) = host {
-            let (text, ids) = said(&host);
-            reasons.add("host", -2.5, format!("the host explains it: {text}"), ids);
         }
         self.change_speaks_against(reasons, -1.5);
     }

@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     ByzantineReplica,
     CpuSaturation,
     TrafficSurge,
-    HostFault,
+    BrokenHost,
 }
 
 impl Fault {
@@ -35,7 +35,7 @@ impl Fault {
         Self::ByzantineReplica,
         Self::CpuSaturation,
         Self::TrafficSurge,
-        Self::HostFault,
+        Self::BrokenHost,
     ];
 
     /// As in playbooks.
@@ -49,7 +49,7 @@ impl Fault {
             Self::ByzantineReplica => "byzantine_replica",
             Self::CpuSaturation => "cpu_saturation",
             Self::TrafficSurge => "traffic_surge",
-            Self::HostFault => "host_fault",
+            Self::BrokenHost => "host_fault",
         }
     }
 

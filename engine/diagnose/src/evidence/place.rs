@@ -3,13 +3,14 @@
 use theriac_contract::Entity;
 
 use super::{Fault, Reasons, lag_seconds, said};
-use crate::{graph::is_host, view::View};
+use crate::{family::Family, graph::is_host, view::View};
 
 /// Evidence for a fault at a suspect, whatever its mechanism.
 pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
     deviation(view, suspect, reasons);
     onset_order(view, suspect, fault, reasons);
     call_graph(view, suspect, fault, reasons);
+    host(view, suspect, fault, reasons);
     replicas(view, suspect, fault, reasons);
 }
 
@@ -69,6 +70,28 @@ fn call_graph(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Rea
         let names: Vec<_> = above.iter().take(3).map(|trouble| trouble.kept.about().service()).collect();
         let text = format!("it would explain the trouble of its callers ({})", names.join(", "));
         reasons.add("call_graph", (0.5 * above.len() as f64).min(1.5), text, ids);
+    }
+}
+
+/// A host in trouble explains what is slow, fails or is busy on it.
+fn host(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+    let explained = fault.looks_like_a_victim() || fault == Fault::CpuSaturation;
+    if is_host(suspect) || !explained {
+        return;
+    }
+    let hosts = view.graph.hosts(suspect);
+    let found = hosts.iter().find_map(|host| {
+        let own = [Family::Cpu, Family::Io, Family::Memory, Family::Missing];
+        own.into_iter().find_map(|family| view.trouble(host, family, None))
+    });
+    if let Some(trouble) = found {
+        let (text, ids) = said(&trouble);
+        reasons.add(
+            "host",
+            -2.5 * (0.5 + 0.5 * trouble.strength),
+            format!("its host explains it: {text}"),
+            ids,
+        );
     }
 }
 

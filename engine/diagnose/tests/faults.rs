@@ -1,0 +1,166 @@
+//! Each kind of fault, as telemetry would show it, leads to its cause and class.
+
+mod scripts;
+
+use scripts::{at, deploy, entity, replicas, shop, symptom};
+use theriac_contract::{FaultClass, Incident, Snapshot, Symptom};
+use theriac_diagnose::{Diagnose, Settings};
+
+const LATENCY: &str = "http.server.request.duration.p95";
+const ERRORS: &str = "span.error_ratio";
+const STRONG: f64 = 1e-15;
+const CLEAR: f64 = 1e-9;
+
+/// The latest revision of every incident, after symptoms came in the order of their onset.
+fn diagnose(symptoms: &[Symptom], knowledge: &Snapshot) -> Vec<Incident> {
+    let mut stage = Diagnose::new(Settings::default());
+    let mut latest: Vec<Incident> = Vec::new();
+    for tick in 0..60 {
+        let (from, to) = (at(tick * 10), at(tick * 10 + 10));
+        let now: Vec<Symptom> =
+            symptoms.iter().filter(|symptom| from <= symptom.onset && symptom.onset < to).cloned().collect();
+        for incident in stage.step(to, &now, knowledge) {
+            match latest.iter_mut().find(|known| known.id == incident.id) {
+                Some(known) => *known = incident,
+                None => latest.push(incident),
+            }
+        }
+    }
+    latest
+}
+
+#[track_caller]
+fn assert_cause(symptoms: &[Symptom], knowledge: &Snapshot, cause: &str, fault: &str, class: FaultClass) {
+    let incidents = diagnose(symptoms, knowledge);
+    assert_eq!(incidents.len(), 1, "{:?}", incidents.iter().map(|i| &i.summary).collect::<Vec<_>>());
+    let top = &incidents[0].hypotheses[0];
+    let shown: Vec<_> =
+        incidents[0].hypotheses.iter().map(|h| (h.entity.clone(), h.fault.clone(), h.probability)).collect();
+    assert_eq!(top.entity, Some(entity(cause)), "{shown:?}");
+    assert_eq!(top.fault, fault, "{shown:?}");
+    assert_eq!(top.class, class);
+    assert!(top.probability > 0.4, "{shown:?}");
+}
+
+fn callers_suffer(of: &str, signal: &str, onset: i64) -> Vec<Symptom> {
+    let mut all = vec![symptom(
+        &format!("shop->{of}"),
+        &signal.replace("http.server.request", "edge").replace("span", "edge"),
+        onset,
+        CLEAR,
+    )];
+    all.extend(replicas("shop", signal, onset + 10, CLEAR));
+    all.extend(replicas("gateway", signal, onset + 10, CLEAR));
+    all
+}
+
+#[test]
+fn memory_that_grows_is_a_leak_though_latency_follows() {
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("cart", -60));
+    let mut all = replicas("cart", "process.memory.usage", 60, STRONG);
+    all.extend(replicas("cart", LATENCY, 240, CLEAR));
+    all.extend(callers_suffer("cart", LATENCY, 240));
+    assert_cause(&all, &knowledge, "cart", "memory_leak", FaultClass::Permanent);
+}
+
+#[test]
+fn one_replica_that_starts_again_and_again_is_a_crash_loop() {
+    let mut all = vec![
+        symptom("cart/cart-2", "container.restarts.rate", 60, STRONG),
+        symptom("cart/cart-2", "process.uptime", 60, STRONG),
+        symptom("cart/cart-2", "health.status", 60, CLEAR),
+    ];
+    all.extend(callers_suffer("cart", ERRORS, 60));
+    assert_cause(&all, &shop(), "cart/cart-2", "crash_loop", FaultClass::Permanent);
+}
+
+#[test]
+fn the_deepest_slow_service_is_the_slow_dependency() {
+    let mut all = replicas("payment", LATENCY, 60, STRONG);
+    all.extend(callers_suffer("payment", LATENCY, 60));
+    all.push(symptom("shop/shop-1", "http.server.active_requests", 70, CLEAR));
+    assert_cause(&all, &shop(), "payment", "slow_dependency", FaultClass::Transient);
+}
+
+#[test]
+fn errors_after_a_deploy_are_a_bad_deploy_with_the_change() {
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("catalog", 50));
+    let mut all = replicas("catalog", ERRORS, 60, STRONG);
+    all.extend(replicas("catalog", "log.severity.error", 60, CLEAR));
+    all.extend(callers_suffer("catalog", ERRORS, 60));
+    assert_cause(&all, &knowledge, "catalog", "bad_deploy", FaultClass::Permanent);
+    let incidents = diagnose(&all, &knowledge);
+    assert_eq!(incidents[0].hypotheses[0].change.as_ref(), Some(&knowledge.changes[0]));
+}
+
+#[test]
+fn errors_without_a_change_are_a_burst() {
+    let mut all = replicas("catalog", ERRORS, 60, STRONG);
+    all.extend(callers_suffer("catalog", ERRORS, 60));
+    assert_cause(&all, &shop(), "catalog", "error_burst", FaultClass::Transient);
+}
+
+#[test]
+fn a_deploy_elsewhere_is_no_cause() {
+    let mut knowledge = shop();
+    knowledge.changes.extend([deploy("payment", 40), deploy("gateway", 50)]);
+    let mut all = replicas("catalog", ERRORS, 60, STRONG);
+    all.extend(callers_suffer("catalog", ERRORS, 60));
+    assert_cause(&all, &knowledge, "catalog", "error_burst", FaultClass::Transient);
+}
+
+#[test]
+fn an_old_deploy_is_no_cause() {
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("catalog", -7200));
+    let all = replicas("catalog", ERRORS, 60, STRONG);
+    assert_cause(&all, &knowledge, "catalog", "error_burst", FaultClass::Transient);
+}
+
+#[test]
+fn a_replica_that_its_peers_contradict_is_byzantine() {
+    let mut check = symptom("shop", "business.orders.mismatch.rate", 60, STRONG);
+    check.attributes = r#"{"peer.instance":"cart-3"}"#.into();
+    assert_cause(&[check], &shop(), "cart/cart-3", "byzantine_replica", FaultClass::Byzantine);
+}
+
+#[test]
+fn a_busy_host_explains_its_guests() {
+    let mut all = vec![symptom("host:node-2", "system.cpu.utilization", 60, STRONG)];
+    for service in ["cart", "catalog", "shop"] {
+        all.push(symptom(&format!("{service}/{service}-2"), LATENCY, 60, CLEAR));
+    }
+    assert_cause(&all, &shop(), "host:node-2", "cpu_saturation", FaultClass::Transient);
+}
+
+#[test]
+fn load_from_the_entry_is_a_surge() {
+    let mut all = Vec::new();
+    for (service, onset) in [("gateway", 60), ("shop", 60), ("cart", 70), ("catalog", 70)] {
+        all.extend(replicas(service, "http.server.request.duration.rate", onset, STRONG));
+        all.extend(replicas(service, LATENCY, onset + 10, CLEAR));
+        all.extend(replicas(service, "process.cpu.utilization", onset + 10, CLEAR));
+    }
+    assert_cause(&all, &shop(), "gateway", "traffic_surge", FaultClass::Transient);
+}
+
+#[test]
+fn what_fits_nothing_is_unknown() {
+    let all: Vec<Symptom> = (0..3).map(|n| symptom("cart", &format!("temperature.{n}"), 60, CLEAR)).collect();
+    let incidents = diagnose(&all, &shop());
+    assert_eq!(incidents[0].hypotheses[0].fault, "unknown");
+    assert_eq!(incidents[0].hypotheses[0].class, FaultClass::Unknown);
+}
+
+#[test]
+fn what_may_pass_counts_as_permanent_once_it_stood_long() {
+    let all = replicas("payment", LATENCY, 60, STRONG);
+    let mut stage = Diagnose::new(Settings::default());
+    let first = stage.step(at(70), &all, &shop());
+    assert_eq!(first[0].hypotheses[0].class, FaultClass::Transient);
+    let later: Vec<Incident> = (8..100).flat_map(|tick| stage.step(at(tick * 10), &[], &shop())).collect();
+    assert_eq!(later.len(), 1, "one revision, for the class");
+    assert_eq!(later[0].hypotheses[0].class, FaultClass::Permanent);
+}

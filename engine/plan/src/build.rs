@@ -1,0 +1,90 @@
+//! A strategy, with names filled in, as a plan.
+
+use std::collections::BTreeMap;
+
+use theriac_contract::{
+    Action, Candidate, Entity, Hypothesis, Id, Incident, Plan, PlanStage, SCHEMA_VERSION, Step, Timestamp,
+};
+
+use crate::{playbook::Strategy, settings::Settings, target};
+
+/// What a plan is made from.
+pub(crate) struct Order<'a> {
+    pub(crate) incident: &'a Incident,
+    pub(crate) strategy: &'a Strategy,
+    pub(crate) hypothesis: &'a Hypothesis,
+    pub(crate) escalation: u32,
+    pub(crate) at: Timestamp,
+    pub(crate) knowledge_version: u64,
+    pub(crate) policy_version: &'a str,
+}
+
+/// The plan; none if a name cannot be filled in.
+pub(crate) fn plan(order: &Order<'_>, candidates: Vec<Candidate>, settings: &Settings) -> Option<Plan> {
+    let Order { incident, strategy, hypothesis, escalation, at, .. } = order;
+    let mut stages = Vec::new();
+    let mut index = 0;
+    for template in &strategy.stages {
+        let mut steps = Vec::new();
+        for step in &template.steps {
+            let action = action(&step.verb, &step.target, &step.parameters, hypothesis)?;
+            let compensation = match &step.compensation {
+                Some(undo) => Some(self::action(&undo.verb, &undo.target, &undo.parameters, hypothesis)?),
+                None => None,
+            };
+            let position = format!("{escalation}/{index}");
+            let parts = [incident.id.as_str(), &strategy.name, action.target.as_str(), &position];
+            steps.push(Step {
+                index,
+                precondition: step.precondition.clone(),
+                expected_effect: step.expected_effect.clone(),
+                timeout: step.timeout,
+                settle: step.settle,
+                retry: step.retry.clone(),
+                idempotency_key: Id::derive("step", &parts),
+                compensation,
+                verify_within: step.verify_within,
+                action,
+            });
+            index += 1;
+        }
+        stages.push(PlanStage { name: template.name.clone(), steps });
+    }
+    let cause = hypothesis.entity.clone().unwrap_or_else(|| Entity("unknown".to_owned()));
+    let dry_run =
+        stages.iter().flat_map(|stage| &stage.steps).any(|step| settings.dry_run_on(&step.action.target));
+    let plan = Plan {
+        schema_version: SCHEMA_VERSION,
+        id: Id(String::new()),
+        at: *at,
+        expires: at.plus(settings.plan_valid_for),
+        domain: incident.domain.clone(),
+        incident: incident.id.clone(),
+        incident_revision: incident.revision,
+        cause,
+        fault: hypothesis.fault.clone(),
+        class: hypothesis.class,
+        playbook: hypothesis.fault.clone(),
+        strategy: strategy.name.clone(),
+        escalation: *escalation,
+        candidates,
+        stages,
+        dry_run,
+        knowledge_version: order.knowledge_version,
+        policy_version: order.policy_version.to_owned(),
+    };
+    Some(plan.sealed())
+}
+
+fn action(
+    verb: &str,
+    target: &str,
+    parameters: &BTreeMap<String, String>,
+    hypothesis: &Hypothesis,
+) -> Option<Action> {
+    let parameters = parameters
+        .iter()
+        .map(|(name, text)| Some((name.clone(), target::fill(text, hypothesis)?)))
+        .collect::<Option<_>>()?;
+    Some(Action { verb: verb.to_owned(), target: target::resolve(target, hypothesis)?, parameters })
+}

@@ -1,0 +1,48 @@
+//! Names in playbooks that stand for what was diagnosed.
+
+use theriac_contract::{Entity, Hypothesis};
+
+const PLACEHOLDERS: [&str; 4] = ["cause", "cause.service", "change.from", "change.to"];
+
+/// The entity that a target stands for; none if the hypothesis does not have it.
+pub(crate) fn resolve(target: &str, hypothesis: &Hypothesis) -> Option<Entity> {
+    match target {
+        "cause" => Some(hypothesis.entity.clone().unwrap_or_else(|| Entity("unknown".to_owned()))),
+        "cause.service" => hypothesis.entity.as_ref().map(|entity| Entity(entity.service().to_owned())),
+        "change.entity" => hypothesis.change.as_ref().map(|change| change.entity.clone()),
+        name => Some(Entity(name.to_owned())),
+    }
+}
+
+/// Fills in placeholders; none if the hypothesis lacks one.
+pub(crate) fn fill(text: &str, hypothesis: &Hypothesis) -> Option<String> {
+    let mut filled = text.to_owned();
+    for name in PLACEHOLDERS {
+        let pattern = format!("{{{name}}}");
+        if filled.contains(&pattern) {
+            let value = match name {
+                "change.from" => hypothesis.change.as_ref().map(|change| change.from.clone()),
+                "change.to" => hypothesis.change.as_ref().map(|change| change.to.clone()),
+                place => resolve(place, hypothesis).map(|entity| entity.0),
+            }?;
+            filled = filled.replace(&pattern, &value);
+        }
+    }
+    Some(filled)
+}
+
+/// What is wrong with the placeholders of a text.
+pub(crate) fn problem(text: &str) -> Option<String> {
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let Some(close) = rest[open..].find('}') else {
+            return Some(format!("`{text}` has a brace that is not closed"));
+        };
+        let name = &rest[open + 1..open + close];
+        if !PLACEHOLDERS.contains(&name) {
+            return Some(format!("`{{{name}}}` is no placeholder; there are {}", PLACEHOLDERS.join(", ")));
+        }
+        rest = &rest[open + close + 1..];
+    }
+    None
+}

@@ -85,7 +85,8 @@ fn a_frozen_bank_does_not_change() {
 fn what_breaks_habits_is_seen_by_the_detector_for_it() {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let noise = |t: usize| ((t * 7919) % 1_009) as f64 / 1_009.0;
-    let faults: [(&str, fn(usize, f64) -> f64); 6] = [
+    type Fault = fn(usize, f64) -> f64;
+    let faults: [(&str, Fault); 6] = [
         ("level", |_, x| x + 50.0),
         ("quantiles", |_, x| x - 50.0),
         ("rate", |_, x| x + 50.0),

@@ -257,6 +257,10 @@ impl Download<'_> {
         }
         let mut failures = 0;
         loop {
+            if length(&part) > self.file.bytes {
+                // Of something else.
+                fs::remove_file(&part).map_err(at(&part))?;
+            }
             let before = length(&part);
             say(report, Progress::File { file: self.file, index, resumed_at: before })?;
             let reason = match self.attempt(&part, before, report)? {
@@ -291,7 +295,6 @@ impl Download<'_> {
         if have == self.file.bytes && have > 0 {
             return Ok(Attempt::Whole { one_piece: false });
         }
-        let have = if have > self.file.bytes { 0 } else { have };
         let mut request = self.agent.get(&self.url);
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));

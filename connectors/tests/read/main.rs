@@ -5,6 +5,7 @@
 mod damaged;
 mod formats;
 mod growing;
+mod mutated;
 mod resuming;
 
 use std::path::PathBuf;

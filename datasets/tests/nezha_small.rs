@@ -105,15 +105,18 @@ fn rows_that_a_neighbour_repeats_are_left_out() {
     let folder = folder.path();
     let broken = span(9, 3).replace("root", "rot");
     let first = [TRACES, &span(2, 20), &span(1, 10), &span(1, 10), &broken].concat();
-    let second = [TRACES, &span(2, 20), &span(3, 70), &span(1, 10), &broken].concat();
-    // Ten minutes on, the same row would be another one; it is out of reach of its file.
+    let second = [TRACES, &span(2, 20), &span(3, 70), &span(1, 10), &span(5, 75), &broken].concat();
+    let four_minutes_on = [TRACES, &span(3, 70)].concat();
+    let six_minutes_on = [TRACES, &span(5, 75)].concat();
     let third = [TRACES, &span(4, 600)].concat();
     put(folder, "fault/2023-01-29/09_00_trace.csv.zst", first.as_bytes());
     put(folder, "normal/2023-01-29/09_01_trace.csv.zst", second.as_bytes());
+    put(folder, "fault/2023-01-29/09_05_trace.csv.zst", four_minutes_on.as_bytes());
+    put(folder, "fault/2023-01-29/09_07_trace.csv.zst", six_minutes_on.as_bytes());
     put(folder, "fault/2023-01-29/09_10_trace.csv.zst", third.as_bytes());
     let (telemetry, rejects, _) = read(open(folder).as_mut(), 1);
-    // What one file has twice was there twice.
-    assert_eq!(spans_of(&telemetry), [1, 1, 2, 3, 4]);
+    // What one file has twice was there twice; what lies six minutes apart is no neighbour.
+    assert_eq!(spans_of(&telemetry), [1, 1, 2, 3, 5, 5, 4]);
     assert_eq!(rejects.len(), 1);
 }
 

@@ -156,16 +156,14 @@ impl Day {
         self.next = self.files.partition_point(|file| window_of(file.opens()) < window);
         self.open.clear();
         self.seen.clear();
-        let mut given = Fetched::default();
         for index in 0..self.next {
             let file = &self.files[index];
-            // Later than this, neither its rows nor what they repeat matters.
-            if window_of(file.closes().plus(NEIGHBOURS)) < window {
+            // A row that is left to give is in reach of every file that has it.
+            if window_of(file.closes()) < window {
                 continue;
             }
             let items = file.read()?;
-            self.take_in(index, items, &mut given);
-            given.rejects.clear();
+            self.take_in(index, items, &mut Fetched::default());
         }
         for file in &mut self.open {
             let count = file.rows.partition_point(|row| window_of(row.time) < window);

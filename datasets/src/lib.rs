@@ -4,3 +4,4 @@ pub mod catalogue;
 pub mod fetch;
 pub mod nab;
 pub mod nezha;
+pub mod simulator;

@@ -20,7 +20,11 @@ pub fn read_to_end(name: &str, format: Format, bytes: &[u8]) {
     };
     let size = 1 + usize::from(bytes.last().copied().unwrap_or(0)) * 8;
     let whole = count(name, bytes, &settings, size, false);
-    assert_eq!(whole, count(name, bytes, &settings, size, true), "a position taken up again changes the rows");
+    assert_eq!(
+        whole,
+        count(name, bytes, &settings, size, true),
+        "a position taken up again changes the rows"
+    );
 }
 
 /// Rows and rejects; `None` if the file as a whole cannot be read.

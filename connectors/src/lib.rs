@@ -4,10 +4,14 @@
 //! |---|---|
 //! | [`read`] | files as sources: CSV, Parquet, JSON lines, OTLP/JSON, text; compressed or growing |
 //! | [`topics`] | the embedded durable log |
+//! | [`merge`] | several sources as one, in the order of event time |
 //! | [`decode`] | bytes of one record into Arrow rows |
 //! | [`executor`] | what does the commands of plans: log, webhook, programs; ledger, routes, worker threads |
+//! | [`host`] | the machine itself as a source |
 
 pub mod decode;
 pub mod executor;
+pub mod host;
+pub mod merge;
 pub mod read;
 pub mod topics;

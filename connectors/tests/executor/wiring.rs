@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use theriac_connectors::executor::{Settings, build};
-use theriac_contract::{Command, Executor, Interval, Verdict};
+use theriac_contract::{Command, Interval, Verdict};
 
 use crate::{clock, command};
 

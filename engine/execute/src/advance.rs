@@ -47,7 +47,7 @@ pub(crate) fn advance(saga: &mut Saga, turn: &mut Turn<'_>) -> bool {
 fn once(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
     match saga.phase.clone() {
         Phase::Due { from, .. } if turn.at < from => Flow::Waits,
-        Phase::Due { step, attempt, .. } if saga.undoing.is_some() => undo_next(saga, turn, step, attempt),
+        Phase::Due { attempt, .. } if saga.undoing.is_some() => undo_next(saga, turn, attempt),
         Phase::Due { step, attempt, .. } => begin(saga, turn, step, attempt),
         Phase::Running { deadline, .. } if turn.at < deadline => Flow::Waits,
         Phase::Running { command, .. } => {
@@ -87,22 +87,14 @@ fn begin(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) ->
 }
 
 /// Undoes the last step that was done and can be undone; with none left, the stage is undone.
-fn undo_next(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) -> Flow {
-    match saga.done.last() {
-        None => undone(saga, turn),
-        Some(last) if *last == position && saga.step(position).is_some_and(|s| s.compensation.is_some()) => {
-            start(saga, turn, position, attempt)
+fn undo_next(saga: &mut Saga, turn: &mut Turn<'_>, attempt: u32) -> Flow {
+    while let Some(last) = saga.done.last().copied() {
+        if saga.step(last).is_some_and(|step| step.compensation.is_some()) {
+            return start(saga, turn, last, attempt);
         }
-        Some(last) => {
-            let last = *last;
-            if saga.step(last).is_none_or(|step| step.compensation.is_none()) {
-                saga.done.pop();
-            }
-            let next = saga.done.last().copied().unwrap_or(0);
-            saga.phase = Phase::Due { step: next, attempt: 1, from: turn.at };
-            Flow::Moved
-        }
+        saga.done.pop();
     }
+    undone(saga, turn)
 }
 
 /// Makes the intent known and the command ready. A `wait` needs no executor.
@@ -209,15 +201,13 @@ pub(crate) fn not_undone(saga: &mut Saga, turn: &mut Turn<'_>, of: Of, detail: &
 
 fn undo_on(saga: &mut Saga, at: Timestamp) {
     saga.done.pop();
-    let next = saga.done.last().copied().unwrap_or(0);
-    saga.phase = Phase::Due { step: next, attempt: 1, from: at };
+    saga.phase = Phase::Due { step: 0, attempt: 1, from: at };
 }
 
 /// From now on the stage is undone, the last step first.
 pub(crate) fn undo(saga: &mut Saga, ending: Ending, at: Timestamp) {
     saga.undoing = Some(ending);
-    let last = saga.done.last().copied().unwrap_or(0);
-    saga.phase = Phase::Due { step: last, attempt: 1, from: at };
+    saga.phase = Phase::Due { step: 0, attempt: 1, from: at };
 }
 
 /// The stage is undone.

@@ -14,7 +14,7 @@ pub(crate) const WAIT: &str = "wait";
 pub(crate) enum Phase {
     /// An attempt is to be made once `from` is reached.
     Due {
-        /// Position in the stage.
+        /// Position in the stage; while undoing it is always the last of `done`.
         step: usize,
         /// From 1.
         attempt: u32,

@@ -336,4 +336,33 @@ proptest! {
             prop_assert!(matches!(source.fetch(bytes_max), Ok(Fetch::End)));
         }
     }
+
+    /// Whatever stands in a file, it is read or rejected, each reject with its own bytes.
+    #[test]
+    fn no_file_stops_it(
+        junk in prop::collection::vec(prop::sample::select(b"\",\n\r1a{}\\ \xFF\xC3".to_vec()), 0..200),
+        cut in 0..100_usize,
+        headed in any::<bool>(),
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        for (path, header, row) in [
+            ("metric/2023-01-29_pods.csv.zst", METRICS, format!("x,{NINE},cart-0,1,1,1\n")),
+            ("fault/2023-01-29/09_00_log.csv.zst", LOGS, log(1, 1, "x")),
+            ("fault/2023-01-29/09_00_trace.csv.zst", TRACES, span(1, 1)),
+        ] {
+            let header = if headed { header } else { "" };
+            let row = &row.as_bytes()[..cut.min(row.len())];
+            put(folder, path, &[header.as_bytes(), row, &junk].concat());
+        }
+        let (_, rejects, _) = read(open(folder).as_mut(), 1);
+        for reject in rejects {
+            let packed = fs::read(&reject.origin).expect("it is there");
+            let text = zstd::decode_all(&packed[..]).expect("it unpacks");
+            prop_assert!(text[reject.offset as usize..].starts_with(&reject.bytes), "{reject:?}");
+            prop_assert!(!reject.reason.is_empty());
+            let lines = text[..reject.offset as usize].iter().filter(|byte| **byte == b'\n').count() as u64;
+            prop_assert!(reject.line.is_none_or(|line| line == lines + 1), "{reject:?}");
+        }
+    }
 }

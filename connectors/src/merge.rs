@@ -40,7 +40,13 @@ impl Merge {
     pub fn new(name: &str, sources: Vec<Box<dyn Source>>) -> Self {
         let inputs = sources
             .into_iter()
-            .map(|source| Input { before: source.position(), source, given: None, pending: None, ended: false })
+            .map(|source| Input {
+                before: source.position(),
+                source,
+                given: None,
+                pending: None,
+                ended: false,
+            })
             .collect();
         Self { name: name.to_owned(), inputs }
     }

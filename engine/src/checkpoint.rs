@@ -173,7 +173,10 @@ impl Checkpoints {
     pub fn read(&self, round: u64) -> Result<(Manifest, Vec<StateTable>), CheckpointError> {
         let folder = self.folder.join(format!("{round:020}"));
         let path = folder.join("manifest.json");
-        let damaged = |path: &Path, reason: String| CheckpointError::Damaged { path: path.display().to_string(), reason };
+        let damaged = |path: &Path, reason: String| CheckpointError::Damaged {
+            path: path.display().to_string(),
+            reason,
+        };
         let text = fs::read(&path).map_err(at_path(&path))?;
         let manifest: Manifest = serde_json::from_slice(&text).map_err(|e| damaged(&path, e.to_string()))?;
         if manifest.format != FORMAT || manifest.round != round {

@@ -26,7 +26,8 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 /// If the bytes are no Arrow IPC stream with exactly one batch.
 pub fn decode(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-    let batch = reader.next().ok_or_else(|| ArrowError::IpcError("the stream holds no batch".to_owned()))??;
+    let batch =
+        reader.next().ok_or_else(|| ArrowError::IpcError("the stream holds no batch".to_owned()))??;
     match reader.next() {
         None => Ok(batch),
         Some(_) => Err(ArrowError::IpcError("the stream holds more than one batch".to_owned())),

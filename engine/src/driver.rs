@@ -201,7 +201,8 @@ impl<E: Environment> Driver<E> {
                 driver.restore(&last, &playbooks, &mut recovery)?;
                 if driver.round == 0 {
                     // The very first rounds are done again: they began with the same facts.
-                    driver.introductions = std::iter::once(loaded.clone()).chain(introductions.clone()).collect();
+                    driver.introductions =
+                        std::iter::once(loaded.clone()).chain(introductions.clone()).collect();
                 }
                 driver.repeat(&last, known, &mut recovery, observer)?;
                 if !known {
@@ -233,7 +234,12 @@ impl<E: Environment> Driver<E> {
     }
 
     /// Restores the newest checkpoint that is whole and not ahead of the topics.
-    fn restore(&mut self, last: &Entry, playbooks: &Playbooks, recovery: &mut Recovery) -> Result<(), DriverError> {
+    fn restore(
+        &mut self,
+        last: &Entry,
+        playbooks: &Playbooks,
+        recovery: &mut Recovery,
+    ) -> Result<(), DriverError> {
         for round in self.checkpoints.rounds()?.into_iter().rev().filter(|round| *round <= last.round) {
             let (manifest, tables) = match self.checkpoints.read(round) {
                 Ok(found) => found,
@@ -316,7 +322,8 @@ impl<E: Environment> Driver<E> {
         while next < self.topics.end(Topic::Knowledge, 0) {
             for stored in self.topics.read(Topic::Knowledge, 0, next, 1 << 20)? {
                 let unreadable = |reason| DriverError::Fact { offset: stored.offset, reason };
-                let fact = serde_json::from_slice(&stored.record.value).map_err(|e| unreadable(e.to_string()))?;
+                let fact =
+                    serde_json::from_slice(&stored.record.value).map_err(|e| unreadable(e.to_string()))?;
                 knowledge.fold(&fact).map_err(|e| unreadable(e.to_string()))?;
                 next = stored.offset + 1;
             }
@@ -373,7 +380,11 @@ impl<E: Environment> Driver<E> {
     ///
     /// # Errors
     /// As [`Driver::advance`].
-    pub fn run_to_end(&mut self, stop: &dyn Fn() -> bool, observer: &mut dyn Observer) -> Result<(), DriverError> {
+    pub fn run_to_end(
+        &mut self,
+        stop: &dyn Fn() -> bool,
+        observer: &mut dyn Observer,
+    ) -> Result<(), DriverError> {
         while !stop() {
             if self.advance(observer)?.is_none() {
                 break;
@@ -383,7 +394,12 @@ impl<E: Environment> Driver<E> {
     }
 
     /// One round: stages, then one transaction. Gives the commands to send.
-    fn run(&mut self, round: Round, mode: Mode, observer: &mut dyn Observer) -> Result<Vec<Command>, DriverError> {
+    fn run(
+        &mut self,
+        round: Round,
+        mode: Mode,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Command>, DriverError> {
         self.round += 1;
         let first = self.topics.end(Topic::Telemetry, 0);
         let keep = mode == Mode::New && !self.environment.repeatable();
@@ -430,7 +446,12 @@ impl<E: Environment> Driver<E> {
         Ok((first, first + records.len() as u64))
     }
 
-    fn stages(&mut self, round: Round, mode: Mode, observer: &mut dyn Observer) -> Result<Vec<Command>, DriverError> {
+    fn stages(
+        &mut self,
+        round: Round,
+        mode: Mode,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Command>, DriverError> {
         let repeated = mode != Mode::New;
         let mut commands = Vec::new();
         if let Some(reached) = round.reached {
@@ -447,7 +468,10 @@ impl<E: Environment> Driver<E> {
         let mut sealed = false;
         for telemetry in &round.telemetry {
             // Batches are built to the schema by our own decoders; one that is not is a defect.
-            self.engine.monitor.push(telemetry).map_err(|e| arrow::error::ArrowError::SchemaError(e.to_string()))?;
+            self.engine
+                .monitor
+                .push(telemetry)
+                .map_err(|e| arrow::error::ArrowError::SchemaError(e.to_string()))?;
             sealed |= self.ticks(mode, repeated, &mut commands, observer)?;
         }
         if round.end {
@@ -502,7 +526,8 @@ impl<E: Environment> Driver<E> {
                 return Ok(());
             }
             let stored = self.topics.read(output.topic, partition, offset, 1);
-            let same = stored.is_ok_and(|found| found.first().is_some_and(|first| first.record == output.record));
+            let same =
+                stored.is_ok_and(|found| found.first().is_some_and(|first| first.record == output.record));
             return if same {
                 Ok(())
             } else {
@@ -522,7 +547,8 @@ impl<E: Environment> Driver<E> {
         if self.environment.repeatable() {
             self.round.is_multiple_of(self.settings.checkpoint.rounds.max(1))
         } else {
-            self.saved_at == Timestamp::MIN || self.engine.now().since(self.saved_at) >= self.settings.checkpoint.every
+            self.saved_at == Timestamp::MIN
+                || self.engine.now().since(self.saved_at) >= self.settings.checkpoint.every
         }
     }
 

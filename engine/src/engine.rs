@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Command, Completion, Fact, Incident, Outcome, Plan, RecordedFact, StateError, StateTable, Symptom,
-    Tick, Timestamp, Verification,
+    Checkpointed, Command, Completion, Fact, Incident, Outcome, Plan, RecordedFact, StateError, StateTable,
+    Symptom, Tick, Timestamp, Verification,
 };
 use theriac_detect::Detect;
 use theriac_diagnose::Diagnose;

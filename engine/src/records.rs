@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 use theriac_contract::{
-    Incident, Outcome, Plan, Record, RecordedFact, Reject, SCHEMA_VERSION, Symptom, Timestamp, Topic, Verification,
+    Incident, Outcome, Plan, Record, RecordedFact, Reject, SCHEMA_VERSION, Symptom, Timestamp, Topic,
+    Verification,
 };
 
 /// A record with the topic it belongs to.
@@ -15,7 +16,14 @@ pub struct Output {
     pub record: Record,
 }
 
-fn event<P: Serialize>(topic: Topic, kind: &str, id: String, at: Timestamp, key: &str, payload: &P) -> Output {
+fn event<P: Serialize>(
+    topic: Topic,
+    kind: &str,
+    id: String,
+    at: Timestamp,
+    key: &str,
+    payload: &P,
+) -> Output {
     let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
     let value = serde_json::to_vec(payload).expect("payload types have text keys and finite shapes");
     Output {
@@ -88,6 +96,11 @@ pub fn dead_letter(reject: &Reject, at: Timestamp) -> Output {
     }
     Output {
         topic: Topic::DeadLetters,
-        record: Record { timestamp: at, key: reject.origin.clone().into_bytes(), headers, value: reject.bytes.clone() },
+        record: Record {
+            timestamp: at,
+            key: reject.origin.clone().into_bytes(),
+            headers,
+            value: reject.bytes.clone(),
+        },
     }
 }

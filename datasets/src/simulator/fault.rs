@@ -80,12 +80,12 @@ impl World {
             (FaultKind::CpuSaturation, _, _) if host.is_some() => {
                 disturbance.service = None;
                 disturbance.host = host;
-                disturbance.slowness = 1.0 + 40.0 * fault.strength;
+                disturbance.slowness = 1.0 + 7.0 * fault.strength;
                 self.disturb(disturbance);
             }
             (FaultKind::TrafficSurge, _, _) => {
                 disturbance.service = None;
-                disturbance.surge = 1.0 + 9.0 * fault.strength;
+                disturbance.surge = 1.0 + 4.0 * fault.strength;
                 self.touched.push(index);
                 self.disturb(disturbance);
             }

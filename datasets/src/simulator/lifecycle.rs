@@ -106,7 +106,7 @@ impl World {
             return;
         }
         replica.process = Process::Ready;
-        replica.probed_well = true;
+        replica.probes_failed = 0;
         replica.started = now;
         replica.restarts += 1;
         let version = self.services[replica.service as usize].versions[replica.version as usize].name.clone();
@@ -152,7 +152,8 @@ impl World {
     /// The load balancer asks a replica how it is. Says whether it will ask again.
     pub(super) fn probe(&mut self, place: u32) -> bool {
         let replica = &mut self.replicas[place as usize];
-        replica.probed_well = replica.process == Process::Ready;
+        let well = replica.process == Process::Ready;
+        replica.probes_failed = if well { 0 } else { replica.probes_failed.saturating_add(1) };
         replica.process != Process::Gone
     }
 

@@ -310,12 +310,12 @@ fn shop() -> Vec<Service> {
         fallback,
     };
     let mut services = vec![
-        service("gateway", 3, 64, 2.0, None, "3.2.0", vec![call("shop", &[0, 1, 2], 5000, 1, false, false)]),
+        service("gateway", 3, 64, 4.0, None, "3.2.0", vec![call("shop", &[0, 1, 2], 5000, 1, false, false)]),
         service(
             "shop",
             3,
             24,
-            6.0,
+            15.0,
             None,
             "7.4.1",
             vec![
@@ -324,12 +324,12 @@ fn shop() -> Vec<Service> {
                 call("payment", &[2], 4000, 1, false, false),
             ],
         ),
-        service("cart", 3, 8, 8.0, Some("POST /cart/items"), "2.9.3", vec![]),
+        service("cart", 3, 2, 40.0, Some("POST /cart/items"), "2.9.3", vec![]),
         service(
             "catalog",
             3,
-            8,
-            9.0,
+            4,
+            45.0,
             Some("GET /catalog/items"),
             "5.0.7",
             vec![call("database", &[0, 2], 1200, 2, false, true)],
@@ -338,12 +338,12 @@ fn shop() -> Vec<Service> {
             "payment",
             3,
             8,
-            12.0,
+            50.0,
             Some("POST /payments"),
             "4.1.2",
             vec![call("bank", &[2], 3000, 1, false, true)],
         ),
-        service("database", 2, 16, 6.0, Some("GET /query"), "15.6", vec![]),
+        service("database", 2, 3, 20.0, Some("GET /query"), "15.6", vec![]),
         service("bank", 1, 500, 60.0, Some("POST /transfers"), "1", vec![]),
     ];
     if let Some(bank) = services.last_mut() {

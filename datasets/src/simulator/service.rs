@@ -22,6 +22,8 @@ const GARBAGE_LIMIT: u64 = 24 << 20;
 const GARBAGE_PER_REQUEST: u64 = 96 << 10;
 /// How long a process is slower after its start.
 const WARM_UP: Nanos = 25 * SECOND;
+/// Failed probes in a row after which a replica gets no more requests.
+const PROBES_FAILED_MAX: u32 = 2;
 /// Processor cores of a replica.
 pub(super) const CORES: f64 = 2.0;
 
@@ -147,8 +149,8 @@ pub(super) struct Replica {
     /// Grows with each start and end of the process; what belongs to an older one is void.
     pub(super) epoch: u32,
     pub(super) version: u32,
-    /// What the last probe found.
-    pub(super) probed_well: bool,
+    /// Probes in a row that found it down.
+    pub(super) probes_failed: u32,
     /// Taken out of rotation by an operator.
     pub(super) isolated: bool,
     /// Taken out of rotation for a rollout.
@@ -186,7 +188,7 @@ impl Replica {
             process: Process::Ready,
             epoch: 0,
             version,
-            probed_well: true,
+            probes_failed: 0,
             isolated: false,
             draining: false,
             started: 0,
@@ -210,7 +212,10 @@ impl Replica {
 
     /// Whether the load balancer sends requests to it.
     pub(super) fn in_rotation(&self) -> bool {
-        self.probed_well && !self.isolated && !self.draining && self.process != Process::Gone
+        self.probes_failed < PROBES_FAILED_MAX
+            && !self.isolated
+            && !self.draining
+            && self.process != Process::Gone
     }
 
     /// Memory in use.

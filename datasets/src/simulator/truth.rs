@@ -210,7 +210,7 @@ impl World {
             let stands = self.stands(index);
             let truth = &mut self.truth[index];
             let Some(injected) = truth.injected_at else { continue };
-            if at.0 + SECOND as i64 > injected.0
+            if at.0 + SECOND as i64 >= injected.0
                 && truth.ended_at.is_none_or(|end| at.0 < end.0 + (AFTERMATH * SECOND) as i64)
             {
                 truth.bad_seconds += u32::from(bad);

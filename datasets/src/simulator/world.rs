@@ -105,7 +105,8 @@ impl World {
             now: 0,
             queue: Queue::default(),
             arrivals: Arrivals::new(scenario.seed),
-            hosts: (0..scenario.hosts).map(host).collect(),
+            // The last one is where external services run; nothing is told of it.
+            hosts: (0..=scenario.hosts).map(host).collect(),
             services: scenario.services.iter().map(Service::new).collect(),
             edges: edges.collect(),
             replicas: Vec::new(),
@@ -153,7 +154,9 @@ impl World {
         let index = self.replicas.len() as u32;
         let ordinal = self.services[service as usize].replicas.len() as u32;
         let name = format!("{}-{}", self.scenario.services[service as usize].name, ordinal + 1);
-        let host = (service + ordinal) % self.scenario.hosts;
+        let hosts = self.scenario.hosts;
+        let external = self.scenario.services[service as usize].external;
+        let host = if external { hosts } else { (service + ordinal) % hosts };
         let version = self.services[service as usize].current();
         self.replicas.push(Replica::new(self.scenario.seed, service, &name, host, version));
         self.services[service as usize].replicas.push(index);
@@ -289,6 +292,6 @@ impl World {
     /// Place of a host, by its entity (`host:node-1`).
     pub(super) fn host_index(&self, entity: &Entity) -> Option<usize> {
         let name = entity.as_str().strip_prefix("host:")?;
-        self.hosts.iter().position(|host| host.name == name)
+        self.hosts.iter().take(self.scenario.hosts as usize).position(|host| host.name == name)
     }
 }

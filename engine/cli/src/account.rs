@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 
 use crossterm::style::{Color, Stylize};
 use theriac_contract::{
-    Hypothesis, Incident, IncidentPhase, Outcome, OutcomeKind, Plan, Symptom, SymptomPhase, Timestamp, Verification,
-    VerificationVerdict,
+    Hypothesis, Incident, IncidentPhase, Outcome, OutcomeKind, Plan, Symptom, SymptomPhase, Timestamp,
+    Verification, VerificationVerdict,
 };
 use theriac_engine::Outputs;
 
@@ -50,7 +50,12 @@ impl Account {
             SymptomPhase::Close => "over",
             SymptomPhase::Lost => "lost",
         };
-        self.line(symptom.at, word, Color::DarkGrey, &format!("{} (p {:.1e})", symptom.explanation, symptom.p_value))
+        self.line(
+            symptom.at,
+            word,
+            Color::DarkGrey,
+            &format!("{} (p {:.1e})", symptom.explanation, symptom.p_value),
+        )
     }
 
     fn incident(&self, incident: &Incident) -> Vec<String> {
@@ -69,7 +74,8 @@ impl Account {
     }
 
     fn plan(&self, plan: &Plan) -> Vec<String> {
-        let steps: Vec<String> = plan.steps().map(|step| format!("{} {}", step.action.verb, step.action.target)).collect();
+        let steps: Vec<String> =
+            plan.steps().map(|step| format!("{} {}", step.action.verb, step.action.target)).collect();
         let dry = if plan.dry_run { " (dry run)" } else { "" };
         let text = format!("{}: {}{dry}", plan.strategy, steps.join(", then "));
         let mut lines = vec![self.line(plan.at, "PLAN", Color::Cyan, &text)];

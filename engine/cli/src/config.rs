@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use theriac_connectors::{executor, host, read, topics};
-use theriac_contract::{Entity, EdgeKind, Fact};
+use theriac_connectors::{executor, read, topics};
+use theriac_contract::{EdgeKind, Entity, Fact};
 use theriac_engine::{CheckpointSettings, Settings};
 use theriac_plan::Playbooks;
 
@@ -26,8 +26,10 @@ pub(crate) struct Config {
     pub(crate) topology: Option<PathBuf>,
     /// Files with playbooks; none for those that are built in.
     pub(crate) playbooks: Vec<PathBuf>,
-    /// Who acts.
-    pub(crate) executors: Vec<executor::Settings>,
+    /// Who acts: executors, routes to them, and the ledger of what was done.
+    pub(crate) act: executor::Settings,
+    /// Whether time goes on while nothing comes in (`wall`), or only with the telemetry.
+    pub(crate) clock: ClockConfig,
     /// The durable log.
     pub(crate) topics: topics::Settings,
     /// Series, ticks, watermarks.
@@ -52,7 +54,8 @@ impl Default for Config {
             sources: Vec::new(),
             topology: None,
             playbooks: Vec::new(),
-            executors: Vec::new(),
+            act: executor::Settings::default(),
+            clock: ClockConfig::default(),
             topics: topics::Settings::default(),
             monitor: engine.monitor,
             detect: engine.detect,
@@ -70,8 +73,17 @@ impl Default for Config {
 pub(crate) enum SourceConfig {
     /// Files, followed as they grow by `theriac run`.
     File(read::FileSettings),
-    /// This machine.
-    Host(host::Settings),
+}
+
+/// What moves time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClockConfig {
+    /// The clock of the machine, once all input has been read.
+    #[default]
+    Wall,
+    /// The times in the telemetry alone.
+    Event,
 }
 
 /// One service of a topology file.
@@ -99,12 +111,16 @@ impl Config {
     /// Reads a file. Paths in it are taken from the folder that it lies in.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| {
-            format!("{} cannot be read; name your file with -c, or copy the one in the README", path.display())
+            format!(
+                "{} cannot be read; name your file with -c, or copy the one in the README",
+                path.display()
+            )
         })?;
         let mut config = Self::parse(&path.display().to_string(), &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.data_dir = folder.join(&config.data_dir);
         config.topology = config.topology.map(|file| folder.join(file));
+        config.act.ledger = config.act.ledger.map(|file| folder.join(file));
         config.playbooks = config.playbooks.iter().map(|file| folder.join(file)).collect();
         Ok(config)
     }
@@ -159,7 +175,9 @@ impl Config {
             let entity = Entity(service.name.clone());
             facts.push(Fact::EntitySeen { entity: entity.clone() });
             let edge = |from: &Entity, to: Entity, kind| Fact::EdgeSeen { from: from.clone(), to, kind };
-            facts.extend(service.calls.iter().map(|callee| edge(&entity, Entity(callee.clone()), EdgeKind::Calls)));
+            facts.extend(
+                service.calls.iter().map(|callee| edge(&entity, Entity(callee.clone()), EdgeKind::Calls)),
+            );
             let instances: Vec<Entity> =
                 service.instances.iter().map(|name| Entity::instance(&service.name, name)).collect();
             facts.extend(instances.iter().map(|entity| Fact::EntitySeen { entity: entity.clone() }));

@@ -9,6 +9,7 @@ mod config;
 mod environment;
 mod output;
 mod report;
+mod story;
 mod suggest;
 mod wiring;
 

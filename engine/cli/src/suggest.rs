@@ -19,7 +19,10 @@ fn distance(a: &str, b: &str) -> usize {
 /// The known word nearest to `word`, if one is near enough to have been meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
-    scored.min().filter(|(distance, _)| *distance <= 1 + word.chars().count() / 3).map(|(_, candidate)| candidate)
+    scored
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + word.chars().count() / 3)
+        .map(|(_, candidate)| candidate)
 }
 
 /// For a message that quotes an unknown word first and then the known ones, as serde's
@@ -30,9 +33,8 @@ pub(crate) fn for_message(message: &str) -> String {
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
-        Some((word, known)) => {
-            nearest(word, known.iter().copied()).map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
-        }
+        Some((word, known)) => nearest(word, known.iter().copied())
+            .map_or_else(String::new, |word| format!("; did you mean `{word}`?")),
         None => String::new(),
     }
 }

@@ -54,9 +54,8 @@ pub(crate) fn open<E: Environment>(
 pub(crate) fn past(config: &Config) -> Result<Box<dyn Source>> {
     let mut sources = Vec::new();
     for source in &config.sources {
-        if let SourceConfig::File(settings) = source {
-            sources.push(read::open(&read::FileSettings { follow: false, ..settings.clone() })?);
-        }
+        let SourceConfig::File(settings) = source;
+        sources.extend(read::open_each(&read::FileSettings { follow: false, ..settings.clone() })?);
     }
     Ok(match (sources.len(), sources.pop()) {
         (1, Some(only)) => only,
@@ -73,7 +72,8 @@ pub(crate) fn tell(recovery: &Recovery) {
         eprintln!("theriac: passed over: {reason}");
     }
     if recovery.rounds_repeated > 0 || recovery.commands_sent_again > 0 {
-        let from = recovery.checkpoint.map_or_else(|| "the beginning".to_owned(), |round| format!("round {round}"));
+        let from =
+            recovery.checkpoint.map_or_else(|| "the beginning".to_owned(), |round| format!("round {round}"));
         eprintln!(
             "theriac: took up where the last run broke off: {} rounds done again from {from}, {} commands sent again",
             recovery.rounds_repeated, recovery.commands_sent_again

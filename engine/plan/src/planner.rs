@@ -136,7 +136,7 @@ impl Planner {
 
     fn judge(&mut self, verification: &Verification, at: Timestamp) {
         let Some(case) = self.state.cases.get_mut(&verification.incident) else { return };
-        if !case.running.as_ref().is_some_and(|(plan, _)| *plan == verification.plan) {
+        if case.running.as_ref().is_none_or(|(plan, _)| *plan != verification.plan) {
             return;
         }
         case.running = None;

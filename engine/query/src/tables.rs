@@ -92,7 +92,7 @@ const SYMPTOM: &str = "id revision:i phase at:@ domain entity peer signal kind a
      peak:@ end:@ p_value:n severity:n direction observed:n expected:n band_low:n=band/0 \
      band_high:n=band/1 detectors:j explanation examples:j knowledge_version:i";
 const INCIDENT: &str = "id revision:i phase at:@ domain opened:@ ended:@ entities:j symptoms:j \
-     symptoms_shed:i cause=hypotheses/0/entity fault=hypotheses/0/fault class=hypotheses/0/class \
+     symptoms_shed:i cause:t=hypotheses/0/entity fault:t=hypotheses/0/fault class:t=hypotheses/0/class \
      probability:n=hypotheses/0/probability summary knowledge_version:i";
 const HYPOTHESIS: &str = "incident:t=id revision:i at:@ domain rank:i=.rank entity:t=.entity fault:t=.fault \
      class:t=.class probability:n=.probability evidence_for:j=.evidence_for \

@@ -99,7 +99,7 @@ impl World {
                 scope_metrics: [ScopeMetrics { scope: SCOPE, metrics }],
             });
         }
-        for host in 0..self.hosts.len() {
+        for host in 0..self.scenario.hosts as usize {
             resource_metrics.push(self.host_metrics(host));
         }
         let line = otlp::line(&MetricsRequest { resource_metrics });

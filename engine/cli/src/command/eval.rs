@@ -169,7 +169,8 @@ fn nab(arguments: &NabArguments) -> Result<()> {
         report.set(&format!("nab.{name}.windows_hit"), best.windows_hit as f64);
         report.set(&format!("nab.{name}.false_alarm_rows"), best.false_alarm_rows as f64);
         report.set(&format!("nab.{name}.fixed_threshold"), scorer.at(profile, FIXED_THRESHOLD).score);
-        report.set(&format!("nab.{name}.leave_one_category_out"), scorer.leave_one_category_out(profile).score);
+        report
+            .set(&format!("nab.{name}.leave_one_category_out"), scorer.leave_one_category_out(profile).score);
     }
     report.set("nab.files", corpus.files.len() as f64);
     report.set("nab.rows", corpus.rows() as f64);
@@ -211,7 +212,11 @@ fn print_table(report: &Report, scorer: &Scorer) {
                 Some(false) => "yes",
                 None => "not known",
             };
-            (known.detector.to_owned(), [known.standard, known.reward_low_fp_rate, known.reward_low_fn_rate], ahead)
+            (
+                known.detector.to_owned(),
+                [known.standard, known.reward_low_fp_rate, known.reward_low_fn_rate],
+                ahead,
+            )
         })
         .collect();
     rows.push(("theriac (this run)".to_owned(), ours, "no"));
@@ -228,7 +233,10 @@ fn print_table(report: &Report, scorer: &Scorer) {
         let [a, b, c] = Profile::ALL.map(|profile| figure(&format!("nab.{}{suffix}", profile.name())));
         println!("  {label:<50} {a:>7.2} {b:>7.2} {c:>7.2}");
     }
-    println!("\n{:<24} {:>8} {:>14} {:>18}", "category (standard)", "windows", "gain of max", "false alarm rows");
+    println!(
+        "\n{:<24} {:>8} {:>14} {:>18}",
+        "category (standard)", "windows", "gain of max", "false alarm rows"
+    );
     for category in scorer.best(Profile::Standard).categories {
         println!(
             "{:<24} {:>4}/{:<3} {:>7.1} of {:<5.1} {:>14}",

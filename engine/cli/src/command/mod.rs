@@ -1,6 +1,5 @@
 //! One file for each verb.
 
-mod bench;
 mod datasets;
 mod demo;
 mod eval;
@@ -12,7 +11,6 @@ mod schema;
 mod sql;
 mod tap;
 mod validate;
-mod watch;
 
 use clap::Subcommand;
 
@@ -21,8 +19,6 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// Break a simulated fleet in several ways and watch it being healed
     Demo(demo::Arguments),
-    /// Watch this machine: what is unusual, since when, how sure
-    Watch(watch::Arguments),
     /// Run as a service: follow the sources of a configuration and heal
     Run(run::Arguments),
     /// Run the past through the same loop at full speed
@@ -31,8 +27,6 @@ pub(crate) enum Command {
     Validate(validate::Arguments),
     /// Score the loop on a public benchmark
     Eval(eval::Arguments),
-    /// Measure decode, frame, detect and the whole path on this machine
-    Bench(bench::Arguments),
     /// Ask about symptoms, incidents, plans and outcomes
     #[cfg(feature = "sql")]
     Sql(sql::Arguments),
@@ -51,12 +45,10 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Demo(arguments) => demo::run(&arguments),
-            Self::Watch(arguments) => watch::run(&arguments),
             Self::Run(arguments) => run::run(&arguments),
             Self::Replay(arguments) => replay::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
-            Self::Bench(arguments) => bench::run(&arguments),
             #[cfg(feature = "sql")]
             Self::Sql(arguments) => sql::run(&arguments),
             Self::Knowledge(arguments) => knowledge::run(&arguments),

@@ -105,11 +105,8 @@ fn source(arguments: &Arguments, config: &mut Config) -> Result<Box<dyn theriac_
         return Ok(nezha::open(&folder, arguments.day.as_deref())?);
     }
     if !arguments.files.is_empty() {
-        config.sources = arguments
-            .files
-            .iter()
-            .map(|path| SourceConfig::File(FileSettings { path: path.clone(), ..FileSettings::default() }))
-            .collect();
+        config.sources =
+            arguments.files.iter().map(|path| SourceConfig::File(FileSettings::of(path))).collect();
     }
     if config.sources.is_empty() {
         let text = "nothing to replay: name files, or a configuration with file sources (-c), or a --dataset";
@@ -173,7 +170,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         counts.late,
         driver.topics().end(theriac_contract::Topic::DeadLetters, 0),
     );
-    println!("{} symptoms, {} incidents, {} plans (dry run)", watcher.symptoms, watcher.incidents.len(), watcher.plans);
+    println!(
+        "{} symptoms, {} incidents, {} plans (dry run)",
+        watcher.symptoms,
+        watcher.incidents.len(),
+        watcher.plans
+    );
     for incident in &watcher.incidents {
         let state = match incident.phase {
             IncidentPhase::Resolved => "resolved",
@@ -183,6 +185,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let cause = incident.hypotheses.first().map_or_else(String::new, hypothesis);
         println!("  {}  {:<8} {:<18} {cause}", incident.opened, state, incident.id.short());
     }
-    println!("\nask about it:  theriac sql --data-dir {} 'select * from incidents_now'", config.data_dir.display());
+    println!(
+        "\nask about it:  theriac sql --data-dir {} 'select * from incidents_now'",
+        config.data_dir.display()
+    );
     Ok(())
 }

@@ -4,17 +4,11 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 
 use anyhow::Result;
 use clap::Args;
+use theriac_connectors::executor::clock::wall;
 use theriac_contract::Tick;
 use theriac_engine::{Engine, Observer, Outputs};
 
-use crate::{
-    account::Account,
-    command::validate,
-    config::Config,
-    environment::{Live, Wall},
-    output::Wrong,
-    wiring,
-};
+use crate::{account::Account, command::validate, config::Config, environment::Live, output::Wrong, wiring};
 
 /// Arguments of `theriac run`.
 #[derive(Debug, Args)]
@@ -66,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Wrong(problems.join("\n")).into());
     }
     let stop = wiring::stop_flag()?;
-    let environment = Live::open(&config, Wall::Clock, arguments.until_end)?;
+    let environment = Live::open(&config, wall(), arguments.until_end)?;
     let mut teller = Teller(Account::new(arguments.verbose));
     let (mut driver, recovery) = wiring::open(&config, environment, &mut teller)?;
     wiring::tell(&recovery);

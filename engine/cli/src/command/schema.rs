@@ -17,10 +17,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let payloads = schema::payloads();
     match &arguments.payload {
         None => {
-            let all: serde_json::Map<String, serde_json::Value> = payloads
-                .into_iter()
-                .map(|(name, schema)| (name.to_owned(), schema.to_value()))
-                .collect();
+            let all: serde_json::Map<String, serde_json::Value> =
+                payloads.into_iter().map(|(name, schema)| (name.to_owned(), schema.to_value())).collect();
             println!("{}", serde_json::to_string_pretty(&all)?);
         }
         Some(wanted) => {

@@ -23,16 +23,20 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Some(query) = &arguments.query else {
-        print!("{}", theriac_query::describe());
+        for table in theriac_query::tables() {
+            let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+            println!("{}: {}", table.name, columns.join(", "));
+        }
         return Ok(());
     };
     let folder = wiring::topics_folder(&arguments.data_dir);
-    let topics = Embedded::open_to_read(&folder)
-        .with_context(|| format!("no topics in {}; name the folder of a run with --data-dir", folder.display()))?;
+    let topics = Embedded::open_to_read(&folder).with_context(|| {
+        format!("no topics in {}; name the folder of a run with --data-dir", folder.display())
+    })?;
     let batches = theriac_query::query(&topics, query)?;
     match arguments.output {
-        Format::Text => print!("{}", theriac_query::as_table(&batches)?),
-        Format::Json => print!("{}", theriac_query::as_json_lines(&batches)?),
+        Format::Text => print!("{}", theriac_query::text_table(&batches)?),
+        Format::Json => print!("{}", theriac_query::json_lines(&batches)?),
     }
     Ok(())
 }

@@ -62,8 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let open = || -> Result<Embedded, TopicError> { Embedded::open_to_read(&folder) };
     let mut topics = open().with_context(|| format!("no topics in {}", folder.display()))?;
     let partitions = topics.partitions(arguments.topic);
-    let mut next: Vec<u64> =
-        (0..partitions).map(|partition| arguments.from.max(topics.start(arguments.topic, partition))).collect();
+    let mut next: Vec<u64> = (0..partitions)
+        .map(|partition| arguments.from.max(topics.start(arguments.topic, partition)))
+        .collect();
     let mut left = arguments.limit.unwrap_or(u64::MAX);
     let mut out = stdout().lock();
     loop {

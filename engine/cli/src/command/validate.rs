@@ -32,13 +32,10 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
     };
     note(config.playbooks().map(drop));
     note(config.topology().map(drop));
-    for settings in &config.executors {
-        note(executor::build(settings).map(drop).map_err(Into::into));
-    }
+    note(executor::build(&config.act, &executor::clock::wall()).map(drop).map_err(Into::into));
     for source in &config.sources {
-        if let SourceConfig::File(settings) = source {
-            note(read::open(settings).map(drop).map_err(Into::into));
-        }
+        let SourceConfig::File(settings) = source;
+        note(read::open(settings).map(drop).map_err(Into::into));
     }
     if config.sources.is_empty() {
         problems.push(format!("{}: `sources` is empty: there is nothing to read", path.display()));
@@ -60,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "{} is well: {} sources, {} executors, playbooks {}, configuration {}",
             arguments.config.display(),
             config.sources.len(),
-            config.executors.len(),
+            config.act.executors.len(),
             playbooks.digest(),
             config.digest(&playbooks)?
         );

@@ -5,7 +5,7 @@ mod live;
 mod replay;
 mod simulation;
 
-pub(crate) use live::{Live, Wall};
+pub(crate) use live::Live;
 pub(crate) use replay::Replay;
 pub(crate) use simulation::Simulation;
 

@@ -58,13 +58,15 @@ impl Environment for Replay {
 
     fn position(&self) -> String {
         let answers = serde_json::to_value(&self.answers).unwrap_or_default();
-        serde_json::json!({ "source": self.source.position(), "answers": answers, "ended": self.ended }).to_string()
+        serde_json::json!({ "source": self.source.position(), "answers": answers, "ended": self.ended })
+            .to_string()
     }
 
     fn seek(&mut self, position: &str) -> Result<(), EnvironmentError> {
         let foreign = |reason: String| EnvironmentError::Foreign(reason);
         let stored: serde_json::Value = serde_json::from_str(position).map_err(|e| foreign(e.to_string()))?;
-        let source = stored["source"].as_str().ok_or_else(|| foreign("it was no replay of files".to_owned()))?;
+        let source =
+            stored["source"].as_str().ok_or_else(|| foreign("it was no replay of files".to_owned()))?;
         self.source.seek(source)?;
         self.answers =
             serde_json::from_value(stored["answers"].clone()).map_err(|e| foreign(e.to_string()))?;

@@ -1,7 +1,7 @@
 //! A simulated fleet: its telemetry goes through the real decoder, commands change it.
 
 use theriac_connectors::decode::{Rows, otlp_json};
-use theriac_contract::{Command, Interval, Reject, Timestamp};
+use theriac_contract::{Command, Completion, Interval, Reject, Timestamp, Verdict};
 use theriac_datasets::simulator::World;
 use theriac_engine::{Environment, EnvironmentError, Next, Round};
 
@@ -11,18 +11,13 @@ pub(crate) struct Simulation {
     pub(crate) world: World,
     step: Interval,
     horizon: Timestamp,
+    told: Vec<Completion>,
     ended: bool,
 }
 
 impl Simulation {
     pub(crate) fn new(world: World, step: Interval, horizon: Timestamp) -> Self {
-        Self { world, step, horizon, ended: false }
-    }
-
-    /// Share of the horizon that has been simulated, 0 to 1.
-    pub(crate) fn share_done(&self, start: Timestamp) -> f64 {
-        let whole = self.horizon.since(start).as_seconds().max(1e-9);
-        self.world.now().since(start).as_seconds() / whole
+        Self { world, step, horizon, told: Vec::new(), ended: false }
     }
 }
 
@@ -34,7 +29,8 @@ impl Environment for Simulation {
         let to = self.world.now().plus(self.step).min(self.horizon);
         let emitted = self.world.advance(to);
         self.ended = to >= self.horizon;
-        let mut round = Round { completions: emitted.completions, reached: Some(to), end: self.ended, ..Round::default() };
+        let completions = self.told.drain(..).chain(emitted.completions).collect();
+        let mut round = Round { completions, reached: Some(to), end: self.ended, ..Round::default() };
         let mut rows = Rows::default();
         for line in &emitted.otlp {
             round.bytes += line.len() as u64;
@@ -54,7 +50,18 @@ impl Environment for Simulation {
 
     fn dispatch(&mut self, commands: &[Command]) {
         for command in commands {
-            self.world.apply(command);
+            if command.action.verb == "notify" {
+                // There is nobody in the simulation; being told always succeeds.
+                self.told.push(Completion {
+                    attempt_key: command.attempt_key(),
+                    at: command.issued,
+                    executor: "simulator".to_owned(),
+                    verdict: Verdict::Succeeded,
+                    detail: "a person was told".to_owned(),
+                });
+            } else {
+                self.world.apply(command);
+            }
         }
     }
 
@@ -63,17 +70,20 @@ impl Environment for Simulation {
     }
 
     fn seek(&mut self, position: &str) -> Result<(), EnvironmentError> {
-        Err(EnvironmentError::Foreign(format!("a simulation is restored from its state, not from {position}")))
+        Err(EnvironmentError::Foreign(format!(
+            "a simulation is restored from its state, not from {position}"
+        )))
     }
 
     fn state(&self) -> String {
-        serde_json::json!({ "world": self.world, "ended": self.ended }).to_string()
+        serde_json::json!({ "world": self.world, "told": self.told, "ended": self.ended }).to_string()
     }
 
     fn restore(&mut self, state: &str) -> Result<(), EnvironmentError> {
         let foreign = |e: serde_json::Error| EnvironmentError::Foreign(e.to_string());
         let mut stored: serde_json::Value = serde_json::from_str(state).map_err(foreign)?;
         self.world = serde_json::from_value(stored["world"].take()).map_err(foreign)?;
+        self.told = serde_json::from_value(stored["told"].take()).map_err(foreign)?;
         self.ended = stored["ended"].as_bool().unwrap_or_default();
         Ok(())
     }

@@ -1,0 +1,87 @@
+//! What happened, read back from the topics: the same whether or not the run was broken
+//! off in between.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use theriac_contract::{Id, Incident, Outcome, Plan, Symptom, Topic, Topics, Verification};
+
+/// Everything that the stages said.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    /// All revisions, in order.
+    pub(crate) symptoms: Vec<Symptom>,
+    /// All revisions, in order.
+    pub(crate) incidents: Vec<Incident>,
+    /// In order.
+    pub(crate) plans: Vec<Plan>,
+    /// In order.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// In order.
+    pub(crate) verifications: Vec<Verification>,
+}
+
+fn all(topics: &dyn Topics, topic: Topic, mut each: impl FnMut(&[u8], &str) -> Result<()>) -> Result<()> {
+    for partition in 0..topics.partitions(topic) {
+        let mut next = topics.start(topic, partition);
+        while next < topics.end(topic, partition) {
+            for stored in topics.read(topic, partition, next, 1 << 20)? {
+                let kind = stored.record.headers.iter().find(|(name, _)| name == "ce_type");
+                let kind = kind.map_or("", |(_, value)| std::str::from_utf8(value).unwrap_or_default());
+                each(&stored.record.value, kind)
+                    .with_context(|| format!("{topic}/{partition} at {}", stored.offset))?;
+                next = stored.offset + 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn payload<P: DeserializeOwned>(bytes: &[u8]) -> Result<P> {
+    serde_json::from_slice(bytes).context("the record is not of the schema that this program reads")
+}
+
+impl Story {
+    /// Reads the topics.
+    pub(crate) fn read(topics: &dyn Topics) -> Result<Self> {
+        let mut story = Self::default();
+        all(topics, Topic::Symptoms, |bytes, _| {
+            story.symptoms.push(payload(bytes)?);
+            Ok(())
+        })?;
+        all(topics, Topic::Incidents, |bytes, _| {
+            story.incidents.push(payload(bytes)?);
+            Ok(())
+        })?;
+        all(topics, Topic::Plans, |bytes, _| {
+            story.plans.push(payload(bytes)?);
+            Ok(())
+        })?;
+        all(topics, Topic::Outcomes, |bytes, kind| {
+            if kind.contains("verification") {
+                story.verifications.push(payload(bytes)?);
+            } else {
+                story.outcomes.push(payload(bytes)?);
+            }
+            Ok(())
+        })?;
+        Ok(story)
+    }
+
+    /// The last revision of each incident, in the order of opening.
+    pub(crate) fn latest(&self) -> Vec<&Incident> {
+        let mut last: BTreeMap<&Id, &Incident> = BTreeMap::new();
+        for incident in &self.incidents {
+            last.insert(&incident.id, incident);
+        }
+        let mut latest: Vec<&Incident> = last.into_values().collect();
+        latest.sort_by(|a, b| (a.opened, &a.id).cmp(&(b.opened, &b.id)));
+        latest
+    }
+
+    /// First revision of a symptom.
+    pub(crate) fn first_sight(&self, id: &Id) -> Option<&Symptom> {
+        self.symptoms.iter().find(|symptom| symptom.id == *id)
+    }
+}

@@ -1,17 +1,21 @@
-//! Plays the demo scenario without anybody acting: `simulate [seed] [file for the telemetry]`.
+//! Plays the demo scenario without anybody acting:
+//! `simulate [seed] [seconds; 0 for all] [file for the telemetry]`.
 
 use std::{io::Write as _, time::Instant};
 
+use theriac_contract::Interval;
 use theriac_datasets::simulator::{Scenario, World};
 
 fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let seed = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(7);
+    let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut file = arguments.next().map(std::fs::File::create).transpose()?;
     let scenario = Scenario::demo(seed);
+    let horizon = if seconds > 0 { Interval::from_seconds(seconds) } else { scenario.horizon };
     let mut world = World::new(&scenario);
     let begun = Instant::now();
-    let emitted = world.advance(scenario.start.plus(scenario.horizon));
+    let emitted = world.advance(scenario.start.plus(horizon));
     let took = begun.elapsed().as_secs_f64();
     let bytes: usize = emitted.otlp.iter().map(String::len).sum();
     for line in &emitted.otlp {
@@ -26,7 +30,7 @@ fn main() -> std::io::Result<()> {
         statistics.users,
         bytes as f64 / 1e6,
         statistics.events as f64 / took / 1e6,
-        scenario.horizon.as_seconds() / took,
+        horizon.as_seconds() / took,
         world.digest(),
     );
     println!(

@@ -60,7 +60,11 @@ proptest! {
         prop_assert_eq!(world.digest(), other.digest());
         // Equal to the bit, not only in what was said so far.
         prop_assert_eq!(serde_json::to_string(&world).unwrap(), serde_json::to_string(&other).unwrap());
-        let (cloned, _) = run(&scenario, &stops, |world| world.clone());
+        let (cloned, _) = run(&scenario, &stops, |mut world| {
+            let fork = world.clone();
+            world.advance(world.now().plus(Interval::from_seconds(1)));
+            fork
+        });
         prop_assert_eq!(whole, cloned);
     }
 }
@@ -97,4 +101,16 @@ fn the_demo_can_be_played() {
         let text = serde_json::to_string(&scenario).unwrap();
         assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), scenario);
     }
+}
+
+/// A checkpoint holds the whole world, so it must stay small under the worst of it.
+#[test]
+fn the_saved_world_is_small() {
+    let mut world = World::new(&with_fault(FaultKind::SlowDependency, "database"));
+    let mut largest = 0;
+    for second in (30..600).step_by(30) {
+        world.advance(at(&world, second));
+        largest = largest.max(serde_json::to_string(&world).unwrap().len());
+    }
+    assert!(largest < 400_000, "{largest} bytes");
 }

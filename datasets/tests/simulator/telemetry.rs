@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use theriac_datasets::simulator::{FaultKind, Scenario, World};
 
 use super::{at, with_fault};
@@ -181,7 +182,6 @@ fn the_volume_is_moderate_and_the_truth_stays_inside() {
     let ticks = scenario.horizon.as_seconds() / f64::from(scenario.tick_seconds);
     let bytes: usize = emitted.otlp.iter().map(String::len).sum();
     assert!(bytes as f64 / ticks < 400_000.0, "{} bytes a tick", bytes as f64 / ticks);
-    assert_eq!(world.statistics().telemetry_shed, 0);
     let words = [
         "fault",
         "leak",
@@ -197,5 +197,53 @@ fn the_volume_is_moderate_and_the_truth_stays_inside() {
         for word in words {
             assert!(!line.contains(word), "`{word}` in the telemetry");
         }
+    }
+}
+
+#[test]
+fn nothing_is_shed_while_all_is_well() {
+    let mut world = World::new(&Scenario::default());
+    world.advance(at(&world, 900));
+    assert_eq!(world.statistics().telemetry_shed, 0);
+}
+
+#[test]
+fn storms_of_logs_are_shed_and_counted_but_changes_are_kept() {
+    let mut scenario = with_fault(FaultKind::BadDeploy, "cart");
+    scenario.telemetry.logs_max = 20;
+    let mut world = World::new(&scenario);
+    let emitted = world.advance(at(&world, 200));
+    assert!(world.statistics().telemetry_shed > 100);
+    assert!(emitted.otlp.iter().any(|line| line.contains(r#""eventName":"deploy""#)));
+}
+
+/// What `tests/reference/check_otlp.py` found when it read the same bytes with the parser of
+/// the official protobuf definitions.
+#[test]
+fn the_official_parser_read_these_bytes() {
+    let verdict: Value = serde_json::from_str(include_str!("../reference/otlp_verdict.json")).unwrap();
+    let scenario = Scenario::demo(verdict["seed"].as_u64().unwrap());
+    let mut world = World::new(&scenario);
+    let emitted = world.advance(at(&world, verdict["seconds"].as_i64().unwrap()));
+    let mut hasher = Sha256::new();
+    for line in &emitted.otlp {
+        hasher.update(line.as_bytes());
+        hasher.update(b"\n");
+    }
+    let digest: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        verdict["sha256"].as_str().unwrap(),
+        digest,
+        "the telemetry has changed: run tests/reference/check_otlp.py over it again"
+    );
+    let lines: Vec<Value> = emitted.otlp.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let counts = [
+        ("lines", lines.len()),
+        ("metrics", items(&lines, "resourceMetrics", "scopeMetrics", "metrics").len()),
+        ("logs", items(&lines, "resourceLogs", "scopeLogs", "logRecords").len()),
+        ("spans", items(&lines, "resourceSpans", "scopeSpans", "spans").len()),
+    ];
+    for (name, count) in counts {
+        assert_eq!(verdict[name].as_u64().unwrap(), count as u64, "{name}");
     }
 }

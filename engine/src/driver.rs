@@ -124,6 +124,19 @@ pub trait Observer {
 
 impl Observer for () {}
 
+/// What decides what the stages do.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Settings of the stages.
+    pub settings: Settings,
+    /// What may be done.
+    pub playbooks: Playbooks,
+    /// Digest of everything in here, and of the program's version.
+    pub configuration: String,
+    /// Facts that hold from the start: a topology file.
+    pub introductions: Vec<Fact>,
+}
+
 /// Runs an [`Engine`] against an [`Environment`] over [`Topics`].
 pub struct Driver<E: Environment> {
     /// The stages.
@@ -159,21 +172,17 @@ enum Mode {
 
 impl<E: Environment> Driver<E> {
     /// Opens the loop over stored topics and checkpoints, and recovers what a crash left.
-    /// `configuration` is a digest of everything that decides what the stages do;
-    /// `introductions` are facts that hold from the start (a topology file).
     ///
     /// # Errors
     /// If nothing consistent can be recovered; the message says what to do.
     pub fn open(
-        settings: Settings,
-        playbooks: Playbooks,
+        setup: Setup,
         environment: E,
         topics: Box<dyn Topics>,
         checkpoint_folder: &Path,
-        configuration: String,
-        introductions: Vec<Fact>,
         observer: &mut dyn Observer,
     ) -> Result<(Self, Recovery), DriverError> {
+        let Setup { settings, playbooks, configuration, introductions } = setup;
         let policy = playbooks.digest();
         let checkpoints = Checkpoints::open(checkpoint_folder, settings.checkpoint.keep)?;
         let mut driver = Self {

@@ -30,7 +30,7 @@ pub mod records;
 pub mod settings;
 
 pub use checkpoint::{Checkpoints, Manifest};
-pub use driver::{Driver, DriverError, Observer, Progress, Recovery};
+pub use driver::{Driver, DriverError, Observer, Progress, Recovery, Setup};
 pub use engine::{Engine, Outputs};
 pub use environment::{Environment, EnvironmentError, Next, Round};
 pub use settings::{CheckpointSettings, Settings};

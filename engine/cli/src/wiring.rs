@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use theriac_connectors::{merge::Merge, read, topics::Embedded};
 use theriac_contract::Source;
-use theriac_engine::{Driver, Environment, Observer, Recovery};
+use theriac_engine::{Driver, Environment, Observer, Recovery, Setup};
 
 use crate::config::{Config, SourceConfig};
 
@@ -36,17 +36,14 @@ pub(crate) fn open<E: Environment>(
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let topics = Embedded::open(&folder, config.topics.clone())?;
     let playbooks = config.playbooks()?;
-    let digest = config.digest(&playbooks)?;
-    let opened = Driver::open(
-        config.engine(),
+    let setup = Setup {
+        settings: config.engine(),
+        configuration: config.digest(&playbooks)?,
+        introductions: config.topology()?,
         playbooks,
-        environment,
-        Box::new(topics),
-        &checkpoints_folder(&config.data_dir),
-        digest,
-        config.topology()?,
-        observer,
-    )?;
+    };
+    let checkpoints = checkpoints_folder(&config.data_dir);
+    let opened = Driver::open(setup, environment, Box::new(topics), &checkpoints, observer)?;
     Ok(opened)
 }
 

@@ -72,7 +72,7 @@ fn stored() -> Memory {
 }
 
 fn ask(sql: &str) -> String {
-    json_lines(&query(&stored(), sql).unwrap()).unwrap()
+    json_lines(&query(&stored(), sql).expect("a query that is answered")).expect("rows that can be printed")
 }
 
 #[test]

@@ -37,8 +37,6 @@ pub(crate) struct FaultRow {
     pub(crate) recover_seconds: Option<f64>,
     /// How it ended.
     pub(crate) ending: Option<Ending>,
-    /// The last verdict on a plan for it.
-    pub(crate) verification: Option<VerificationVerdict>,
     /// It ended, and the loop saw that it did.
     pub(crate) healed: bool,
     /// Seconds in which users suffered.
@@ -125,7 +123,6 @@ fn row(truth: &Truth, truths: &[Truth], story: &Story, latest: &[&Incident]) -> 
         cause_right,
         recover_seconds: truth.ended_at.map(|at| at.since(begin).as_seconds()),
         ending: truth.ending,
-        verification,
         healed: truth.ended_at.is_some() && seen_over,
         bad_seconds: truth.bad_seconds,
         incidents,

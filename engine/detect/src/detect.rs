@@ -1,6 +1,6 @@
 //! One tick: score, judge, tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
@@ -116,14 +116,34 @@ impl Detect {
     pub fn step(&mut self, tick: &Tick, knowledge_version: u64) -> Vec<Symptom> {
         self.admit(tick);
         self.score(tick);
+        let alive = self.alive(tick);
         let mut symptoms = Vec::new();
         for index in 0..self.state.watched.len() {
             let observed = tick.values.get(index).copied().unwrap_or(f64::NAN);
             let sight = self.sight(index, observed, tick);
             self.readings[index] = self.reading(index, &sight);
-            self.live(index, sight, tick, knowledge_version, &mut symptoms);
+            let idle = self.is_idle(index, observed, &alive);
+            self.live(index, sight, idle, tick, knowledge_version, &mut symptoms);
         }
         symptoms
+    }
+
+    /// Services that told of themselves in this tick, if anybody asks.
+    fn alive(&self, tick: &Tick) -> BTreeSet<String> {
+        if self.state.episodes.is_empty() {
+            return BTreeSet::new();
+        }
+        let told = self.state.watched.iter().zip(&tick.values);
+        let told = told.filter(|(watched, value)| watched.rule.silence && value.is_finite());
+        told.map(|(watched, _)| watched.series.entity.service().to_owned()).collect()
+    }
+
+    /// Whether a series is silent because nothing was asked: it is made from requests, and its
+    /// service still tells of itself.
+    fn is_idle(&self, index: usize, observed: f64, alive: &BTreeSet<String>) -> bool {
+        let watched = &self.state.watched[index];
+        let derived = !watched.rule.silence && watched.counting.is_none();
+        observed.is_nan() && derived && alive.contains(watched.series.entity.service())
     }
 
     /// Takes in the series that are new with this tick.
@@ -134,8 +154,11 @@ impl Detect {
             let first = first.min(*self.state.first_heard.entry(service).or_insert(tick.number));
             let rule = Rule::of(series, &self.settings.rules);
             let silent = tick.number.saturating_sub(first) as f64;
-            let counting =
-                rule.counts.then(|| Counting::silent_for(silent.min(self.settings.count_memory_ticks)));
+            let counting = match (rule.rare, rule.counts) {
+                (true, _) => Some(Counting::rare()),
+                (false, true) => Some(Counting::silent_for(silent.min(self.settings.count_memory_ticks))),
+                (false, false) => None,
+            };
             self.state.watched.push(Watched { series: series.clone(), rule, counting });
         }
         self.resize();
@@ -182,20 +205,24 @@ impl Detect {
         let (mut expected, mut low, mut high) = (self.expected[index], self.low[index], self.high[index]);
         if let Some(counting) = &mut watched.counting {
             // Rates are counts a second; what is counted happened in the whole tick.
-            let scale = if watched.series.signal.ends_with(".rate") { tick.step.as_seconds() } else { 1.0 };
+            let rate = watched.series.signal.ends_with(".rate");
+            let scale = if rate { tick.step.as_seconds() } else { 1.0 };
             (expected, low, high) = (counting.expected() / scale, f64::NAN, f64::NAN);
             // For events the model of counts knows more than the bank: it knows the silence
             // before the first one. A tick without telemetry is no tick without events.
             p_value = if silent {
-                1.0
+                counting.miss()
             } else {
-                counting.observe(observed * scale, self.learn[index], self.settings.count_memory_ticks)
+                let covered = if rate { counting.ticks_covered() } else { 1.0 };
+                let count = observed * scale * covered;
+                counting.observe(count, self.learn[index], self.settings.count_memory_ticks)
             };
         }
         if silent {
-            let judged = watched.counting.is_none() && watched.rule.matters != Matters::Nothing;
+            let judged =
+                watched.rule.rare || watched.rule.silence && watched.rule.matters != Matters::Nothing;
             p_value = if judged { p_value } else { 1.0 };
-        } else if !expected.is_nan() && !watched.rule.lets_through(observed, expected)
+        } else if !watched.rule.rare && !expected.is_nan() && !watched.rule.lets_through(observed, expected)
             || watched.rule.matters == Matters::Nothing
         {
             p_value = 1.0;
@@ -249,6 +276,7 @@ impl Detect {
         &mut self,
         index: usize,
         mut sight: Sight,
+        idle: bool,
         tick: &Tick,
         knowledge_version: u64,
         out: &mut Vec<Symptom>,
@@ -278,7 +306,7 @@ impl Detect {
             self.state.counts.shed += 1;
             return;
         }
-        let turn = episode.turn(tick.end(), &self.state.watched[index].series.key, &self.settings);
+        let turn = episode.turn(tick.end(), &self.state.watched[index].series.key, idle, &self.settings);
         match turn {
             Turn::Forget => return,
             Turn::Stay => {}
@@ -297,7 +325,7 @@ impl Detect {
                 out.extend(self.symptom(index, &episode, SymptomPhase::Lost, tick, knowledge_version));
                 self.bank.forget(id);
                 if let Some(counting) = &mut self.state.watched[index].counting {
-                    *counting = Counting::silent_for(0.0);
+                    *counting = counting.fresh();
                 }
                 return;
             }

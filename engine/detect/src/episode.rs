@@ -102,8 +102,9 @@ impl Episode {
         }
     }
 
-    /// What is to be told after the tick that ended at `now`.
-    pub(crate) fn turn(&mut self, now: Timestamp, series: &str, settings: &Settings) -> Turn {
+    /// What is to be told after the tick that ended at `now`. `idle` if the series speaks only
+    /// of requests, and its service of itself still speaks.
+    pub(crate) fn turn(&mut self, now: Timestamp, series: &str, idle: bool, settings: &Settings) -> Turn {
         let Some(open) = &mut self.open else {
             if self.unusual >= settings.open_ticks || self.peak.p_value <= settings.open_at_once_p {
                 self.open = Some(Open {
@@ -118,7 +119,8 @@ impl Episode {
             let over = self.ordinary > 1 || now.since(self.heard) >= settings.lost_after;
             return if over { Turn::Forget } else { Turn::Stay };
         };
-        let phase = if self.ordinary >= settings.close_ticks {
+        let quiet = idle && now.since(self.heard) >= settings.quiet_after;
+        let phase = if quiet || self.ordinary >= settings.close_ticks {
             SymptomPhase::Close
         } else if now.since(self.heard) >= settings.lost_after {
             SymptomPhase::Lost

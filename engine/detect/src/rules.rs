@@ -2,7 +2,7 @@
 //! errors can only be too high; a hundredth more of anything moves nobody.
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Direction, Series};
+use theriac_contract::{Direction, Series, SignalKind};
 
 /// Which directions matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,10 @@ pub struct Rule {
     pub effect_min: f64,
     /// Whether it counts events, so that it was zero before it was first seen.
     pub counts: bool,
+    /// Whether one event is nothing unusual, but several within minutes are.
+    pub rare: bool,
+    /// Whether silence says something. What is derived from requests is silent without them.
+    pub silence: bool,
 }
 
 impl Default for Rule {
@@ -43,6 +47,8 @@ impl Default for Rule {
             effect_share_min: 0.1,
             effect_min: 0.0,
             counts: false,
+            rare: false,
+            silence: true,
         }
     }
 }
@@ -51,7 +57,7 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 27] = [
+const BUILT_IN: [Row; 29] = [
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
@@ -75,6 +81,10 @@ const BUILT_IN: [Row; 27] = [
     ("gc.", Matters::Rise, 0.5, 0.0, false),
     ("memory", Matters::Rise, 0.1, 0.0, false),
     ("cpu", Matters::Rise, 0.2, 0.02, false),
+    // How many of an operation come to one instance is up to its callers; the rate of all
+    // requests that it serves tells of less load.
+    ("span.count", Matters::Rise, 0.4, 5.0, false),
+    ("edge.count", Matters::Rise, 0.4, 5.0, false),
     (".count", Matters::Both, 0.4, 5.0, false),
     (".rate", Matters::Both, 0.4, 0.5, false),
     ("workload", Matters::Both, 0.4, 0.0, false),
@@ -90,14 +100,23 @@ impl Rule {
         if let Some(rule) = own.iter().find(|rule| fits(&rule.signal)) {
             return rule.clone();
         }
+        let silence = speaks_by_itself(series);
+        if is_routine(series) {
+            return Self { matters: Matters::Nothing, silence: false, ..Self::default() };
+        }
         let row = BUILT_IN.iter().find(|row| fits(row.0));
-        row.map_or_else(Self::default, |(signal, matters, effect_share_min, effect_min, counts)| Self {
-            signal: (*signal).to_owned(),
-            matters: *matters,
-            effect_share_min: *effect_share_min,
-            effect_min: *effect_min,
-            counts: *counts,
-        })
+        row.map_or_else(
+            || Self { silence, ..Self::default() },
+            |(signal, matters, effect_share_min, effect_min, counts)| Self {
+                signal: (*signal).to_owned(),
+                matters: *matters,
+                effect_share_min: *effect_share_min,
+                effect_min: *effect_min,
+                counts: *counts,
+                rare: *signal == "restart",
+                silence: silence && !*counts,
+            },
+        )
     }
 
     /// Whether a departure of `observed` from `expected` matters.
@@ -112,6 +131,20 @@ impl Rule {
         };
         direction && effect >= self.effect_min && effect >= self.effect_share_min * expected.abs()
     }
+}
+
+/// Whether a series is told at every tick while its entity lives: gauges are, what is made
+/// from requests, calls or log lines is not.
+fn speaks_by_itself(series: &Series) -> bool {
+    let derived = [".rate", ".mean", ".p95", ".count", ".error_ratio"];
+    series.kind == SignalKind::Metric && !derived.iter().any(|end| series.signal.ends_with(end))
+}
+
+/// Whether it counts lines of a template that nobody would worry about: new ones come with
+/// every change of load or code.
+fn is_routine(series: &Series) -> bool {
+    let said = |severity: &str| series.attributes.contains(&format!("\"severity\":\"{severity}\""));
+    series.signal == "log.template" && ["trace", "debug", "info"].into_iter().any(said)
 }
 
 /// Which way `observed` departs from `expected`.

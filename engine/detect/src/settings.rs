@@ -22,6 +22,9 @@ pub struct Settings {
     pub close_ticks: u32,
     /// An open symptom whose series is silent for this long is lost.
     pub lost_after: Interval,
+    /// What is made from requests is over when there were none for this long and the service
+    /// that tells of them still speaks: nobody waits for a call that is not made.
+    pub quiet_after: Interval,
     /// A symptom that stands for this long is taken for the new normal: the series is
     /// learnt anew, and the symptom ends as lost, which is no recovery.
     pub adopt_after: Interval,
@@ -49,6 +52,7 @@ impl Default for Settings {
             close_p: 1e-2,
             close_ticks: 3,
             lost_after: Interval::from_seconds(300),
+            quiet_after: Interval::from_seconds(60),
             adopt_after: Interval::from_seconds(3600),
             worse_factor: 1e6,
             peaks_max: 3,

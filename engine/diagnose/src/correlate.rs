@@ -30,21 +30,27 @@ pub(crate) enum Tie {
 
 /// The tie between a new symptom and an incident, if there is one.
 pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Settings) -> Option<Tie> {
-    let gap = symptom.onset.since(case.touched);
+    // What ends late or stands for ever does not draw in what begins much later.
+    let gap = symptom.onset.since(case.latest_onset());
     let near = gap <= settings.window;
     let about = symptom.about();
     let service = about.service();
-    // An incident that still stands takes up its own entities for as long as it does.
-    let counts = |kept: &&Kept| near || kept.state == SymptomState::Open;
-    let mut places = case.symptoms.values().filter(counts).flat_map(|kept| [kept.about(), &kept.entity]);
+    if !near {
+        // An incident that still stands takes up what becomes of its cause, and more of the same.
+        let standing = |kept: &&Kept| kept.state == SymptomState::Open;
+        let cause = case.said.as_ref().and_then(|said| said.cause.as_ref());
+        let of_cause = cause.is_some_and(|cause| cause.service() == service)
+            && case.symptoms.values().filter(standing).any(|kept| kept.about().service() == service);
+        let same = |kept: &Kept| kept.about() == about && kept.family == symptom.family;
+        let more = case.symptoms.values().filter(standing).any(same);
+        return (of_cause || more).then_some(Tie::SameEntity);
+    }
+    let mut places = case.symptoms.values().flat_map(|kept| [kept.about(), &kept.entity]);
     if places.clone().any(|place| place == about) {
         return Some(Tie::SameEntity);
     }
     if places.any(|place| place.service() == service) {
         return Some(Tie::SameService);
-    }
-    if !near {
-        return None;
     }
     let services: BTreeSet<&str> = case.symptoms.values().map(|kept| kept.about().service()).collect();
     // Two faults below one caller meet in the caller. What ties is therefore the place where
@@ -71,14 +77,27 @@ fn share_a_host(a: &Kept, b: &Kept, graph: &Graph) -> bool {
     telling && !graph.hosts(&a.entity).is_disjoint(&graph.hosts(&b.entity))
 }
 
-/// The entity that a series speaks about when that is not its own: the callee of an edge, or
-/// an instance that an attribute of a check names.
+/// The callee that a line of the log of its caller blames by name.
+fn blamed(entity: &Entity, attributes: &str, topology: &Topology) -> Option<Entity> {
+    let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(attributes).ok()?;
+    let template = values.get("template")?.as_str()?;
+    let mut words = template.split(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter));
+    let callees = topology.callees(entity.service());
+    words.find(|word| callees.contains(word)).map(|word| Entity(word.to_owned()))
+}
+
+/// The entity that a series speaks about when that is not its own: the callee of an edge, a
+/// callee that an error names, or an instance that an attribute of a check names.
 pub(crate) fn accused(
     family: Family,
+    entity: &Entity,
     attributes: &str,
     peer: Option<&Entity>,
     topology: &Topology,
 ) -> Option<Entity> {
+    if matches!(family, Family::Errors | Family::Latency) && peer.is_none() {
+        return blamed(entity, attributes, topology);
+    }
     if peer.is_some() || family != Family::Mismatch {
         return peer.cloned();
     }

@@ -173,7 +173,12 @@ impl Diagnose {
         let symptoms = case.symptoms.len() + usize::try_from(case.shed).unwrap_or(usize::MAX);
         if standing == 0 && said.standing > 0 || standing > 0 && said.standing == 0 {
             News::Verdict
-        } else if moved || said.standing != standing || said.symptoms != symptoms {
+        } else if moved
+            // The end of a symptom is what remedies are judged by.
+            || standing < said.standing
+            || symptoms * 4 >= said.symptoms.max(1) * 5
+            || case.entities().len() != said.entities
+        {
             News::Detail
         } else {
             News::None
@@ -204,6 +209,7 @@ impl Diagnose {
             probability: top.map_or(0.0, |top| top.probability),
             standing: standing(case),
             symptoms: case.symptoms.len() + usize::try_from(case.shed).unwrap_or(usize::MAX),
+            entities: case.entities().len(),
         });
         case.changed = false;
         let over = matches!(phase, IncidentPhase::Resolved | IncidentPhase::Lost);

@@ -137,6 +137,8 @@ pub fn family(signal: &str, attributes: &str, direction: Direction, silent: bool
     match known {
         // A count of failed requests speaks of failures.
         Some(Family::Traffic | Family::Latency) if is_failure(attributes) => Family::Errors,
+        // Who gives up waiting for another tells that the other is slow.
+        Some(Family::Log) if is_timeout(attributes) => Family::Latency,
         Some(Family::Log) if is_complaint(attributes) => Family::Errors,
         Some(family) => family,
         None => Family::Other,
@@ -150,9 +152,14 @@ fn is_failure(attributes: &str) -> bool {
             .is_some_and(|(_, code)| code.trim_start_matches('"').starts_with('5'))
 }
 
+fn is_timeout(attributes: &str) -> bool {
+    let text = attributes.to_ascii_lowercase();
+    ["timeout", "timed out", "deadline exceeded"].iter().any(|word| text.contains(word))
+}
+
 fn is_complaint(attributes: &str) -> bool {
     let text = attributes.to_ascii_lowercase();
-    ["error", "fail", "exception", "panic", "fatal", "refused", "timeout", "timed out", "killed"]
+    ["error", "fail", "exception", "panic", "fatal", "refused", "killed"]
         .iter()
         .any(|word| text.contains(word))
 }
@@ -182,6 +189,7 @@ mod tests {
             ("log.severity.error", "{}", Family::Errors),
             ("log.severity.info", "{}", Family::Log),
             ("log.template", "{\"template\":\"connection refused by <*>\"}", Family::Errors),
+            ("log.template", "{\"template\":\"call to bank failed: timed out\"}", Family::Latency),
             ("CpuUsageRate(%)", "{}", Family::Cpu),
             ("MemoryUsage(Mi)", "{}", Family::Memory),
             ("node_filesystem_avail_bytes", "{}", Family::Io),

@@ -35,7 +35,7 @@ impl Kept {
         Self {
             id: symptom.id.clone(),
             entity: symptom.entity.clone(),
-            peer: accused(family, &symptom.attributes, symptom.peer.as_ref(), topology),
+            peer: accused(family, &symptom.entity, &symptom.attributes, symptom.peer.as_ref(), topology),
             signal: symptom.signal.clone(),
             family,
             direction: symptom.direction,
@@ -80,6 +80,8 @@ pub(crate) struct Said {
     pub(crate) probability: f64,
     pub(crate) standing: usize,
     pub(crate) symptoms: usize,
+    /// Number of entities with symptoms.
+    pub(crate) entities: usize,
 }
 
 /// An incident that is open or still gathers evidence.
@@ -166,6 +168,11 @@ impl Case {
         let mut all: Vec<_> = self.symptoms.values().collect();
         all.sort_by(|a, b| (a.onset, &a.id).cmp(&(b.onset, &b.id)));
         all
+    }
+
+    /// Onset of the symptom that began last.
+    pub(crate) fn latest_onset(&self) -> Timestamp {
+        self.symptoms.values().map(|kept| kept.onset).max().unwrap_or(self.opened)
     }
 
     pub(crate) fn stands(&self) -> bool {

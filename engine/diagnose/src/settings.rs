@@ -21,7 +21,8 @@ pub struct Settings {
     pub resolve_after: Interval,
     /// Shortest time between revisions that only refine; a new verdict is told at once.
     pub revise_every: Interval,
-    /// How long a change stays suspect: its evidence falls by 1/e in this time.
+    /// How long a change stays suspect: its evidence falls by 1/e in this time, and in three
+    /// times this for what takes time to show, such as a leak.
     pub change_memory: Interval,
     /// A fault that may pass by itself counts as permanent once it stood for this long.
     pub transient_within: Interval,
@@ -51,7 +52,7 @@ impl Default for Settings {
             digits_each_max: 15.0,
             resolve_after: Interval::from_seconds(60),
             revise_every: Interval::from_seconds(30),
-            change_memory: Interval::from_seconds(900),
+            change_memory: Interval::from_seconds(300),
             transient_within: Interval::from_seconds(600),
             storm_symptoms: 200,
             symptoms_max: 256,

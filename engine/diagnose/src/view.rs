@@ -130,6 +130,18 @@ impl<'a> View<'a> {
         all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
     }
 
+    /// The worst trouble that users feel at a service below, and that did not come long after.
+    pub(crate) fn troubled_callee(&self, entity: &Entity) -> Option<Trouble<'a>> {
+        let service = entity.service();
+        let mine = self.onset(entity);
+        let below = self.services.iter().filter(|other| self.graph.is_below(other, service));
+        let felt = below.filter_map(|other| self.felt(&Entity((*other).to_owned()))).filter(|trouble| {
+            let theirs = self.onset(trouble.kept.about());
+            theirs.zip(mine).is_none_or(|(theirs, mine)| theirs.since(mine).as_seconds() <= 120.0)
+        });
+        felt.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+    }
+
     /// Onset of the first symptom at an entity.
     pub(crate) fn onset(&self, entity: &Entity) -> Option<Timestamp> {
         let all = self.case.symptoms.values().filter(|kept| {
@@ -154,6 +166,6 @@ impl<'a> View<'a> {
         let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;
         let lag = onset.since(last.at).as_seconds().max(0.0);
         let weight = libm::exp(-lag / memory);
-        (weight > 0.05).then_some((last, weight))
+        (weight > 1e-3).then_some((last, weight))
     }
 }

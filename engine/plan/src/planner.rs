@@ -33,6 +33,8 @@ struct Case {
     since: Timestamp,
     /// The plan under way, and when it is given up for lost if nothing is heard of it.
     running: Option<(Id, Timestamp)>,
+    /// Number of the last stage of the plan under way.
+    last_stage: u32,
     /// What is being tried.
     trying: String,
     /// Strategies on causes that did not help.
@@ -41,8 +43,8 @@ struct Case {
     plans: u32,
     /// No decision before this.
     not_before: Timestamp,
-    /// A verified recovery: nothing more is done unless it comes back as a new incident.
-    recovered: bool,
+    /// When recovery was verified: nothing more is done unless trouble stands on after it.
+    recovered: Option<Timestamp>,
     /// Refusals that were told.
     told: BTreeSet<String>,
 }
@@ -124,11 +126,12 @@ impl Planner {
             incident: incident.clone(),
             since: at,
             running: None,
+            last_stage: 0,
             trying: String::new(),
             failed: Vec::new(),
             plans: 0,
             not_before: at.plus(self.settings.decide_after),
-            recovered: false,
+            recovered: None,
             told: BTreeSet::new(),
         };
         self.state.cases.insert(incident.id.clone(), case);
@@ -139,9 +142,13 @@ impl Planner {
         if case.running.as_ref().is_none_or(|(plan, _)| *plan != verification.plan) {
             return;
         }
+        // A stage that did not help is followed by the next one; anything else ends the plan.
+        if verification.verdict == VerificationVerdict::NotRecovered && verification.stage < case.last_stage {
+            return;
+        }
         case.running = None;
         if verification.verdict == VerificationVerdict::Recovered {
-            case.recovered = true;
+            case.recovered = Some(at);
         } else {
             // Unknown is not success: what was tried is not tried again, something else is.
             case.failed.push(std::mem::take(&mut case.trying));
@@ -156,8 +163,16 @@ impl Planner {
             case.running = None;
             case.failed.push(std::mem::take(&mut case.trying));
         }
-        if case.running.is_some() || case.recovered || at < case.not_before {
+        if case.running.is_some() || at < case.not_before {
             return;
+        }
+        if let Some(recovered) = case.recovered {
+            if !relapsed(&case.incident, recovered, at) {
+                return;
+            }
+            // What it was verified by had ended, yet the fault is still there: on to the next.
+            case.recovered = None;
+            case.failed.push(std::mem::take(&mut case.trying));
         }
         let told = &mut case.told;
         let mut tell = |strategy: &str, target: &Entity, reason: &str, detail: String| {
@@ -219,6 +234,7 @@ impl Planner {
             }
             case.trying = attempt(&strategy.name, hypothesis);
             case.plans += 1;
+            case.last_stage = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
             case.running = Some((plan.id.clone(), given_up_at(&plan)));
             state.guard.note(&plan, at, settings);
             planned.facts.push(Fact::Planned {
@@ -231,6 +247,17 @@ impl Planner {
             return;
         }
     }
+}
+
+/// After a verified recovery, the time in which what the fault left behind may end.
+const AFTERMATH: Interval = Interval::from_seconds(90);
+/// Symptoms this surprising are no remnants.
+const RELAPSE_P: f64 = 1e-9;
+
+/// Whether strong symptoms still stand, or came again, after the aftermath of a recovery.
+fn relapsed(incident: &Incident, recovered: Timestamp, at: Timestamp) -> bool {
+    let late = recovered.plus(AFTERMATH);
+    at >= late && incident.at >= late && incident.open_symptoms().any(|symptom| symptom.p_value <= RELAPSE_P)
 }
 
 /// When a plan of which nothing was heard must have ended: all attempts of all steps, as

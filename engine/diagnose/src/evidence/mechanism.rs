@@ -86,11 +86,6 @@ impl<'a> Place<'_, 'a> {
         }
     }
 
-    /// Weight of a change before the trouble, 0..1.
-    fn change_weight(&self) -> f64 {
-        self.view.change(self.suspect).map_or(0.0, |(_, weight)| weight)
-    }
-
     /// A change speaks against causes that need none.
     fn change_speaks_against(&self, reasons: &mut Reasons, ratio: f64) {
         if let Some((change, weight)) = self.view.change(self.suspect) {
@@ -112,9 +107,14 @@ impl<'a> Place<'_, 'a> {
         self.mark(reasons, "resource", 4.5, grown, "growth of memory");
         self.sign(reasons, "resource", 0.5, Family::Restarts, None);
         self.sign(reasons, "traffic", -1.0, Family::Traffic, UP);
-        if grown.is_some() && self.change_weight() > 0.0 {
-            let text = format!("a change of {} came before: a new version may leak", self.suspect.service());
-            reasons.add("change", 0.5 * self.change_weight(), text, Vec::new());
+        if let (Some(_), Some((change, weight))) = (grown, self.view.change(self.suspect)) {
+            let text = format!(
+                "{} of {} from {} to {} at {} came before: a new version may leak",
+                change.kind, change.entity, change.from, change.to, change.at
+            );
+            // A leak takes time to show.
+            reasons.add("change", 1.5 * libm::cbrt(weight), text, Vec::new());
+            reasons.change = Some(change.clone());
         }
     }
 
@@ -147,7 +147,11 @@ impl<'a> Place<'_, 'a> {
             reasons.add("errors", 1.0, text, Vec::new());
         }
         let resources = reasons.list.len();
-        self.own_resources(reasons, -2.0);
+        for family in [Family::Memory, Family::Restarts, Family::Io] {
+            self.sign(reasons, "resource", -2.0, family, None);
+        }
+        // What is slow may be busy with it.
+        self.sign(reasons, "resource", -1.0, Family::Cpu, UP);
         if resources == reasons.list.len() && slow.is_some() {
             let text = format!("the resources of {} are as usual", self.suspect);
             reasons.add("resource", 1.0, text, Vec::new());
@@ -163,7 +167,10 @@ impl<'a> Place<'_, 'a> {
                     "{} of {} from {} to {} at {}, before the trouble there",
                     change.kind, change.entity, change.from, change.to, change.at
                 );
-                reasons.add("change", 1.0 + 3.0 * weight, text, Vec::new());
+                // What a callee's trouble explains needs no change to explain it.
+                let explained = self.view.troubled_callee(self.suspect);
+                let share = explained.map_or(1.0, |callee| 1.0 - 0.75 * callee.strength);
+                reasons.add("change", share * (4.0 * weight - 1.0 + weight.min(0.5)), text, Vec::new());
                 reasons.change = Some(change.clone());
             }
             None => {
@@ -176,6 +183,7 @@ impl<'a> Place<'_, 'a> {
             .or_else(|| self.trouble(Family::Latency, UP))
             .or_else(|| self.trouble(Family::Restarts, None));
         self.mark(reasons, "errors", 2.0, felt, "errors, latency or restarts");
+        self.sign(reasons, "resource", -3.0, Family::Restarts, None);
         self.sign(reasons, "logs", 0.5, Family::Log, UP);
         self.sign(reasons, "resource", -3.0, Family::Memory, UP);
         self.sign(reasons, "peers", -1.5, Family::Mismatch, None);
@@ -221,6 +229,13 @@ impl<'a> Place<'_, 'a> {
     fn cpu_saturation(&self, reasons: &mut Reasons) {
         let busy = self.trouble(Family::Cpu, UP);
         self.mark(reasons, "resource", 4.0, busy, "unusual use of the processor");
+        if let (Some(slow), Some(busy)) = (self.trouble(Family::Latency, UP), busy)
+            && slow.kept.onset < busy.kept.onset
+            && !is_host(self.suspect)
+        {
+            let (text, ids) = said(&slow);
+            reasons.add("latency", -2.0, format!("it was slow before it was busy: {text}"), ids);
+        }
         self.sign(reasons, "traffic", -2.5, Family::Traffic, UP);
         if is_host(self.suspect) {
             let services = self.view.guest_services(self.suspect);

@@ -49,7 +49,12 @@ fn call_graph(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Rea
     let below = below.filter_map(|other| felt_at(other));
     let deepest = below.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)));
     if let Some(callee) = deepest {
-        let base = if fault.looks_like_a_victim() { -4.0 } else { -1.0 };
+        // Those who wait for a callee fill their memory and may die of it; the rest is their own.
+        let base = match fault {
+            _ if fault.looks_like_a_victim() => -4.0,
+            Fault::MemoryLeak | Fault::CpuSaturation => -2.5,
+            _ => -1.0,
+        };
         // A callee that got into trouble long after explains less.
         let late = match (view.onset(callee.kept.about()), view.onset(suspect)) {
             (Some(theirs), Some(mine)) => theirs.since(mine).as_seconds() > 120.0,

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use theriac_connectors::{executor, read, topics};
+use theriac_connectors::{executor, host, read, topics};
 use theriac_contract::{EdgeKind, Entity, Fact};
 use theriac_engine::{CheckpointSettings, Settings};
 use theriac_plan::Playbooks;
@@ -73,6 +73,8 @@ impl Default for Config {
 pub(crate) enum SourceConfig {
     /// Files, followed as they grow by `theriac run`.
     File(read::FileSettings),
+    /// This machine itself: processor, memory, disks, network, pressure, processes. Live only.
+    Host(host::Settings),
 }
 
 /// What moves time.

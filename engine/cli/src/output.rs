@@ -1,6 +1,9 @@
 //! What a command prints: text for people, or one JSON object for programs.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{Write, stdout},
+};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -60,7 +63,7 @@ impl Report {
 
     /// Prints it.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
-        println!("{}", serde_json::to_string_pretty(self)?);
+        writeln!(stdout(), "{}", serde_json::to_string_pretty(self)?)?;
         Ok(())
     }
 }

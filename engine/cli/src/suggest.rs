@@ -25,18 +25,20 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// For a message that quotes an unknown word first and then the known ones, as serde's
-/// ``unknown field `x`, expected one of `a`, `b` `` does: the mend, or nothing.
+/// For a message that quotes an unknown word first and then lists the known ones, quoted or
+/// not, as ``unknown field `x`, expected one of a, b`` does: the mend, or nothing.
 pub(crate) fn for_message(message: &str) -> String {
     if !message.contains("unknown field") && !message.contains("unknown variant") {
         return String::new();
     }
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match quoted.split_first() {
-        Some((word, known)) => nearest(word, known.iter().copied())
-            .map_or_else(String::new, |word| format!("; did you mean `{word}`?")),
-        None => String::new(),
-    }
+    let known = message.split_once("expected ").map_or("", |(_, known)| known);
+    let known = known.split(" at line ").next().unwrap_or_default();
+    let known = known.split([' ', ',', '`']).filter(|word| !matches!(*word, "" | "one" | "of" | "or"));
+    message
+        .split('`')
+        .nth(1)
+        .and_then(|word| nearest(word, known))
+        .map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
 }
 
 #[cfg(test)]
@@ -50,5 +52,7 @@ mod tests {
         assert_eq!(nearest("zebra", ["lateness", "step"]), None);
         let message = "unknown field `data_dri`, expected one of `data_dir`, `sources`";
         assert_eq!(for_message(message), "; did you mean `data_dir`?");
+        let bare = "unknown field `latenes`, expected one of step, lateness at line 2, column 3";
+        assert_eq!(for_message(bare), "; did you mean `lateness`?");
     }
 }

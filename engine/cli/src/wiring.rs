@@ -14,7 +14,10 @@ use theriac_connectors::{merge::Merge, read, topics::Embedded};
 use theriac_contract::Source;
 use theriac_engine::{Driver, Environment, Observer, Recovery, Setup};
 
-use crate::config::{Config, SourceConfig};
+use crate::{
+    config::{Config, SourceConfig},
+    output::Wrong,
+};
 
 /// Where the topics lie.
 pub(crate) fn topics_folder(data_dir: &Path) -> PathBuf {
@@ -51,7 +54,10 @@ pub(crate) fn open<E: Environment>(
 pub(crate) fn past(config: &Config) -> Result<Box<dyn Source>> {
     let mut sources = Vec::new();
     for source in &config.sources {
-        let SourceConfig::File(settings) = source;
+        let SourceConfig::File(settings) = source else {
+            let text = "a `host` source has no past to replay; keep it with `theriac watch --record DIR`, then `theriac replay --recorded DIR`";
+            return Err(Wrong(text.to_owned()).into());
+        };
         sources.extend(read::open_each(&read::FileSettings { follow: false, ..settings.clone() })?);
     }
     Ok(match (sources.len(), sources.pop()) {

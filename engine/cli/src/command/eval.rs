@@ -65,10 +65,10 @@ const BATCH_ROWS: usize = 256;
 /// After an alert, weaker ones are held back for this share of the rows seen so far.
 const REFRACTORY_SHARE: f64 = 0.02;
 
-/// The decimal exponent of the p-value that gives the score 1.
-const EXPONENT_MAX: f64 = 20.0;
+/// The decimal exponent of the p-value that gives the score 1: detectors stop there.
+const EXPONENT_MAX: f64 = 300.0;
 
-/// Scores of a file's rows, 0 to 1: the strength of an alert, `-log10(p) / 20`, at the row
+/// Scores of a file's rows, 0 to 1: the strength of an alert, `-log10(p) / 300`, at the row
 /// that raised it, else 0. A row that came too late to be judged has 0.
 fn alerts(config: &Config, file: &NabFile) -> Result<Vec<f64>> {
     let mut monitor = Monitor::new(config.monitor.clone());
@@ -103,7 +103,8 @@ fn alerts(config: &Config, file: &NabFile) -> Result<Vec<f64>> {
                 start_time: None,
                 resource: "{\"service.name\":\"nab\"}",
                 scope: "{}",
-                name: &file.layout.name,
+                // The names of the files tell what they hold; the detectors are not to know.
+                name: "value",
                 unit: "",
                 attributes: "{}",
                 kind: PointKind::Gauge,

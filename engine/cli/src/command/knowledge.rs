@@ -1,6 +1,9 @@
 //! `theriac knowledge`: what is known, how it came to be, and going back.
 
-use std::{fs, path::PathBuf};
+use std::{
+    io::{Write, stdout},
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -77,13 +80,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return rollback(arguments, *to, reason);
     }
     let facts = facts(&Embedded::open_to_read(&folder)?)?;
+    let mut out = stdout().lock();
     match &arguments.verb {
         Verb::Log { last } => {
             let skip = facts.len() - last.unwrap_or(facts.len()).min(facts.len());
             for fact in &facts[skip..] {
                 match arguments.output {
-                    Format::Text => println!("{}", line(fact)),
-                    Format::Json => println!("{}", serde_json::to_string(fact)?),
+                    Format::Text => writeln!(out, "{}", line(fact))?,
+                    Format::Json => writeln!(out, "{}", serde_json::to_string(fact)?)?,
                 }
             }
         }
@@ -94,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 return Err(Wrong(format!("the newest version is {newest}")).into());
             }
             for difference in diff(&as_of(&facts, *from), &as_of(&facts, to)) {
-                println!("{difference}");
+                writeln!(out, "{difference}")?;
             }
         }
         Verb::Rollback { .. } => {}
@@ -103,8 +107,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn rollback(arguments: &Arguments, to: u64, reason: &str) -> Result<()> {
-    // The stages' checkpoints hold what was known before; they must not come back.
-    let checkpoints = wiring::checkpoints_folder(&arguments.data_dir);
     let mut topics = Embedded::open(
         &wiring::topics_folder(&arguments.data_dir),
         theriac_connectors::topics::Settings::default(),
@@ -125,10 +127,6 @@ fn rollback(arguments: &Arguments, to: u64, reason: &str) -> Result<()> {
     };
     topics.append(Topic::Knowledge, 0, &[records::fact(fact).record])?;
     topics.commit()?;
-    let marker = checkpoints.join("knowledge_rolled_back");
-    fs::create_dir_all(&checkpoints)
-        .and_then(|()| fs::write(&marker, fact.version.to_string()))
-        .with_context(|| marker.display().to_string())?;
     println!("{}", line(fact));
     Ok(())
 }

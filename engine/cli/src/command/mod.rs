@@ -11,6 +11,7 @@ mod schema;
 mod sql;
 mod tap;
 mod validate;
+mod watch;
 
 use clap::Subcommand;
 
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Run(run::Arguments),
     /// Run the past through the same loop at full speed
     Replay(replay::Arguments),
+    /// Watch this machine: what is unusual, since when, how sure
+    Watch(watch::Arguments),
     /// Check a configuration, its playbooks and its topology
     Validate(validate::Arguments),
     /// Score the loop on a public benchmark
@@ -47,6 +50,7 @@ impl Command {
             Self::Demo(arguments) => demo::run(&arguments),
             Self::Run(arguments) => run::run(&arguments),
             Self::Replay(arguments) => replay::run(&arguments),
+            Self::Watch(arguments) => watch::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             #[cfg(feature = "sql")]

@@ -112,7 +112,8 @@ fn source(arguments: &Arguments, config: &mut Config) -> Result<Box<dyn theriac_
         let text = "nothing to replay: name files, or a configuration with file sources (-c), or a --dataset";
         return Err(Wrong(text.to_owned()).into());
     }
-    wiring::past(config)
+    // A file that cannot be read is one that was named wrongly.
+    wiring::past(config).map_err(|error| Wrong(format!("{error:#}")).into())
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

@@ -1,5 +1,7 @@
 //! `theriac schema`: the JSON Schema of what is on the topics.
 
+use std::io::{Write, stdout};
+
 use anyhow::Result;
 use clap::Args;
 use theriac_contract::schema;
@@ -19,17 +21,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => {
             let all: serde_json::Map<String, serde_json::Value> =
                 payloads.into_iter().map(|(name, schema)| (name.to_owned(), schema.to_value())).collect();
-            println!("{}", serde_json::to_string_pretty(&all)?);
+            writeln!(stdout(), "{}", serde_json::to_string_pretty(&all)?)?;
         }
         Some(wanted) => {
             let Some((_, schema)) = payloads.iter().find(|(name, _)| name == wanted) else {
                 let names: Vec<&str> = payloads.iter().map(|(name, _)| *name).collect();
                 let mend = suggest::nearest(wanted, names.iter().copied())
                     .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-                let text = format!("there is no payload `{wanted}`{mend} There are {}", names.join(", "));
+                let text = format!("there is no payload `{wanted}`{mend}; there are {}", names.join(", "));
                 return Err(Wrong(text).into());
             };
-            println!("{}", serde_json::to_string_pretty(schema)?);
+            writeln!(stdout(), "{}", serde_json::to_string_pretty(schema)?)?;
         }
     }
     Ok(())

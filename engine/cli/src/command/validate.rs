@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
-use theriac_connectors::{executor, read};
+use theriac_connectors::{executor, host::Host, read};
 
 use crate::{
     config::{Config, SourceConfig},
@@ -34,8 +34,16 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
     note(config.topology().map(drop));
     note(executor::build(&config.act, &executor::clock::wall()).map(drop).map_err(Into::into));
     for source in &config.sources {
-        let SourceConfig::File(settings) = source;
-        note(read::open(settings).map(drop).map_err(Into::into));
+        match source {
+            SourceConfig::File(settings) => note(read::open(settings).map(drop).map_err(Into::into)),
+            SourceConfig::Host(settings) => {
+                let opened = Host::new(settings.clone(), executor::clock::wall());
+                note(opened.map(drop).map_err(Into::into));
+                if settings.interval.0 <= 0 {
+                    note(Err(anyhow!("source `host`: `interval` must be longer than nothing, as 5s")));
+                }
+            }
+        }
     }
     if config.sources.is_empty() {
         problems.push(format!("{}: `sources` is empty: there is nothing to read", path.display()));

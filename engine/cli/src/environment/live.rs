@@ -5,6 +5,7 @@ use std::{sync::Arc, thread, time::Duration};
 use anyhow::Result;
 use theriac_connectors::{
     executor::{self, Clock, Pool},
+    host::Host,
     read::{self, FileSettings},
 };
 use theriac_contract::{Command, Fetch, Interval, Source, Timestamp};
@@ -33,11 +34,14 @@ impl Live {
     /// Opens sources and executors of a configuration. With `until_end`, files are read to
     /// their ends and no further.
     pub(crate) fn open(config: &Config, clock: Clock, until_end: bool) -> Result<Self> {
-        let mut sources = Vec::new();
+        let mut sources: Vec<Box<dyn Source>> = Vec::new();
         for source in &config.sources {
-            let SourceConfig::File(settings) = source;
-            let follow = !until_end;
-            sources.push(read::open(&FileSettings { follow, ..settings.clone() })?);
+            sources.push(match source {
+                SourceConfig::File(settings) => {
+                    read::open(&FileSettings { follow: !until_end, ..settings.clone() })?
+                }
+                SourceConfig::Host(settings) => Box::new(Host::new(settings.clone(), Arc::clone(&clock))?),
+            });
         }
         Self::with_sources(config, sources, clock, until_end)
     }

@@ -93,13 +93,32 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Opens the folder, making it if need be. At least one checkpoint is kept.
+    /// Opens the folder, making it if need be. At least one checkpoint is kept. Ends what a
+    /// process that was killed left half done: a checkpoint half written, an old one half
+    /// removed.
     ///
     /// # Errors
-    /// If the folder cannot be made.
+    /// If the folder cannot be made, or a remnant not be removed.
     pub fn open(folder: &Path, keep: usize) -> Result<Self, CheckpointError> {
         fs::create_dir_all(folder).map_err(at_path(folder))?;
-        Ok(Self { folder: folder.to_owned(), keep: keep.max(1) })
+        for entry in fs::read_dir(folder).map_err(at_path(folder))? {
+            let path = entry.map_err(at_path(folder))?.path();
+            if path.extension().is_some_and(|extension| extension == "new") {
+                fs::remove_dir_all(&path).map_err(at_path(&path))?;
+            }
+        }
+        let checkpoints = Self { folder: folder.to_owned(), keep: keep.max(1) };
+        checkpoints.prune()?;
+        Ok(checkpoints)
+    }
+
+    /// Removes those that are no longer kept.
+    fn prune(&self) -> Result<(), CheckpointError> {
+        for old in self.rounds()?.iter().rev().skip(self.keep) {
+            let path = self.folder.join(format!("{old:020}"));
+            fs::remove_dir_all(&path).map_err(at_path(&path))?;
+        }
+        Ok(())
     }
 
     /// Writes a checkpoint and removes those that are no longer kept. Fills in
@@ -142,11 +161,7 @@ impl Checkpoints {
         }
         fs::rename(&scratch, &target).map_err(at_path(&target))?;
         sync_folder(&self.folder)?;
-        let rounds = self.rounds()?;
-        for old in rounds.iter().rev().skip(self.keep) {
-            let path = self.folder.join(format!("{old:020}"));
-            fs::remove_dir_all(&path).map_err(at_path(&path))?;
-        }
+        self.prune()?;
         Ok(total + text.len() as u64)
     }
 
@@ -242,6 +257,20 @@ mod tests {
         let (read, state) = checkpoints.read(27).unwrap();
         assert_eq!(read.ends, manifest(27).ends);
         assert_eq!(state, tables());
+    }
+
+    #[test]
+    fn what_a_kill_left_half_done_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(folder.path(), 2).unwrap();
+        for round in [9, 27] {
+            checkpoints.write(manifest(round), &tables()).unwrap();
+        }
+        fs::create_dir(folder.path().join(format!("{:020}", 3))).unwrap();
+        fs::create_dir(folder.path().join(format!("{:020}.new", 81))).unwrap();
+        let checkpoints = Checkpoints::open(folder.path(), 2).unwrap();
+        assert_eq!(checkpoints.rounds().unwrap(), [9, 27]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

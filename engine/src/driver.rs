@@ -214,6 +214,11 @@ impl<E: Environment> Driver<E> {
                         std::iter::once(loaded.clone()).chain(introductions.clone()).collect();
                 }
                 driver.repeat(&last, known, &mut recovery, observer)?;
+                if known && driver.newest_fact()? != driver.engine.knowledge.version() {
+                    // Rolled back by hand since: from here on that is what is known.
+                    driver.relearn()?;
+                    driver.save()?;
+                }
                 if !known {
                     driver.relearn()?;
                     driver.introductions = std::iter::once(loaded).chain(introductions).collect();
@@ -306,6 +311,10 @@ impl<E: Environment> Driver<E> {
             let commands = self.run(round, mode, observer)?;
             if repeatable {
                 self.environment.dispatch(&commands);
+                // The process may have been killed between this round and its checkpoint.
+                if mode == Mode::Checked && self.checkpoint_is_due() {
+                    self.save()?;
+                }
             }
             recovery.rounds_repeated += 1;
         }
@@ -321,6 +330,17 @@ impl<E: Environment> Driver<E> {
             self.environment.dispatch(&outstanding);
         }
         Ok(())
+    }
+
+    /// Version of the last fact on the topic; 0 if there is none.
+    fn newest_fact(&self) -> Result<u64, DriverError> {
+        let Some(offset) = self.topics.end(Topic::Knowledge, 0).checked_sub(1) else { return Ok(0) };
+        let stored = self.topics.read(Topic::Knowledge, 0, offset, 1)?;
+        let unreadable = |reason| DriverError::Fact { offset, reason };
+        let first = stored.first().ok_or_else(|| unreadable("it is not there".to_owned()))?;
+        let fact: theriac_contract::RecordedFact =
+            serde_json::from_slice(&first.record.value).map_err(|e| unreadable(e.to_string()))?;
+        Ok(fact.version)
     }
 
     /// Takes the knowledge from its topic: rounds that were done again under another

@@ -1,0 +1,188 @@
+//! When something is done, how often, and what follows a verdict.
+
+use proptest::prelude::*;
+use theriac_contract::{
+    Checkpointed, Entity, FaultClass, Hypothesis, Id, Incident, IncidentPhase, Interval, Plan,
+    SCHEMA_VERSION, Snapshot, SymptomRef, SymptomState, Timestamp, Verification, VerificationVerdict,
+};
+use theriac_plan::{Planner, Playbooks, Settings};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp(0).plus(Interval::from_seconds(seconds))
+}
+
+fn incident(name: &str, entity: &str, fault: &str, probability: f64, seconds: i64) -> Incident {
+    let entity = Entity(entity.to_owned());
+    Incident {
+        schema_version: SCHEMA_VERSION,
+        id: Id(format!("incident-{name}")),
+        revision: 0,
+        phase: IncidentPhase::Opened,
+        at: at(seconds),
+        domain: "test".to_owned(),
+        opened: at(seconds),
+        ended: None,
+        entities: vec![entity.clone()],
+        symptoms: vec![SymptomRef {
+            id: Id("symptom-1".to_owned()),
+            entity: entity.clone(),
+            signal: "span.error_ratio".to_owned(),
+            state: SymptomState::Open,
+            onset: at(seconds),
+            end: None,
+            p_value: 1e-12,
+        }],
+        symptoms_shed: 0,
+        hypotheses: vec![Hypothesis {
+            rank: 1,
+            entity: Some(entity),
+            fault: fault.to_owned(),
+            class: FaultClass::Permanent,
+            probability,
+            evidence_for: Vec::new(),
+            evidence_against: Vec::new(),
+            change: None,
+        }],
+        summary: String::new(),
+        knowledge_version: 0,
+    }
+}
+
+fn verdict(plan: &Plan, stage: u32, verdict: VerificationVerdict, seconds: i64) -> Verification {
+    Verification {
+        schema_version: SCHEMA_VERSION,
+        id: Id(format!("verification-{}-{stage}", plan.id)),
+        at: at(seconds),
+        domain: plan.domain.clone(),
+        plan: plan.id.clone(),
+        incident: plan.incident.clone(),
+        stage,
+        cause: plan.cause.clone(),
+        fault: plan.fault.clone(),
+        strategy: plan.strategy.clone(),
+        verdict,
+        acted: at(seconds),
+        symptoms_before: 1,
+        symptoms_open: 1,
+        symptoms_lost: 0,
+        dry_run: false,
+        explanation: String::new(),
+    }
+}
+
+/// Steps through `seconds` and gives all plans that were made.
+fn wait(planner: &mut Planner, seconds: std::ops::Range<i64>) -> Vec<Plan> {
+    let knowledge = Snapshot::default();
+    seconds.step_by(5).flat_map(|second| planner.step(at(second), &[], &[], &knowledge).plans).collect()
+}
+
+fn planner() -> Planner {
+    Planner::new(Settings { dry_run: false, ..Settings::default() }, Playbooks::builtin())
+}
+
+#[test]
+fn nothing_is_done_on_weak_evidence() {
+    let mut planner = planner();
+    let weak = incident("weak", "cart/cart-1", "crash_loop", 0.3, 0);
+    assert!(planner.step(at(0), &[weak], &[], &Snapshot::default()).plans.is_empty());
+    assert!(wait(&mut planner, 5..600).is_empty());
+}
+
+#[test]
+fn what_did_not_help_is_followed_by_something_else() {
+    let mut planner = planner();
+    let knowledge = Snapshot::default();
+    planner.step(at(0), &[incident("a", "cart/cart-1", "crash_loop", 0.9, 0)], &[], &knowledge);
+    let first = wait(&mut planner, 5..60);
+    assert_eq!(first.len(), 1);
+    let failed = verdict(&first[0], 0, VerificationVerdict::NotRecovered, 60);
+    planner.step(at(60), &[], &[failed], &knowledge);
+    let second = wait(&mut planner, 65..120);
+    assert_eq!(second.len(), 1);
+    assert_ne!(second[0].strategy, first[0].strategy);
+    assert_eq!(second[0].escalation, 1);
+}
+
+const TWO_STAGES: &str = "
+playbooks:
+  - fault: crash_loop
+    strategies:
+      - name: mild_then_harsh
+        cost: 1
+        prior: {successes: 9, failures: 1}
+        stages:
+          - {name: mild, steps: [{verb: restart, target: cause, expected_effect: it runs}]}
+          - {name: harsh, steps: [{verb: isolate, target: cause, expected_effect: it is gone}]}
+      - name: other
+        cost: 5
+        prior: {successes: 5, failures: 5}
+        stages:
+          - {name: other, steps: [{verb: drain, target: cause, expected_effect: it is empty}]}
+";
+
+#[test]
+fn a_stage_that_did_not_help_leaves_the_plan_to_its_next_stage() {
+    let playbooks = Playbooks::parse("test", TWO_STAGES).unwrap();
+    let mut planner = Planner::new(Settings { dry_run: false, ..Settings::default() }, playbooks);
+    let knowledge = Snapshot::default();
+    planner.step(at(0), &[incident("a", "cart/cart-1", "crash_loop", 0.9, 0)], &[], &knowledge);
+    let first = wait(&mut planner, 5..60);
+    assert_eq!(first.len(), 1);
+    planner.step(at(60), &[], &[verdict(&first[0], 0, VerificationVerdict::NotRecovered, 60)], &knowledge);
+    assert!(wait(&mut planner, 65..90).is_empty());
+    planner.step(at(90), &[], &[verdict(&first[0], 1, VerificationVerdict::NotRecovered, 90)], &knowledge);
+    let next = wait(&mut planner, 95..150);
+    assert_eq!(next.len(), 1);
+    assert_eq!(next[0].strategy, "other");
+}
+
+#[test]
+fn what_stands_on_after_a_recovery_is_answered_otherwise() {
+    let mut planner = planner();
+    let knowledge = Snapshot::default();
+    let mut case = incident("a", "cart/cart-1", "crash_loop", 0.9, 0);
+    planner.step(at(0), &[case.clone()], &[], &knowledge);
+    let first = wait(&mut planner, 5..60);
+    planner.step(at(60), &[], &[verdict(&first[0], 0, VerificationVerdict::Recovered, 60)], &knowledge);
+    assert!(wait(&mut planner, 65..300).is_empty(), "nothing new was told");
+    case.revision = 1;
+    case.at = at(300);
+    let again = planner.step(at(300), &[case], &[], &knowledge).plans;
+    assert_eq!(again.len(), 1);
+    assert_ne!(again[0].strategy, first[0].strategy);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_service_is_acted_upon_more_often_than_allowed(
+        gaps in prop::collection::vec(5..400_i64, 1..40), cut in 0..40_usize,
+    ) {
+        let knowledge = Snapshot::default();
+        let (mut whole, mut stopped) = (planner(), planner());
+        let mut acted: Vec<Timestamp> = Vec::new();
+        let mut now = 0;
+        for (position, gap) in gaps.iter().enumerate() {
+            now += gap;
+            if position == cut {
+                let saved = stopped.snapshot().unwrap();
+                stopped = planner();
+                stopped.restore(&saved).unwrap();
+                prop_assert_eq!(stopped.snapshot().unwrap(), saved);
+            }
+            let name = position.to_string();
+            let news = [incident(&name, "cart/cart-1", "crash_loop", 0.9, now)];
+            let planned = whole.step(at(now), &news, &[], &knowledge);
+            prop_assert_eq!(&stopped.step(at(now), &news, &[], &knowledge), &planned);
+            for plan in planned.plans {
+                acted.extend(plan.steps().map(|_| at(now)));
+            }
+        }
+        let settings = Settings::default();
+        for time in &acted {
+            let since = |other: &&Timestamp| **other <= *time && time.since(**other) < settings.rate_window;
+            prop_assert!(acted.iter().filter(since).count() <= settings.actions_per_target_max as usize);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! One file for each verb.
 
+mod bench;
 mod datasets;
 mod demo;
 mod eval;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Validate(validate::Arguments),
     /// Score the loop on a public benchmark
     Eval(eval::Arguments),
+    /// Measure decode, frame, detect and the whole path on this machine
+    Bench(bench::Arguments),
     /// Ask about symptoms, incidents, plans and outcomes
     #[cfg(feature = "sql")]
     Sql(sql::Arguments),
@@ -51,6 +54,7 @@ impl Command {
             Self::Run(arguments) => run::run(&arguments),
             Self::Replay(arguments) => replay::run(&arguments),
             Self::Watch(arguments) => watch::run(&arguments),
+            Self::Bench(arguments) => bench::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             #[cfg(feature = "sql")]

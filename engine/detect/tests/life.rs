@@ -22,7 +22,7 @@ fn series(signal: &str) -> Series {
 }
 
 fn start(number: u64) -> Timestamp {
-    Timestamp(0).plus(Interval::from_seconds(5 * i64::try_from(number).unwrap()))
+    Timestamp(0).plus(Interval(STEP.0 * number.cast_signed()))
 }
 
 fn tick(number: u64, signals: &[&str], values: Vec<f64>) -> Tick {

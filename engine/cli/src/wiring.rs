@@ -55,7 +55,7 @@ pub(crate) fn past(config: &Config) -> Result<Box<dyn Source>> {
     let mut sources = Vec::new();
     for source in &config.sources {
         let SourceConfig::File(settings) = source else {
-            let text = "a `host` source has no past to replay; keep it with `theriac watch --record DIR`, then `theriac replay --recorded DIR`";
+            let text = "a `host` source has no past to replay: name file sources, or use `theriac run`";
             return Err(Wrong(text.to_owned()).into());
         };
         sources.extend(read::open_each(&read::FileSettings { follow: false, ..settings.clone() })?);

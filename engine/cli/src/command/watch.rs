@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Time between two readings
     #[arg(long, default_value = "1s")]
     interval: Interval,
-    /// Keep everything in this folder; `theriac replay --recorded DIR` plays it again
+    /// Keep telemetry and all that was found in this folder; `theriac sql --data-dir DIR` asks about it
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// Stop after this long: 90s, 10m
@@ -176,7 +176,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     driver.run_to_end(&|| true, &mut screen)?;
     screen.finish();
     if let Some(folder) = &arguments.record {
-        eprintln!("theriac: recorded; play it again with: theriac replay --recorded {}", folder.display());
+        eprintln!(
+            "theriac: recorded; ask about it with: theriac sql --data-dir {} 'select * from symptoms'",
+            folder.display()
+        );
     }
     drop(driver);
     if let Some(folder) = temporary {

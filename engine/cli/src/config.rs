@@ -70,6 +70,7 @@ impl Default for Config {
 /// One source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there are a handful, read once")]
 pub(crate) enum SourceConfig {
     /// Files, followed as they grow by `theriac run`.
     File(read::FileSettings),

@@ -56,7 +56,7 @@ pub(super) fn quantity(value: f64, unit: &str) -> String {
 fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
-        size if size >= 1e7 || size < 1e-3 => format!("{value:.1e}"),
+        size if !(1e-3..1e7).contains(&size) => format!("{value:.1e}"),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         size if size >= 0.1 => format!("{value:.2}"),

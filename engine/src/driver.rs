@@ -569,7 +569,9 @@ impl<E: Environment> Driver<E> {
     }
 
     fn ends(&self) -> BTreeMap<String, u64> {
-        self.cursors.iter().map(|((topic, partition), end)| (format!("{topic}/{partition}"), *end)).collect()
+        // An empty partition is left out: after a restart every one has a cursor.
+        let written = self.cursors.iter().filter(|(_, end)| **end > 0);
+        written.map(|((topic, partition), end)| (format!("{topic}/{partition}"), *end)).collect()
     }
 
     fn checkpoint_is_due(&self) -> bool {

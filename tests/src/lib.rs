@@ -1,3 +1,4 @@
-//! theriac-tests
+//! What the tests of the whole program share: the program itself, and the contract of topics.
 
+pub mod program;
 pub mod topic_contract;

@@ -1,0 +1,71 @@
+//! A wrong configuration is refused with the place and the mend; a good one is not.
+
+use std::fs;
+
+use theriac_tests::program::{Ended, run};
+
+/// Validates `theriac.yaml` beside a small CSV and these other files.
+fn validated(config: &str, others: &[(&str, &str)]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("theriac.yaml"), config).unwrap();
+    fs::write(folder.path().join("cpu.csv"), "timestamp,service,cpu\n2026-01-01T00:00:00Z,shop,1\n").unwrap();
+    for (name, text) in others {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    run(folder.path(), &["validate", "-c", "theriac.yaml"])
+}
+
+fn refused(config: &str, others: &[(&str, &str)], parts: &[&str]) {
+    let ended = validated(config, others);
+    assert_eq!(ended.code, 2, "{}{}", ended.out, ended.err);
+    for part in parts {
+        assert!(ended.err.contains(part), "`{part}` is not in: {}", ended.err);
+    }
+}
+
+const SOURCES: &str = "sources:\n  - file: { path: cpu.csv }\n";
+
+#[test]
+fn a_good_file_is_well() {
+    let settings = "monitor:\n  lateness: 5s\ncheckpoint:\n  every: 1m\n";
+    let ended = validated(&format!("{SOURCES}{settings}"), &[]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{}", ended.out);
+    assert!(ended.out.starts_with("theriac.yaml is well: 1 sources"), "{}", ended.out);
+}
+
+#[test]
+fn an_unknown_key_has_a_place_and_a_suggestion() {
+    refused(
+        &format!("{SOURCES}monitr:\n  lateness: 5s\n"),
+        &[],
+        &["theriac.yaml:3:1", "monitr", "did you mean `monitor`?"],
+    );
+    refused(
+        &format!("{SOURCES}monitor:\n  latenes: 5s\n"),
+        &[],
+        &["theriac.yaml:4:3", "latenes", "did you mean `lateness`?"],
+    );
+}
+
+#[test]
+fn a_wrong_value_has_a_place_and_a_mend() {
+    refused(
+        &format!("{SOURCES}monitor:\n  lateness: 5 parsecs\n"),
+        &[],
+        &["theriac.yaml:4:13", "5 parsecs", "write a number and a unit"],
+    );
+    refused(&format!("{SOURCES}monitor: [\n"), &[], &["theriac.yaml:"]);
+}
+
+#[test]
+fn a_wrong_playbook_has_a_place() {
+    let config = format!("{SOURCES}playbooks: [mine.yaml]\n");
+    refused(&config, &[("mine.yaml", "playbooks:\n  - name: a\n")], &["mine.yaml:2:5", "`name`"]);
+    refused(&config, &[], &["mine.yaml"]);
+}
+
+#[test]
+fn nothing_to_read_is_refused() {
+    refused("monitor:\n  lateness: 5s\n", &[], &["theriac.yaml", "`sources` is empty"]);
+    refused("sources:\n  - file: { path: gone.csv }\n", &[], &["gone.csv", "there is no such file"]);
+}

@@ -1,0 +1,151 @@
+//! Killed at any instant and started again, the program ends with the same bytes on its
+//! topics and in its checkpoints as if it had never been killed.
+//!
+//! The instants are drawn from `THERIAC_TEST_SEED` (1 if unset), which is printed.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use theriac_tests::program::{assert_same, command, run_well, stored};
+
+/// One process is killed after at most this part of the time that a whole run takes.
+const LIFE_PARTS: u64 = 5;
+/// After so many kills a folder's last process may run to its end.
+const KILLS_MAX: usize = 40;
+
+#[expect(clippy::disallowed_methods, reason = "kills happen in real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn random() -> Xoshiro256PlusPlus {
+    let seed = std::env::var("THERIAC_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    println!("THERIAC_TEST_SEED={seed}");
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
+
+/// Starts the command again and again, each time killed within a fifth of `whole`, until
+/// a process ends by itself. Gives the number of kills.
+fn kill_until_done(
+    folder: &Path,
+    arguments: &[&str],
+    whole: Duration,
+    random: &mut Xoshiro256PlusPlus,
+) -> usize {
+    let longest = (whole.as_micros() as u64 / LIFE_PARTS).max(1);
+    let mut kills = 0;
+    loop {
+        let life = if kills < KILLS_MAX {
+            Duration::from_micros(random.next_u64() % longest)
+        } else {
+            Duration::from_secs(600)
+        };
+        let mut process = command(folder, arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program that was built starts");
+        let begin = now();
+        let ended = loop {
+            match process.try_wait().expect("a child can be waited for") {
+                Some(status) => break Some(status),
+                None if begin.elapsed() >= life => break None,
+                None => {
+                    thread::sleep(Duration::from_millis(1).min(life.saturating_sub(begin.elapsed())));
+                }
+            }
+        };
+        if ended.is_none() {
+            process.kill().expect("a child can be killed");
+        }
+        let output = process.wait_with_output().expect("a child can be waited for");
+        // It may have ended by itself between the last look and the kill.
+        if let Some(code) = output.status.code() {
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(code, 0, "after {kills} kills: {told}");
+            assert!(!told.contains("passed over"), "a kill damaged a checkpoint: {told}");
+            return kills;
+        }
+        kills += 1;
+        print!("{} ms, ", life.as_millis());
+    }
+}
+
+/// An undisturbed run, a second one, then `folders` disturbed ones, all with the same bytes.
+fn survives(folder: &Path, arguments: &[&str], folders: usize, kills_min: usize) {
+    let with = |name: &str| {
+        [arguments, &["--data-dir", name]].concat().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let begin = now();
+    run_well(folder, &with("whole"));
+    let whole = begin.elapsed();
+    let expected = stored(&folder.join("whole"));
+    assert!(expected.values().map(Vec::len).sum::<usize>() > 100_000, "the run wrote next to nothing");
+    run_well(folder, &with("again"));
+    assert_same(&expected, &folder.join("again"), "a second run");
+    let mut random = random();
+    let mut kills = 0;
+    for round in 0..folders {
+        let name = format!("killed-{round}");
+        let arguments = with(&name);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let here = kill_until_done(folder, &arguments, whole, &mut random);
+        println!("{here} kills");
+        assert_same(&expected, &folder.join(&name), &format!("{name}, after {here} kills"));
+        kills += here;
+    }
+    println!("{kills} kills; a whole run takes {whole:?}, all of it took {:?}", begin.elapsed());
+    assert!(kills >= kills_min, "only {kills} kills hit a running process");
+}
+
+#[test]
+fn a_healed_fleet() {
+    let folder = tempfile::tempdir().unwrap();
+    survives(folder.path(), &["demo", "--seed", "7", "--keep", "--output", "json"], 4, 32);
+}
+
+/// Some megabytes of a fleet's past: load with a daily wave, a level shift, an outage.
+fn past() -> String {
+    let mut text = "timestamp,service,instance,cpu,latency_ms,errors\n".to_owned();
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(11);
+    for second in (0..3 * 86_400_u64).step_by(30) {
+        let wave = second % 86_400 / 864;
+        for instance in 0..6 {
+            let noise = random.next_u64() % 20;
+            let broken = instance == 2 && (150_000..153_000).contains(&second);
+            let shift = if instance == 4 && second > 200_000 { 40 } else { 0 };
+            let (latency, errors) = if broken { (900 + noise, 50 + noise) } else { (80 + noise, noise / 18) };
+            let (day, hour, minute) = (second / 86_400 + 1, second / 3600 % 24, second / 60 % 60);
+            writeln!(
+                text,
+                "2026-01-{day:02}T{hour:02}:{minute:02}:{:02}Z,shop,shop-{instance},0.{:03},{latency},{errors}",
+                second % 60,
+                200 + wave + noise + shift,
+            )
+            .expect("text grows");
+        }
+        if second % 9_990 == 0 {
+            text.push_str("2026-01-01T00:00:00Z,shop,shop-1,nonsense,1,0\n");
+        }
+    }
+    text
+}
+
+#[test]
+fn a_replayed_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = past();
+    assert!(text.len() > 2_000_000, "{} bytes", text.len());
+    fs::write(folder.path().join("past.csv"), text).unwrap();
+    // Checkpoints often enough that a file of few rounds has some.
+    fs::write(folder.path().join("theriac.yaml"), "checkpoint: { rounds: 1 }\n").unwrap();
+    survives(folder.path(), &["replay", "past.csv", "-c", "theriac.yaml", "--output", "json"], 3, 18);
+}

@@ -1,0 +1,133 @@
+//! What a run leaves behind can be read, checked against its schema, and taken back.
+
+use std::{collections::BTreeMap, path::Path, process::Stdio, thread, time::Duration};
+
+use serde_json::Value;
+use theriac_tests::program::{command, run, run_well};
+
+fn lines(folder: &Path, arguments: &[&str]) -> Vec<Value> {
+    run_well(folder, arguments)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {line}")))
+        .collect()
+}
+
+/// Payload and schema name of every record of a topic.
+fn payloads(folder: &Path, topic: &str) -> Vec<(String, Value)> {
+    let records = lines(folder, &["tap", topic, "--envelope", "--data-dir", "data"]);
+    for (place, record) in records.iter().enumerate() {
+        assert_eq!(record["offset"], place, "{topic}");
+    }
+    let name = |record: &Value| {
+        let kind = record["headers"]["ce_type"].as_str().expect("a record says its type");
+        kind.trim_start_matches("theriac.").trim_end_matches(".v1").to_owned()
+    };
+    records.into_iter().map(|mut record| (name(&record), record["value"].take())).collect()
+}
+
+fn every_record_fits_its_schema(folder: &Path) {
+    let mut counts = BTreeMap::new();
+    for topic in ["symptoms", "incidents", "plans", "outcomes", "knowledge"] {
+        for (name, payload) in payloads(folder, topic) {
+            let (count, validator) = counts.entry(name.clone()).or_insert_with(|| {
+                let schema: Value = serde_json::from_str(&run_well(folder, &["schema", &name])).unwrap();
+                (0, jsonschema::validator_for(&schema).unwrap())
+            });
+            *count += 1;
+            let wrong: Vec<String> =
+                validator.iter_errors(&payload).map(|e| format!("{}: {e}", e.instance_path())).collect();
+            assert!(wrong.is_empty(), "{name} in {topic}: {}\n{payload}", wrong.join("; "));
+            assert!(
+                validator.validate(&Value::from("nonsense")).is_err(),
+                "{name}: the schema fits anything"
+            );
+        }
+    }
+    let names: Vec<&str> = counts.keys().map(String::as_str).collect();
+    assert_eq!(names, ["fact", "incident", "outcome", "plan", "symptom", "verification"]);
+}
+
+fn knowledge_goes_back(folder: &Path) {
+    let log = ["knowledge", "log", "--output", "json", "--data-dir", "data"];
+    let before = lines(folder, &log);
+    let newest = before.len() as u64;
+    let versions: Vec<Option<u64>> = before.iter().map(|fact| fact["version"].as_u64()).collect();
+    assert_eq!(versions, (1..=newest).map(Some).collect::<Vec<_>>());
+    assert_eq!(run_well(folder, &["knowledge", "log", "--data-dir", "data"]).lines().count(), before.len());
+
+    let diff = |from: &str, to: &[&str]| {
+        run_well(folder, &[&["knowledge", "diff", from, "--data-dir", "data"], to].concat())
+    };
+    let grown = diff("5", &[]);
+    assert!(grown.lines().any(|line| line == "+ gateway"), "{grown}");
+    assert!(diff("1", &[]).lines().count() >= grown.lines().count());
+    assert_eq!(diff(&newest.to_string(), &[]), "", "nothing came after the newest");
+
+    let told = run_well(folder, &["knowledge", "rollback", "5", "--reason", "a test", "--data-dir", "data"]);
+    assert!(told.contains("rolled back to version 5: a test"), "{told}");
+    let after = lines(folder, &log);
+    assert_eq!(after[..before.len()], before[..], "nothing is erased");
+    let last = &after[before.len()];
+    assert_eq!(
+        (after.len(), &last["fact"], &last["to"]),
+        (before.len() + 1, &"rolled_back".into(), &5.into())
+    );
+    assert_eq!(diff("5", &[]), "", "what is known is what was known at version 5");
+    assert_eq!(diff("5", &[&newest.to_string()]), grown, "the past can still be asked for");
+    let lost = diff(&newest.to_string(), &[]);
+    assert!(lost.lines().any(|line| line == "- gateway"), "{lost}");
+
+    let beyond = run(folder, &["knowledge", "rollback", "9999", "--data-dir", "data"]);
+    assert_eq!(beyond.code, 2, "{}", beyond.err);
+    assert!(beyond.err.contains(&format!("the newest version is {}", newest + 1)), "{}", beyond.err);
+    let nowhere = run(folder, &["knowledge", "log", "--data-dir", "elsewhere"]);
+    assert_eq!(nowhere.code, 2, "{}", nowhere.err);
+    assert!(nowhere.err.contains("elsewhere") && nowhere.err.contains("--data-dir"), "{}", nowhere.err);
+}
+
+#[test]
+fn after_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    run_well(folder.path(), &["demo", "--data-dir", "data", "--output", "json"]);
+    every_record_fits_its_schema(folder.path());
+    knowledge_goes_back(folder.path());
+}
+
+/// A run that is broken off, rolled back and taken up again goes on from what was rolled back to,
+/// however often it is killed after that.
+#[test]
+fn a_rolled_back_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["demo", "--keep", "--data-dir", "data", "--output", "json"];
+    let log = || lines(folder.path(), &["knowledge", "log", "--output", "json", "--data-dir", "data"]);
+    let kill_after = |facts: usize| {
+        let mut process = command(folder.path(), &arguments).stdout(Stdio::null()).spawn().unwrap();
+        while run(folder.path(), &["knowledge", "log", "--data-dir", "data"]).out.lines().count() < facts {
+            assert!(process.try_wait().unwrap().is_none(), "it ended before it had {facts} facts");
+            thread::sleep(Duration::from_millis(20));
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+    };
+    kill_after(45);
+    run_well(folder.path(), &["knowledge", "rollback", "30", "--data-dir", "data"]);
+    let back = log().len();
+    kill_after(back + 3);
+    run_well(folder.path(), &arguments);
+    let facts = log();
+    let versions: Vec<u64> = facts.iter().filter_map(|fact| fact["version"].as_u64()).collect();
+    assert_eq!(versions, (1..=facts.len() as u64).collect::<Vec<_>>());
+    assert_eq!(facts[back - 1]["fact"], "rolled_back");
+    assert!(facts.len() > back + 3, "nothing was learnt after it");
+}
+
+/// A reader that closes the pipe early (`| head`) is no failure.
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process =
+        command(folder.path(), &["schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(process.stdout.take());
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}

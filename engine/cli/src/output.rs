@@ -7,7 +7,9 @@ use std::{
 
 use clap::ValueEnum;
 use serde::Serialize;
+use theriac_contract::SourceError;
 use theriac_datasets::catalogue::NotFound;
+use theriac_engine::{DriverError, EnvironmentError};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -79,10 +81,14 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(|cause| cause.is::<NotFound>()) {
         return 3;
     }
-    if error.chain().any(|cause| cause.is::<Wrong>()) {
-        return 2;
-    }
-    1
+    let wrong = |cause: &(dyn std::error::Error + 'static)| {
+        let source = match cause.downcast_ref::<DriverError>() {
+            Some(DriverError::Environment(EnvironmentError::Source(source))) => Some(source),
+            _ => cause.downcast_ref::<SourceError>(),
+        };
+        cause.is::<Wrong>() || matches!(source, Some(SourceError::Unreadable { .. }))
+    };
+    if error.chain().any(wrong) { 2 } else { 1 }
 }
 
 /// Something that the user wrote is wrong; the message says what and how to mend it.

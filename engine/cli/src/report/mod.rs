@@ -75,6 +75,9 @@ impl FaultRow {
     }
 }
 
+/// A tick of the simulated telemetry: an onset may be told this much early.
+const ONSET_SLACK_SECONDS: i64 = 5;
+
 /// After a fault ended, incidents about it may still open for this long.
 const AFTERMATH_SECONDS: i64 = 60;
 
@@ -93,9 +96,13 @@ fn row(truth: &Truth, truths: &[Truth], story: &Story, latest: &[&Incident]) -> 
     let next = truths.iter().filter_map(|other| other.injected_at).filter(|at| *at > begin).min();
     let after = truth.ended_at.map(|at| at.plus(theriac_contract::Interval::from_seconds(AFTERMATH_SECONDS)));
     let end = after.into_iter().chain(next).min().unwrap_or(Timestamp(i64::MAX));
-    // An incident answers the fault if it opened during it, and its own symptoms began then.
-    let incidents: Vec<Incident> =
-        latest.iter().filter(|i| i.opened >= begin && i.opened < end).map(|i| (*i).clone()).collect();
+    // An incident answers the fault if it opened during it; onsets are starts of ticks.
+    let slack = theriac_contract::Interval::from_seconds(ONSET_SLACK_SECONDS);
+    let incidents: Vec<Incident> = latest
+        .iter()
+        .filter(|i| i.opened.plus(slack) > begin && i.opened < end)
+        .map(|i| (*i).clone())
+        .collect();
     let answers = |id: &theriac_contract::Id| incidents.iter().any(|incident| incident.id == *id);
     let plans: Vec<Plan> = story.plans.iter().filter(|plan| answers(&plan.incident)).cloned().collect();
     let detected = incidents

@@ -21,7 +21,6 @@ const LIFE_PARTS: u64 = 5;
 /// After so many kills a folder's last process may run to its end.
 const KILLS_MAX: usize = 40;
 
-#[expect(clippy::disallowed_methods, reason = "kills happen in real time")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -30,8 +30,9 @@ fn every_record_fits_its_schema(folder: &Path) {
     for topic in ["symptoms", "incidents", "plans", "outcomes", "knowledge"] {
         for (name, payload) in payloads(folder, topic) {
             let (count, validator) = counts.entry(name.clone()).or_insert_with(|| {
-                let schema: Value = serde_json::from_str(&run_well(folder, &["schema", &name])).unwrap();
-                (0, jsonschema::validator_for(&schema).unwrap())
+                let schema: Value =
+                    serde_json::from_str(&run_well(folder, &["schema", &name])).expect("a schema is JSON");
+                (0, jsonschema::validator_for(&schema).expect("a schema that can be compiled"))
             });
             *count += 1;
             let wrong: Vec<String> =

@@ -30,7 +30,7 @@ step "format" cargo fmt --all --check
 step "tests" cargo test --workspace --no-fail-fast
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
 if [ "${1:-all}" != quick ]; then
-  step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+  step "documentation" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps
   if ! command -v cargo-deny >/dev/null; then
     step "install cargo-deny" cargo install --locked --quiet cargo-deny
   fi

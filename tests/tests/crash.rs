@@ -3,6 +3,8 @@
 //!
 //! The instants are drawn from `THERIAC_TEST_SEED` (1 if unset), which is printed.
 
+#![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
+
 use std::{
     fmt::Write as _,
     fs,

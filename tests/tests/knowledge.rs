@@ -1,5 +1,7 @@
 //! What a run leaves behind can be read, checked against its schema, and taken back.
 
+#![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
+
 use std::{collections::BTreeMap, path::Path, process::Stdio, thread, time::Duration};
 
 use serde_json::Value;

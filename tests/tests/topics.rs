@@ -1,5 +1,7 @@
 //! The contract of topics, kept by the embedded log.
 
+#![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
+
 use theriac_connectors::topics::{Embedded, Settings};
 use theriac_tests::topic_contract::suite;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`corpus`] | [`Corpus`]: 58 files, rows in the order of the file, labelled windows as rows |
 //! | [`scorer`] | [`Scorer`]: the benchmark's rules over the scores of a detector |
-//! | [`published`] | [`published()`]: the results that others published |
+//! | `published` | [`published()`]: the results that others published |
 //!
 //! Source: A. Lavin and S. Ahmad, "Evaluating Real-time Anomaly Detection Algorithms:
 //! the Numenta Anomaly Benchmark", ICMLA 2015, and the program of that name at version 1.1.

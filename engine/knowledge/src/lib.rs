@@ -3,11 +3,11 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`fold`] | one fact into a snapshot |
+//! | [`fold`](mod@fold) | one fact into a snapshot |
 //! | [`store`] | [`Knowledge`]: numbering, folding, what a tick brings, rollback, checkpoint |
 //! | [`history`] | [`as_of`]: any version again, from the log alone |
 //! | [`diff`](mod@diff) | what differs between two snapshots |
-//! | [`line`] | a fact as one line for people |
+//! | [`line()`] | a fact as one line for people |
 //!
 //! Nothing is ever taken out of the log. A rollback is a fact like any other: from it on,
 //! the readings are those of the version it names, and what is learnt later is added to them.

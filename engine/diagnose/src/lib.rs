@@ -4,7 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`settings`] | windows, limits, what it takes to open an incident |
-//! | [`family`] | what a signal speaks of: latency, errors, memory, … from its name |
+//! | [`mod@family`] | what a signal speaks of: latency, errors, memory, … from its name |
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology, for questions of distance |

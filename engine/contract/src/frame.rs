@@ -27,7 +27,7 @@ pub struct Tick {
     pub opened: Vec<Series>,
     /// Calls seen between entities in this tick, sorted.
     pub edges: Vec<EdgeObservation>,
-    /// Deploys, configuration changes, flags, in the order of time.
+    /// Deploys, configuration changes, flags, restarts, in the order of time.
     pub changes: Vec<Change>,
     /// Log lines or spans that show what a derived series counts, sorted by series; at
     /// most a few for each series and tick.

@@ -39,7 +39,7 @@ pub struct Change {
     pub at: Timestamp,
     /// What was changed: a service or an instance.
     pub entity: Entity,
-    /// `deploy`, `configuration`, `flag`, `scaling`, …
+    /// `deploy`, `configuration`, `flag`, `scaling`, `restart`, …
     pub kind: String,
     /// What it was before, where known: a version or revision.
     pub from: String,
@@ -47,6 +47,11 @@ pub struct Change {
     pub to: String,
     /// Text for people.
     pub description: String,
+}
+
+impl Change {
+    /// Kind of a change that a process made by itself: it began anew.
+    pub const RESTART: &str = "restart";
 }
 
 /// The graph of the moment. Services are connected by calls; instances belong to

@@ -3,7 +3,7 @@
 use theriac_contract::{Belief, Change, Fact, Snapshot, VerificationVerdict};
 
 /// Folds a fact that is no [`Fact::RolledBack`] into the readings; of changes at most
-/// `changes_max` are kept, the most recent. The version is set by the caller.
+/// `changes_max` of a kind are kept, the most recent. The version is set by the caller.
 pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
     match fact {
         Fact::EntitySeen { entity } => {
@@ -42,10 +42,16 @@ pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
     }
 }
 
-/// Keeps changes in the order of time, each once.
+/// Keeps changes in the order of time, each once. Each kind has its own room: the restarts
+/// of a large fleet do not push out the deploy that made them.
 fn insert(changes: &mut Vec<Change>, change: &Change, most: usize) {
     if let Err(place) = changes.binary_search(change) {
         changes.insert(place, change.clone());
-        changes.drain(..changes.len().saturating_sub(most));
+        let same = |other: &Change| other.kind == change.kind;
+        if changes.iter().filter(|other| same(other)).count() > most
+            && let Some(oldest) = changes.iter().position(same)
+        {
+            changes.remove(oldest);
+        }
     }
 }

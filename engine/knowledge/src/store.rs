@@ -11,7 +11,7 @@ use crate::{fold::fold, history::from_base};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Most recent changes in the readings.
+    /// Most recent changes of a kind in the readings.
     pub changes_max: usize,
     /// Facts that a rollback can be folded again from. Beyond this the oldest are merged into
     /// one base snapshot, and a rollback cannot go behind it without the log.

@@ -14,6 +14,7 @@
 //! | `index` | slots of series, entities, resources |
 //! | `bucket` | the rows of a tick that is not sealed yet |
 //! | `points`, `distribution` | gauges, rates, histograms |
+//! | `restarts` | processes that began anew, as changes |
 //! | `logs`, `template` | severities, first-cut templates, change events |
 //! | `spans`, `durations`, `links` | operations, edges, quantiles |
 
@@ -28,6 +29,7 @@ mod links;
 mod logs;
 mod monitor;
 mod points;
+mod restarts;
 pub mod settings;
 mod spans;
 pub mod template;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 const TABLE: &str = "monitor";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Ticks in which rows must agree before a clock that jumped ahead is believed.
 const TICKS_TO_BELIEVE: usize = 3;
@@ -323,6 +323,7 @@ impl State {
         let start = self.clock.start(number);
         let mut values: BTreeMap<Slot, f64> = BTreeMap::new();
         self.metrics.seal(&mut bucket, step.as_seconds(), &mut values);
+        bucket.changes.extend(self.metrics.restarts(&self.index));
         let mut edges =
             self.traces.seal(&mut bucket, start, &mut self.index, &mut self.counts, settings, &mut values);
         values.extend(bucket.counts.iter().map(|(slot, count)| (*slot, *count as f64)));

@@ -7,7 +7,7 @@ use arrow::array::{Array, Float64Array, ListArray};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use theriac_contract::{
-    SignalKind,
+    Change, SignalKind,
     telemetry::{Attributes, PointKind, Points, Temporality, canonical, parse_attributes},
 };
 
@@ -16,6 +16,7 @@ use crate::{
     bucket::{Accumulated, Bucket},
     distribution::Distribution,
     index::{Index, METRICS, Silence, Slot},
+    restarts::Restarts,
     settings::Settings,
 };
 
@@ -54,6 +55,7 @@ struct Group {
 /// One sum or histogram as its source sends it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stream {
+    entity: usize,
     groups: Vec<u32>,
     error: bool,
     cumulative: bool,
@@ -83,6 +85,9 @@ pub(crate) struct Metrics {
     group_of: BTreeMap<String, u32>,
     /// Detailed groups of one entity and metric.
     details: BTreeMap<String, usize>,
+    /// Levels that say for how many seconds the process of an entity has been up.
+    uptimes: BTreeMap<Slot, usize>,
+    restarts: Restarts,
 }
 
 /// Reads a batch: each distinct combination of resource, name and attributes is resolved
@@ -232,6 +237,9 @@ impl Metrics {
                 Silence::Absent,
                 settings,
             );
+            if let Some(slot) = slot.filter(|_| is_uptime(name, unit)) {
+                self.uptimes.insert(slot, entity);
+            }
             return (Some(resource), slot.map_or(Target::Shed, Target::Level));
         }
         let key = format!("{resource_text}|{}|{name}|{attributes}|{kind}|{delta}", columns.scope.text(row));
@@ -265,7 +273,7 @@ impl Metrics {
             return (Some(resource), Target::Shed);
         }
         let stream = self.streams.len() as u32;
-        self.streams.push(Stream { groups, error, cumulative: !delta, last: None });
+        self.streams.push(Stream { entity, groups, error, cumulative: !delta, last: None });
         self.stream_of.insert(key, stream);
         (Some(resource), Target::Stream(stream))
     }
@@ -324,6 +332,11 @@ impl Metrics {
         Some(group)
     }
 
+    /// Processes that began anew in the tick that was sealed last.
+    pub(crate) fn restarts(&mut self, index: &Index) -> Vec<Change> {
+        self.restarts.take(|entity| index.known(entity).entity.clone())
+    }
+
     /// The values of a tick, from all rows of it.
     pub(crate) fn seal(&mut self, bucket: &mut Bucket, step_seconds: f64, values: &mut BTreeMap<Slot, f64>) {
         let mut latest: BTreeMap<Slot, i64> = BTreeMap::new();
@@ -334,6 +347,11 @@ impl Metrics {
                 values.insert(slot, value);
             }
         }
+        for (slot, entity) in &self.uptimes {
+            if let (Some(time), Some(seconds)) = (latest.get(slot), values.get(slot)) {
+                self.restarts.up_since(*entity, time.saturating_sub((seconds * 1e9) as i64));
+            }
+        }
         let mut rows = std::mem::take(&mut bucket.accumulated);
         rows.sort_by_key(|row| (row.stream, row.time));
         let mut sums: BTreeMap<u32, GroupSum> = BTreeMap::new();
@@ -342,6 +360,9 @@ impl Metrics {
             let baseline = stream.groups.first().and_then(|group| self.groups[*group as usize].last);
             let (mut seconds, mut total) = (0.0, Distribution::default());
             for row in rows {
+                if let Some(start) = stream.began_anew(row) {
+                    self.restarts.counts_anew(stream.entity, start);
+                }
                 if let Some((delta, covered)) = stream.advance(row, baseline, step_seconds) {
                     total.add(&delta);
                     seconds += covered;
@@ -380,6 +401,11 @@ impl Metrics {
     }
 }
 
+/// Whether a level says for how many seconds a process has been up.
+fn is_uptime(name: &str, unit: &str) -> bool {
+    name.contains("uptime") && (unit == "s" || name.ends_with("_seconds"))
+}
+
 /// What a tick brought to a group.
 #[derive(Default)]
 struct GroupSum {
@@ -406,6 +432,12 @@ impl Shape<'_> {
 }
 
 impl Stream {
+    /// The start that a cumulative point names, if it is later than that of the one before.
+    fn began_anew(&self, row: &Accumulated) -> Option<i64> {
+        let (_, then, _) = self.last.as_ref().filter(|_| self.cumulative)?;
+        row.start.filter(|now| then.is_some_and(|then| *now > then))
+    }
+
     /// What the point adds, and the seconds that it covers. The first point of a
     /// cumulative stream only gives the level to count from, unless its group was heard
     /// before: then all of it was counted since (a status code that never occurred before).
@@ -416,6 +448,7 @@ impl Stream {
         step: f64,
     ) -> Option<(Distribution, f64)> {
         let seconds = |from: i64| row.time.saturating_sub(from) as f64 / 1e9;
+        let restarted = self.began_anew(row).is_some();
         let previous = self.last.take();
         if !self.cumulative {
             let from = row.start.or_else(|| previous.as_ref().map(|(time, ..)| *time));
@@ -424,7 +457,7 @@ impl Stream {
             return Some((row.body.clone(), if covered > 0.0 { covered } else { step }));
         }
         self.last = Some((row.time, row.start, row.body.clone()));
-        let Some((time, start, body)) = previous else {
+        let Some((time, _, body)) = previous else {
             let covered = seconds(baseline?);
             return (covered > 0.0).then(|| (row.body.clone(), covered));
         };
@@ -432,7 +465,6 @@ impl Stream {
         if covered <= 0.0 {
             return None;
         }
-        let restarted = matches!((start, row.start), (Some(then), Some(now)) if now > then);
         let delta = if restarted { None } else { row.body.since(&body) };
         Some((delta.unwrap_or_else(|| row.body.clone()), covered))
     }

@@ -13,6 +13,7 @@ use crate::{
     counting::Counting,
     episode::{Episode, Sight, Turn},
     explain,
+    proportion::{self, Proportion},
     rules::{Matters, Rule, direction},
     settings::Settings,
 };
@@ -53,6 +54,8 @@ struct Watched {
     series: Series,
     rule: Rule,
     counting: Option<Counting>,
+    /// For a share of failures, when it is known among how many.
+    proportion: Option<Proportion>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -65,7 +68,7 @@ struct State {
 }
 
 const TABLE: &str = "detect";
-const TABLE_VERSION: u16 = 1;
+const TABLE_VERSION: u16 = 2;
 
 /// The detect stage.
 pub struct Detect {
@@ -159,9 +162,24 @@ impl Detect {
                 (false, true) => Some(Counting::silent_for(silent.min(self.settings.count_memory_ticks))),
                 (false, false) => None,
             };
-            self.state.watched.push(Watched { series: series.clone(), rule, counting });
+            self.state.watched.push(Watched { series: series.clone(), rule, counting, proportion: None });
         }
+        self.pair(tick.opened.len());
         self.resize();
+    }
+
+    /// Joins the last `opened` series, as far as they are shares of failures, to those that
+    /// tell among how many.
+    fn pair(&mut self, opened: usize) {
+        let watched = &mut self.state.watched;
+        let first = watched.len() - opened.min(watched.len());
+        let shares = watched[first..].iter().map(|one| &one.series);
+        let all = (0..).map(SeriesId).zip(watched.iter().map(|one| &one.series));
+        let mut pairs = proportion::of_shares(shares, all);
+        for share in &mut watched[first..] {
+            let pair = pairs.remove(&share.series.key);
+            share.proportion = pair.map(|(of, a_second)| Proportion::new(of, a_second));
+        }
     }
 
     fn resize(&mut self) {
@@ -218,6 +236,14 @@ impl Detect {
                 counting.observe(count, self.learn[index], self.settings.count_memory_ticks)
             };
         }
+        if let (Some(proportion), false) = (&mut watched.proportion, silent) {
+            let told = tick.values.get(proportion.of.index()).copied().filter(|told| told.is_finite());
+            let scale = if proportion.a_second { tick.step.as_seconds() } else { 1.0 };
+            let trials = (told.unwrap_or(0.0) * scale).round();
+            (expected, low, high) = (proportion.expected(), f64::NAN, f64::NAN);
+            let memory = self.settings.count_memory_ticks;
+            p_value = proportion.observe(observed, trials, self.learn[index], memory);
+        }
         if silent {
             let judged =
                 watched.rule.rare || watched.rule.silence && watched.rule.matters != Matters::Nothing;
@@ -255,11 +281,15 @@ impl Detect {
 
     /// What each detector said of a series at this tick, the most surprised first.
     fn detectors(&self, index: usize) -> Vec<DetectorScore> {
-        if self.state.watched[index].counting.is_some() {
-            return vec![DetectorScore {
-                detector: "counting".to_owned(),
-                p_value: self.readings[index].p_value,
-            }];
+        let watched = &self.state.watched[index];
+        let own = match (&watched.counting, &watched.proportion) {
+            (Some(_), _) => Some("counting"),
+            (None, Some(_)) => Some("proportion"),
+            (None, None) => None,
+        };
+        if let Some(own) = own {
+            let p_value = self.readings[index].p_value;
+            return vec![DetectorScore { detector: own.to_owned(), p_value }];
         }
         let names = self.bank.specs().map(|spec| spec.name);
         let mut scores: Vec<DetectorScore> = names
@@ -324,8 +354,12 @@ impl Detect {
                 self.open -= 1;
                 out.extend(self.symptom(index, &episode, SymptomPhase::Lost, tick, knowledge_version));
                 self.bank.forget(id);
-                if let Some(counting) = &mut self.state.watched[index].counting {
+                let watched = &mut self.state.watched[index];
+                if let Some(counting) = &mut watched.counting {
                     *counting = counting.fresh();
+                }
+                if let Some(proportion) = &mut watched.proportion {
+                    *proportion = Proportion::new(proportion.of, proportion.a_second);
                 }
                 return;
             }

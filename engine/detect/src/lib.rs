@@ -11,6 +11,7 @@
 //! | `detect` | [`Detect`]: one tick |
 //! | [`rules`] | which direction and which effect of a signal matter at all |
 //! | `counting` | p-values of event counts (Gamma-Poisson) |
+//! | `proportion` | p-values of shares of failures (beta-binomial) |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `explain` | the sentence for people |
 
@@ -18,6 +19,7 @@ mod counting;
 mod detect;
 mod episode;
 mod explain;
+mod proportion;
 pub mod rules;
 pub mod settings;
 

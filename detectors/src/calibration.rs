@@ -7,14 +7,14 @@ pub const TAIL: f64 = 0.05;
 /// No p-value is below this.
 pub const P_VALUE_MIN: f64 = 1e-300;
 
-/// State columns of a calibration, the last seven of each detector.
-pub(crate) const COLUMNS: [&str; 7] =
-    ["seen", "median", "threshold", "excess", "exceedances", "far", "far_mean"];
+/// State columns of a calibration, the last of each detector.
+pub(crate) const COLUMNS: [&str; 8] =
+    ["seen", "median", "threshold", "excess", "exceedances", "far", "far_mean", "run_excess"];
 
 const LN_TAIL: f64 = -2.995_732_273_553_991;
 const LN_10: f64 = std::f64::consts::LN_10;
 /// Exceedances that must have been seen before the tail is extrapolated.
-const SUPPORT: f64 = 10.0;
+const SUPPORT: f64 = 4.0;
 /// Weight, in exceedances, of the first guess of the mean excess.
 const PRIOR: f64 = 5.0;
 /// First guess of the mean excess: a tail like the power -4.
@@ -39,11 +39,15 @@ const FAR_MEMORY: f64 = 50.0;
 /// 1975), heavier than that of most data, hence conservative. Below, p falls
 /// log-linearly between the quantiles.
 ///
+/// Exceedances in a row are one event and teach once, by the largest of them, when they are
+/// over (runs declustering; Smith and Weissman 1994). So a slow ramp does not teach, on
+/// its way up, that ramps are ordinary.
+///
 /// Rare but habitual scores (a flag that flips once in a hundred ticks) do not fit one
 /// exponential. Far exceedances are therefore counted: once there were four, p is at least
 /// their share of all scores up to their mean u, and falls exponentially beyond it.
 ///
-/// As long as fewer than ten exceedances support the tail (constant series), p is
+/// As long as fewer than four exceedances support the tail (constant series), p is
 /// 1/(n+1) (rule of succession) times (1+r)^-log10(n+1), where r is how
 /// far the value lies off in units of the value itself, at most cubed in all.
 #[derive(Clone, Copy)]
@@ -55,18 +59,21 @@ pub(crate) struct Calibration {
     exceedances: f64,
     far: f64,
     far_mean: f64,
+    /// Largest excess of the run of exceedances that lasts; 0 if none does.
+    run: f64,
 }
 
 impl Calibration {
     #[inline(always)]
-    pub(crate) fn load(columns: [f64; 7]) -> Self {
-        let [seen, median, threshold, excess, exceedances, far, far_mean] = columns;
-        Self { seen, median, threshold, excess, exceedances, far, far_mean }
+    pub(crate) fn load(columns: [f64; 8]) -> Self {
+        let [seen, median, threshold, excess, exceedances, far, far_mean, run] = columns;
+        Self { seen, median, threshold, excess, exceedances, far, far_mean, run }
     }
 
     #[inline(always)]
-    pub(crate) fn store(self) -> [f64; 7] {
-        [self.seen, self.median, self.threshold, self.excess, self.exceedances, self.far, self.far_mean]
+    pub(crate) fn store(self) -> [f64; 8] {
+        let Self { seen, median, threshold, excess, exceedances, far, far_mean, run } = self;
+        [seen, median, threshold, excess, exceedances, far, far_mean, run]
     }
 
     #[inline(always)]
@@ -109,25 +116,27 @@ impl Calibration {
     pub(crate) fn learn(self, score: f64) -> Self {
         let u = ln(1.0 + score);
         let gain = most(3.0 / (self.seen + 6.0), 0.01);
-        let excess = u - self.threshold;
-        let exceeds = excess > 0.0;
-        // A single monstrous score may not blind the tail.
-        let bounded = least(excess, 6.0 * self.mean_excess());
-        let weight = 1.0 / least(self.exceedances + 1.0, EXCESS_MEMORY);
+        let exceeds = u > self.threshold;
         // While the quantiles still travel from zero, exceedances say nothing of the tail.
-        let settled = exceeds && self.seen >= 20.0;
-        let far = settled & (excess > FAR * self.mean_excess());
+        let run = select(exceeds & (self.seen >= 20.0), most(self.run, u - self.threshold), 0.0);
+        let over = (self.run > 0.0) & !exceeds;
+        // A single monstrous score may not blind the tail.
+        let bounded = least(self.run, 6.0 * self.mean_excess());
+        let weight = 1.0 / least(self.exceedances + 1.0, EXCESS_MEMORY);
+        let far = over & (self.run > FAR * self.mean_excess());
         let far_gain = 1.0 / least(self.far + 1.0, FAR_MEMORY);
+        let peak = self.threshold + self.run;
         let threshold = most(self.threshold + gain * (select(exceeds, 1.0, 0.0) - TAIL), 0.0);
         let median = self.median + gain * (select(u > self.median, 1.0, 0.0) - 0.5);
         Self {
             seen: self.seen + 1.0,
             median: least(most(median, 0.0), threshold),
             threshold,
-            excess: select(settled, self.excess + weight * (bounded - self.excess), self.excess),
-            exceedances: self.exceedances + select(settled, 1.0, 0.0),
+            excess: select(over, self.excess + weight * (bounded - self.excess), self.excess),
+            exceedances: self.exceedances + select(over, 1.0, 0.0),
             far: self.far + select(far, 1.0, 0.0),
-            far_mean: select(far, self.far_mean + far_gain * (u - self.far_mean), self.far_mean),
+            far_mean: select(far, self.far_mean + far_gain * (peak - self.far_mean), self.far_mean),
+            run,
         }
     }
 }

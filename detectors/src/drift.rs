@@ -19,9 +19,9 @@ impl Kernel<3> for Drift {
         name: "drift",
         sees: "a slow, lasting movement, such as a leak",
         formula: "|fast mean - slow mean| / rms of it (moving average oscillator; Roberts 1959)",
-        state_version: 1,
+        state_version: 2,
         warmup_ticks: 256,
-        bytes_per_series: 80,
+        bytes_per_series: 88,
     };
 
     #[inline(always)]

@@ -18,9 +18,9 @@ impl Kernel<3> for Flat {
         name: "flat",
         sees: "a series that normally moves stands still",
         formula: "repeats / mean run of equal values (runs; Wald and Wolfowitz 1940)",
-        state_version: 1,
+        state_version: 2,
         warmup_ticks: 64,
-        bytes_per_series: 80,
+        bytes_per_series: 88,
     };
 
     #[inline(always)]
@@ -46,5 +46,10 @@ impl Kernel<3> for Flat {
         let ended = (x != last) & (run > 0.0);
         let gain = most(1.0 / (seen + 1.0), 1.0 / self.memory_ticks);
         [x, select(same, run + 1.0, 1.0), select(ended, mean_run + gain * (run - mean_run), mean_run)]
+    }
+
+    #[inline(always)]
+    fn follow(&self, &[last, run, mean_run]: &[f64; 3], x: f64) -> [f64; 3] {
+        [x, select((x == last) & (run > 0.0), run + 1.0, 1.0), mean_run]
     }
 }

@@ -49,17 +49,24 @@ pub(crate) trait Kernel<const N: usize>: Send {
     fn score(&self, state: &[f64; N], seen: f64, x: f64) -> Reading;
     /// State after `x`.
     fn learn(&self, state: &[f64; N], seen: f64, x: f64) -> [f64; N];
+    /// State after an `x` that is not to be learnt from: what merely says where the series
+    /// is (its last value, how long a run lasts) goes on, or its return would be a surprise.
+    #[inline(always)]
+    fn follow(&self, state: &[f64; N], _x: f64) -> [f64; N] {
+        *state
+    }
 }
 
-/// State of one block: N columns of the kernel and seven of the calibration.
+/// State of one block: N columns of the kernel and those of the calibration.
 #[derive(Clone)]
 struct Columns<const N: usize> {
     own: [[f64; BLOCK]; N],
-    calibration: [[f64; BLOCK]; 7],
+    calibration: [[f64; BLOCK]; calibration::COLUMNS.len()],
 }
 
 impl<const N: usize> Columns<N> {
-    const EMPTY: Self = Self { own: [[0.0; BLOCK]; N], calibration: [[0.0; BLOCK]; 7] };
+    const EMPTY: Self =
+        Self { own: [[0.0; BLOCK]; N], calibration: [[0.0; BLOCK]; calibration::COLUMNS.len()] };
 
     fn column(&mut self, column: usize) -> &mut [f64; BLOCK] {
         if column < N { &mut self.own[column] } else { &mut self.calibration[column - N] }
@@ -98,7 +105,7 @@ fn lane<K: Kernel<N>, const N: usize>(
     for (value, column) in own.iter_mut().zip(&state.own) {
         *value = column[i];
     }
-    let mut columns = [0.0; 7];
+    let mut columns = [0.0; calibration::COLUMNS.len()];
     for (value, column) in columns.iter_mut().zip(&state.calibration) {
         *value = column[i];
     }
@@ -113,9 +120,11 @@ fn lane<K: Kernel<N>, const N: usize>(
     out.high[i] = select(warm, reading.expected + band * reading.unit_high, f64::NAN);
 
     let learns = reading.observed & (input.learn[i] > 0.0);
+    let rests = reading.observed & (input.learn[i] <= 0.0);
     let next = kernel.learn(&own, calibration.seen, x);
-    for ((column, new), old) in state.own.iter_mut().zip(next).zip(own) {
-        column[i] = select(learns, new, old);
+    let followed = kernel.follow(&own, x);
+    for (((column, new), followed), old) in state.own.iter_mut().zip(next).zip(followed).zip(own) {
+        column[i] = select(learns, new, select(rests, followed, old));
     }
     let learns = learns & reading.teaches;
     let next = calibration.learn(reading.lesson).store();

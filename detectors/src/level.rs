@@ -42,9 +42,9 @@ impl Kernel<2> for Level {
         name: "level",
         sees: "a value far from the recent level",
         formula: "|x - mean| / sd, exponentially weighted (Finch 2009)",
-        state_version: 1,
+        state_version: 2,
         warmup_ticks: 64,
-        bytes_per_series: 72,
+        bytes_per_series: 80,
     };
 
     #[inline(always)]

@@ -18,9 +18,9 @@ impl Kernel<3> for Missing {
         name: "missing",
         sees: "a series that normally reports is silent",
         formula: "silent ticks / mean ticks between reports (renewal process; Cox 1962)",
-        state_version: 1,
+        state_version: 2,
         warmup_ticks: 64,
-        bytes_per_series: 80,
+        bytes_per_series: 88,
     };
 
     #[inline(always)]
@@ -52,5 +52,10 @@ impl Kernel<3> for Missing {
             reports + select(present, 1.0, 0.0),
             select(gaps, cadence + gain * (silent + 1.0 - cadence), cadence),
         ]
+    }
+
+    #[inline(always)]
+    fn follow(&self, &[silent, reports, cadence]: &[f64; 3], x: f64) -> [f64; 3] {
+        [select(x.is_nan(), silent + 1.0, 0.0), reports, cadence]
     }
 }

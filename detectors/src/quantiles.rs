@@ -22,9 +22,9 @@ impl Kernel<6> for Quantiles {
         name: "quantiles",
         sees: "a value outside the band, despite outliers and skew",
         formula: "|x - q50| / (q98 - q50), below: (q50 - q02), at least the mean deviation; streaming quantiles (Robbins and Monro 1951)",
-        state_version: 1,
+        state_version: 2,
         warmup_ticks: 64,
-        bytes_per_series: 104,
+        bytes_per_series: 112,
     };
 
     #[inline(always)]

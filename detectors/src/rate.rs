@@ -18,9 +18,9 @@ impl Kernel<2> for Rate {
         name: "rate",
         sees: "a step larger than the steps so far",
         formula: "|x - last| / rms(step), exponentially weighted (von Neumann 1941)",
-        state_version: 1,
+        state_version: 2,
         warmup_ticks: 64,
-        bytes_per_series: 72,
+        bytes_per_series: 80,
     };
 
     #[inline(always)]
@@ -47,5 +47,10 @@ impl Kernel<2> for Rate {
         let gain = select(seen > 0.0, most(1.0 / most(seen, 1.0), 1.0 / self.memory_ticks), 0.0);
         let step = tempered(x - last, square.sqrt(), seen);
         [x, square + gain * (step * step - square)]
+    }
+
+    #[inline(always)]
+    fn follow(&self, &[_, square]: &[f64; 2], x: f64) -> [f64; 2] {
+        [x, square]
     }
 }

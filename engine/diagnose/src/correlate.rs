@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use theriac_contract::{Direction, Entity, SymptomState, Topology};
 
 use crate::{
+    evidence::Fault,
     family::Family,
     graph::{Graph, is_host},
-    incident::{Case, Kept},
+    incident::{Case, Kept, Said},
     settings::Settings,
 };
 
@@ -45,6 +46,11 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
         let more = case.symptoms.values().filter(standing).any(same);
         return (of_cause || more).then_some(Tie::SameEntity);
     }
+    if let Some(said) = settled_verdict(symptom, case, settings)
+        && !explained(symptom, said, case, graph)
+    {
+        return None;
+    }
     let mut places = case.symptoms.values().flat_map(|kept| [kept.about(), &kept.entity]);
     if places.clone().any(|place| place == about) {
         return Some(Tie::SameEntity);
@@ -68,6 +74,36 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     }
     let blind = !graph.is_mapped(service) && !services.iter().any(|service| graph.is_mapped(service));
     (blind && gap <= settings.blind_window).then_some(Tie::Time)
+}
+
+/// Probability of a cause from which it decides what belongs to its incident.
+const BELIEVED: f64 = 0.5;
+
+/// What a case says of its cause, once that is more than a first impression.
+fn settled_verdict<'c>(symptom: &Kept, case: &'c Case, settings: &Settings) -> Option<&'c Said> {
+    let said = case.said.as_ref()?;
+    let settled = symptom.onset.since(case.opened) >= settings.verdict_after;
+    (settled && said.cause.is_some() && said.probability >= BELIEVED).then_some(said)
+}
+
+/// Whether the cause of an incident explains a further symptom: trouble of the cause itself,
+/// of those who call it, of what runs on it, or more of what is there already. A fault
+/// that begins elsewhere while an incident stands is an incident of its own.
+fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
+    let Some(cause) = &said.cause else { return true };
+    let about = symptom.about();
+    let service = about.service();
+    let again = |kept: &Kept| kept.about() == about && kept.family == symptom.family;
+    if service == cause.service() || case.symptoms.values().any(again) {
+        return true;
+    }
+    if is_host(cause) {
+        return graph.hosts(about).contains(cause);
+    }
+    // Those who call have other troubles than these from what they call.
+    let own = matches!(symptom.family, Family::Restarts | Family::Mismatch);
+    let load = said.fault == Fault::TrafficSurge.slug() && graph.is_below(service, cause.service());
+    load || !own && graph.is_below(cause.service(), service)
 }
 
 /// A host ties two symptoms if it is itself in trouble, or if both speak of its processor.

@@ -10,9 +10,11 @@ use theriac_contract::{
 
 use crate::{
     correlate::tie,
+    family::Family,
     graph::Graph,
     hypotheses::{UNKNOWN, hypotheses},
     incident::{Case, Kept, Said},
+    restarts,
     settings::Settings,
     view::View,
 };
@@ -79,6 +81,13 @@ impl Diagnose {
 
     fn admit(&mut self, symptom: &Symptom, knowledge: &Snapshot) {
         let kept = Kept::new(symptom, &knowledge.topology);
+        if kept.family == Family::Restarts {
+            // Restarts are counted together over minutes: the first may lie before the onset.
+            let from = Timestamp(kept.onset.0.saturating_sub(self.settings.window.0));
+            if restarts::all_explained(&knowledge.changes, &kept.entity, from) {
+                return;
+            }
+        }
         let storm = self.is_storm(symptom);
         let mine = self.state.cases.iter().enumerate().filter(|(_, case)| case.domain == symptom.domain);
         let place = if storm {

@@ -8,6 +8,7 @@
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology, for questions of distance |
+//! | `restarts` | which restarts no change explains |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
@@ -25,6 +26,7 @@ pub mod family;
 mod graph;
 mod hypotheses;
 mod incident;
+mod restarts;
 pub mod settings;
 mod view;
 

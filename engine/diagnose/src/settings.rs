@@ -11,6 +11,9 @@ pub struct Settings {
     pub window: Interval,
     /// The same where nothing is known of how the two entities are connected.
     pub blind_window: Interval,
+    /// From then on after its first symptom an incident takes in only what its probable cause
+    /// explains; other trouble is an incident of its own.
+    pub verdict_after: Interval,
     /// Calls between two services that still count as related.
     pub hops: usize,
     /// Decimal digits of surprise (`-log10 p`, summed over symptoms) before an incident opens.
@@ -19,6 +22,9 @@ pub struct Settings {
     pub digits_each_max: f64,
     /// All symptoms were over for this long: the incident is over. What returns sooner rejoins.
     pub resolve_after: Interval,
+    /// How long a symptom that is over still counts as evidence, as long as others stand: the
+    /// verdict is about the present trouble.
+    pub evidence_for: Interval,
     /// Shortest time between revisions that only refine; a new verdict is told at once.
     pub revise_every: Interval,
     /// How long a change stays suspect: its evidence falls by 1/e in this time, and in three
@@ -47,10 +53,12 @@ impl Default for Settings {
         Self {
             window: Interval::from_seconds(300),
             blind_window: Interval::from_seconds(60),
+            verdict_after: Interval::from_seconds(120),
             hops: 4,
             evidence_digits: 12.0,
             digits_each_max: 15.0,
             resolve_after: Interval::from_seconds(60),
+            evidence_for: Interval::from_seconds(120),
             revise_every: Interval::from_seconds(30),
             change_memory: Interval::from_seconds(300),
             transient_within: Interval::from_seconds(600),

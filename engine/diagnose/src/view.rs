@@ -8,6 +8,7 @@ use crate::{
     family::Family,
     graph::{Graph, is_host},
     incident::{Case, Kept},
+    restarts,
     settings::Settings,
 };
 
@@ -30,6 +31,10 @@ pub(crate) struct View<'a> {
     places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>>,
     /// Services with symptoms.
     pub(crate) services: BTreeSet<&'a str>,
+    /// The symptoms that count, in the order of onset.
+    pub(crate) current: Vec<&'a Kept>,
+    /// Instances of those services whose process began anew, and how often.
+    restarts: BTreeMap<Entity, usize>,
 }
 
 impl<'a> View<'a> {
@@ -42,7 +47,9 @@ impl<'a> View<'a> {
     ) -> Self {
         let mut places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>> = BTreeMap::new();
         let mut services = BTreeSet::new();
-        for kept in case.in_order() {
+        let current = current(at, case, settings);
+        for kept in &current {
+            let kept = *kept;
             let trouble = Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) };
             let about = kept.about();
             let mut holders = BTreeSet::from([about.clone()]);
@@ -58,7 +65,29 @@ impl<'a> View<'a> {
                 }
             }
         }
-        Self { at, case, knowledge, graph, settings, places, services }
+        let mut view = Self {
+            at,
+            case,
+            knowledge,
+            graph,
+            settings,
+            places,
+            services,
+            current,
+            restarts: BTreeMap::new(),
+        };
+        let from = Timestamp(view.began().0.saturating_sub(RESTART_SLACK.0));
+        view.restarts = restarts::unexplained(&knowledge.changes, from)
+            .into_iter()
+            .filter(|(instance, _)| view.services.contains(instance.service()))
+            .map(|(instance, times)| (instance.clone(), times))
+            .collect();
+        view
+    }
+
+    /// Onset of the first symptom that counts.
+    pub(crate) fn began(&self) -> Timestamp {
+        self.current.first().map_or(self.case.opened, |kept| kept.onset)
     }
 
     /// Entities with symptoms, the most troubled first, at most `suspects_max`; and hosts of
@@ -72,6 +101,8 @@ impl<'a> View<'a> {
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
         let mut suspects: Vec<Entity> =
             ranked.into_iter().take(self.settings.suspects_max).map(|(_, entity)| entity.clone()).collect();
+        let restarted = self.restarts.keys().filter(|instance| !self.places.contains_key(*instance));
+        suspects.extend(restarted.take(self.settings.suspects_max).cloned());
         let hosts: BTreeSet<Entity> =
             self.places.keys().flat_map(|entity| self.graph.hosts(entity)).collect();
         let shared = hosts.into_iter().filter(|host| self.guest_services(host).len() > 1);
@@ -86,13 +117,24 @@ impl<'a> View<'a> {
         guests.map(Entity::service).collect()
     }
 
-    /// Instances of a service with symptoms of their own, and instances known.
+    /// Instances of a service with symptoms of their own or whose process began anew by
+    /// itself, and instances known.
     pub(crate) fn replicas(&self, service: &str) -> (usize, usize) {
         let known = self.knowledge.topology.instances.get(service);
         let all = known.map_or(0, |known| known.iter().filter(|entity| entity.is_instance()).count());
-        let troubled =
-            self.places.keys().filter(|place| place.is_instance() && place.service() == service).count();
+        let ill = self.places.keys().chain(self.restarts.keys());
+        let ill = ill.filter(|place| place.is_instance() && place.service() == service);
+        let troubled = ill.collect::<BTreeSet<_>>().len();
         (troubled, all.max(troubled))
+    }
+
+    /// How often the process of an instance began anew while the trouble lasted, without a
+    /// change that explains it; of a service, the most of its instances.
+    pub(crate) fn restarts(&self, entity: &Entity) -> usize {
+        let here = self.restarts.iter().filter(|(instance, _)| {
+            *instance == entity || !entity.is_instance() && instance.service() == entity.as_str()
+        });
+        here.map(|(_, times)| *times).max().unwrap_or(0)
     }
 
     /// Trouble of a family, in one direction or any.
@@ -144,7 +186,7 @@ impl<'a> View<'a> {
 
     /// Onset of the first symptom at an entity.
     pub(crate) fn onset(&self, entity: &Entity) -> Option<Timestamp> {
-        let all = self.case.symptoms.values().filter(|kept| {
+        let all = self.current.iter().filter(|kept| {
             kept.about() == entity || !entity.is_instance() && kept.about().service() == entity.as_str()
         });
         all.map(|kept| kept.onset).min()
@@ -162,10 +204,36 @@ impl<'a> View<'a> {
                 && (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
                 && change.at <= onset.plus(slack)
                 && change.kind != "scaling"
+                && change.kind != Change::RESTART
         });
         let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;
         let lag = onset.since(last.at).as_seconds().max(0.0);
-        let weight = libm::exp(-lag / memory);
+        // A new version that has run everywhere for a while without trouble is less suspect.
+        let rolled = self.knowledge.changes.iter().rfind(|change| {
+            change.kind == Change::RESTART
+                && change.entity.service() == entity.service()
+                && change.at >= last.at
+                && change.at <= onset
+        });
+        let proven = rolled.map_or(0.0, |restart| onset.since(restart.at).as_seconds());
+        let weight = libm::exp(-(lag + PROOF * proven) / memory);
         (weight > 1e-3).then_some((last, weight))
     }
+}
+
+/// How much faster suspicion of a change fades once it is known to be out.
+const PROOF: f64 = 3.0;
+
+/// A process that ends takes what it had in hand with it: trouble is seen before the restart,
+/// or a tick after it.
+const RESTART_SLACK: Interval = Interval::from_seconds(30);
+
+/// What stands or was over of late; all of it when everything is over.
+fn current<'a>(at: Timestamp, case: &'a Case, settings: &Settings) -> Vec<&'a Kept> {
+    let all = case.in_order();
+    if !case.stands() {
+        return all;
+    }
+    let counts = |kept: &&Kept| kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
+    all.into_iter().filter(counts).collect()
 }

@@ -97,8 +97,18 @@ impl<'a> Place<'_, 'a> {
 
     /// Own resources in trouble speak for a cause inside.
     fn own_resources(&self, reasons: &mut Reasons, ratio: f64) {
-        for family in [Family::Cpu, Family::Memory, Family::Restarts, Family::Io] {
+        for family in [Family::Cpu, Family::Memory, Family::Io] {
             self.sign(reasons, "resource", ratio, family, if family == Family::Cpu { UP } else { None });
+        }
+        self.restarted(reasons, ratio);
+    }
+
+    /// Restarts, whether they are a symptom or not yet.
+    fn restarted(&self, reasons: &mut Reasons, ratio: f64) {
+        if self.trouble(Family::Restarts, None).is_some() {
+            self.sign(reasons, "resource", ratio, Family::Restarts, None);
+        } else {
+            self.began_anew(reasons, ratio);
         }
     }
 
@@ -118,10 +128,25 @@ impl<'a> Place<'_, 'a> {
         }
     }
 
+    /// What it means that a process began anew while the trouble lasted: `ratio` for one
+    /// time. Says whether one did.
+    fn began_anew(&self, reasons: &mut Reasons, ratio: f64) -> bool {
+        let times = self.view.restarts(self.suspect);
+        if times > 0 {
+            let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+            let text = format!("a process of {} began anew {often} in the course of it", self.suspect);
+            reasons.add("restarts", ratio * (1.0 + 0.5 * (times - 1).min(2) as f64), text, Vec::new());
+        }
+        times > 0
+    }
+
     fn crash_loop(&self, reasons: &mut Reasons) {
         let restarts = self.trouble(Family::Restarts, None);
         let missing = self.trouble(Family::Missing, None);
-        self.mark(reasons, "resource", 4.5, restarts.or(missing), "restarts");
+        let marked = restarts.or(missing);
+        if marked.is_some() || !self.began_anew(reasons, 2.5) {
+            self.mark(reasons, "resource", 4.5, marked, "restarts");
+        }
         if restarts.is_some() && missing.is_some() {
             self.sign(reasons, "missing", 1.0, Family::Missing, None);
         }
@@ -147,9 +172,10 @@ impl<'a> Place<'_, 'a> {
             reasons.add("errors", 1.0, text, Vec::new());
         }
         let resources = reasons.list.len();
-        for family in [Family::Memory, Family::Restarts, Family::Io] {
+        for family in [Family::Memory, Family::Io] {
             self.sign(reasons, "resource", -2.0, family, None);
         }
+        self.restarted(reasons, -2.0);
         // What is slow may be busy with it.
         self.sign(reasons, "resource", -1.0, Family::Cpu, UP);
         if resources == reasons.list.len() && slow.is_some() {
@@ -183,7 +209,7 @@ impl<'a> Place<'_, 'a> {
             .or_else(|| self.trouble(Family::Latency, UP))
             .or_else(|| self.trouble(Family::Restarts, None));
         self.mark(reasons, "errors", 2.0, felt, "errors, latency or restarts");
-        self.sign(reasons, "resource", -3.0, Family::Restarts, None);
+        self.restarted(reasons, -2.0);
         self.sign(reasons, "logs", 0.5, Family::Log, UP);
         self.sign(reasons, "resource", -3.0, Family::Memory, UP);
         self.sign(reasons, "peers", -1.5, Family::Mismatch, None);
@@ -209,7 +235,7 @@ impl<'a> Place<'_, 'a> {
         let mismatch = self.trouble(Family::Mismatch, None);
         let edge_errors = self.trouble(Family::Errors, None).filter(by_others);
         self.mark(reasons, "peers", 5.0, mismatch.or(edge_errors), "answers that others found to be wrong");
-        let own = self.view.case.symptoms.values().filter(|kept| kept.entity == *self.suspect);
+        let own = self.view.current.iter().filter(|kept| kept.entity == *self.suspect);
         let mut own = own.filter(|kept| {
             matches!(kept.family, Family::Health | Family::Errors | Family::Restarts | Family::Missing)
         });
@@ -255,6 +281,8 @@ impl<'a> Place<'_, 'a> {
         if more.is_none() {
             return;
         }
+        // In a rollout the others take over from the one that is being replaced.
+        self.change_speaks_against(reasons, -3.0);
         let service = self.suspect.service();
         let loaded = |name: &&&str| view.trouble(&Entity((**name).to_owned()), Family::Traffic, UP).is_some();
         let above = view.services.iter().filter(|other| view.graph.is_below(service, other)).find(loaded);

@@ -86,5 +86,5 @@ fn said(trouble: &Trouble<'_>) -> (String, Vec<Id>) {
 
 /// Seconds by which the trouble at `entity` began after the first of the incident.
 fn lag_seconds(view: &View<'_>, entity: &theriac_contract::Entity) -> Option<f64> {
-    Some(view.onset(entity)?.since(view.case.opened).as_seconds())
+    Some(view.onset(entity)?.since(view.began()).as_seconds())
 }

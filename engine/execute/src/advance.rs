@@ -81,7 +81,7 @@ fn begin(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) ->
         return Flow::Moved;
     }
     if saga.standing.is_none() {
-        saga.standing = Some(verify::tally(saga, turn.incident).open);
+        saga.standing = Some(verify::tally(saga, turn.incident, None).open);
     }
     start(saga, turn, position, attempt)
 }
@@ -153,9 +153,8 @@ fn end_of_steps(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
 /// Lets the effect settle, then watches the telemetry; the most patient step decides.
 pub(crate) fn watch(saga: &mut Saga, acted: Timestamp) {
     let steps = saga.stage().map(|stage| stage.steps.as_slice()).unwrap_or_default();
-    let settle = steps.iter().map(|step| step.settle.0).max().unwrap_or(0).max(0);
     let within = steps.iter().map(|step| step.verify_within.0).max().unwrap_or(0).max(0);
-    let from = acted.plus(Interval(settle));
+    let from = acted.plus(saga.settle());
     saga.phase = Phase::Verifying { acted, from, until: from.plus(Interval(within)) };
 }
 
@@ -229,8 +228,8 @@ fn undone(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
 
 /// Gives the verdict on the stage, if there can be one, and draws the consequence.
 fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, due: bool) -> Flow {
-    let tally = verify::tally(saga, turn.incident);
-    let Some(judgement) = verify::judge(saga, tally, turn.incident, due) else { return Flow::Waits };
+    let tally = verify::tally(saga, turn.incident, Some(acted.plus(saga.settle())));
+    let Some(judgement) = verify::judge(saga, tally, turn.incident, turn.at, due) else { return Flow::Waits };
     let verdict = judgement.0;
     let further =
         verdict == VerificationVerdict::NotRecovered && saga.has_next_stage() && saga.uncertain.is_none();
@@ -279,7 +278,7 @@ fn finish(saga: &mut Saga, turn: &mut Turn<'_>, kind: OutcomeKind, reason: &str)
     }
     if !saga.judged {
         saga.judged = true;
-        let tally = verify::tally(saga, turn.incident);
+        let tally = verify::tally(saga, turn.incident, None);
         let judgement = (VerificationVerdict::Unknown, reason.clone());
         let acted = saga.acted.unwrap_or(turn.at);
         turn.out.verifications.push(verify::verification(saga, turn.at, acted, tally, &judgement));

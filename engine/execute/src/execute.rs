@@ -63,7 +63,7 @@ struct State {
 }
 
 const TABLE: &str = "execute";
-const TABLE_VERSION: u16 = 1;
+const TABLE_VERSION: u16 = 2;
 
 /// Sagas under way, leases, and what is known of incidents.
 #[derive(Clone, Debug)]
@@ -181,7 +181,7 @@ impl Execute {
         }
         let standing = incident.map(|known| &known.symptoms).into_iter().flatten();
         let symptoms =
-            standing.filter(|(_, s)| **s == SymptomState::Open).map(|(id, _)| id.clone()).collect();
+            standing.filter(|(_, seen)| seen.state == SymptomState::Open).map(|(id, _)| id.clone()).collect();
         state.counts.accepted += 1;
         state.token += 1;
         state.sagas.push(Saga::new(plan.clone(), state.token, symptoms, state.now));

@@ -3,7 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Id, Incident, IncidentPhase, SymptomState, Timestamp};
+use theriac_contract::{Entity, Id, Incident, IncidentPhase, SymptomState, Timestamp};
+
+/// A symptom as far as execution needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) state: SymptomState,
+    pub(crate) onset: Timestamp,
+    /// When it ended, as far as it has.
+    pub(crate) end: Option<Timestamp>,
+    /// What it is a symptom of: entity and signal. It may come back under another id.
+    pub(crate) of: (Entity, String),
+}
 
 /// An incident as far as execution needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +26,7 @@ pub(crate) struct Known {
     /// How it stands.
     pub(crate) phase: IncidentPhase,
     /// Every symptom that a revision listed.
-    pub(crate) symptoms: BTreeMap<Id, SymptomState>,
+    pub(crate) symptoms: BTreeMap<Id, Seen>,
 }
 
 impl Known {
@@ -50,7 +61,13 @@ impl Incidents {
         known.revision = incident.revision;
         known.phase = incident.phase;
         for symptom in &incident.symptoms {
-            known.symptoms.insert(symptom.id.clone(), symptom.state);
+            let seen = Seen {
+                state: symptom.state,
+                onset: symptom.onset,
+                end: symptom.end,
+                of: (symptom.entity.clone(), symptom.signal.clone()),
+            };
+            known.symptoms.insert(symptom.id.clone(), seen);
         }
         // A revision lists only the first and worst symptoms. The end of the incident speaks
         // for those that it no longer lists.
@@ -62,8 +79,8 @@ impl Incidents {
         known
             .symptoms
             .values_mut()
-            .filter(|state| **state == SymptomState::Open)
-            .for_each(|state| *state = ending);
+            .filter(|seen| seen.state == SymptomState::Open)
+            .for_each(|seen| seen.state = ending);
     }
 
     /// Forgets the longest unheard of beyond `most`, those that are over first, never one of

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Action, Command, Entity, Id, Plan, PlanStage, Step, Timestamp};
+use theriac_contract::{Action, Command, Entity, Id, Interval, Plan, PlanStage, Step, Timestamp};
 
 /// The verb that needs no executor: the saga itself lets time pass.
 pub(crate) const WAIT: &str = "wait";
@@ -114,6 +114,12 @@ impl Saga {
     /// A step of the stage that is under way.
     pub(crate) fn step(&self, position: usize) -> Option<&Step> {
         self.stage().and_then(|stage| stage.steps.get(position))
+    }
+
+    /// How long the effect of the stage is given to settle: that of its slowest step.
+    pub(crate) fn settle(&self) -> Interval {
+        let steps = self.stage().map(|stage| stage.steps.as_slice()).unwrap_or_default();
+        Interval(steps.iter().map(|step| step.settle.0).max().unwrap_or(0).max(0))
     }
 
     /// Whether another stage follows.

@@ -1,5 +1,7 @@
 //! The verdict on a stage, from the symptoms that stood when the plan was accepted.
 
+use std::collections::BTreeSet;
+
 use theriac_contract::{
     Fact, Id, SCHEMA_VERSION, SymptomState, Timestamp, Verification, VerificationVerdict,
 };
@@ -12,17 +14,29 @@ pub(crate) struct Tally {
     pub(crate) before: u32,
     pub(crate) open: u32,
     pub(crate) lost: u32,
+    /// Symptoms of the same signals that began once the effect should have shown.
+    pub(crate) back: u32,
+    /// When the last symptom of the same signals began or ended.
+    pub(crate) last: Option<Timestamp>,
 }
 
-/// Counts the saga's symptoms by their state now.
-pub(crate) fn tally(saga: &Saga, incident: Option<&Known>) -> Tally {
+/// Counts the saga's symptoms by their state now, and those that came back from `settled` on.
+pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Timestamp>) -> Tally {
     let mut tally = Tally { before: saga.symptoms.len() as u32, ..Tally::default() };
     for id in &saga.symptoms {
-        match incident.and_then(|known| known.symptoms.get(id)) {
+        match incident.and_then(|known| known.symptoms.get(id)).map(|seen| seen.state) {
             Some(SymptomState::Open) => tally.open += 1,
             Some(SymptomState::Closed) => {}
             Some(SymptomState::Lost) | None => tally.lost += 1,
         }
+    }
+    let Some(known) = incident else { return tally };
+    let signals: BTreeSet<_> =
+        saga.symptoms.iter().filter_map(|id| known.symptoms.get(id)).map(|seen| &seen.of).collect();
+    for (id, seen) in known.symptoms.iter().filter(|(_, seen)| signals.contains(&seen.of)) {
+        tally.last = tally.last.max(seen.end.or(Some(seen.onset)));
+        let later = settled.is_some_and(|settled| seen.onset >= settled) && !saga.symptoms.contains(id);
+        tally.back += u32::from(later);
     }
     tally
 }
@@ -35,10 +49,18 @@ pub(crate) type Judgement = (VerificationVerdict, String);
 ///
 /// Standing symptoms at the deadline are "not recovered", even if telemetry of others was
 /// lost. Lost telemetry is never recovery. If nothing stood any more when the first step
-/// began, the action has no part in the recovery and the verdict is unknown.
-pub(crate) fn judge(saga: &Saga, tally: Tally, incident: Option<&Known>, due: bool) -> Option<Judgement> {
+/// began, the action has no part in the recovery and the verdict is unknown. Trouble may
+/// come in bursts: recovery is believed after a quiet as long as the effect was given to
+/// settle, and what comes back after that time was not cured.
+pub(crate) fn judge(
+    saga: &Saga,
+    tally: Tally,
+    incident: Option<&Known>,
+    at: Timestamp,
+    due: bool,
+) -> Option<Judgement> {
     use VerificationVerdict::{NotRecovered, Recovered, Unknown};
-    let Tally { before, open, lost } = tally;
+    let Tally { before, open, lost, back, last } = tally;
     let over = incident.is_none_or(Known::is_over);
     if before == 0 {
         return Some((
@@ -46,7 +68,11 @@ pub(crate) fn judge(saga: &Saga, tally: Tally, incident: Option<&Known>, due: bo
             "no symptom stood when the plan was made, so nothing can be judged".to_owned(),
         ));
     }
-    if open == 0 && lost == 0 {
+    if back > 0 {
+        return Some((NotRecovered, format!("{back} symptoms came back after the action")));
+    }
+    let quiet = last.is_none_or(|last| at.since(last) >= saga.settle());
+    if open == 0 && lost == 0 && (quiet || due || over) {
         return Some(if saga.standing == Some(0) {
             (Unknown, format!("all {before} symptoms had ended before the first step began"))
         } else {

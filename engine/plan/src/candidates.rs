@@ -29,6 +29,9 @@ pub(crate) fn candidates<'a>(
             let own = knowledge.belief(&hypothesis.fault, &strategy.name, service);
             let everywhere = knowledge.belief(&hypothesis.fault, &strategy.name, None);
             let belief = utility::belief(strategy, own, everywhere, settings.evidence_of_others);
+            // An action may have been lost on the way. Tried again it is worth less.
+            let tries = tries(strategy, hypothesis, failed) as f64;
+            let belief = (belief.0, belief.1 + tries * (belief.0 + belief.1));
             let (cost, risk, damage) = (strategy.cost, strategy.risk, strategy.damage);
             let utility =
                 utility::expected(hypothesis.probability, belief, settings.benefit, cost, risk, damage);
@@ -62,6 +65,12 @@ pub(crate) fn attempt(strategy: &str, hypothesis: &Hypothesis) -> String {
     format!("{strategy}|{entity}")
 }
 
+/// How often a strategy on this cause did not help.
+fn tries(strategy: &Strategy, hypothesis: &Hypothesis, failed: &[String]) -> usize {
+    let tried = attempt(&strategy.name, hypothesis);
+    failed.iter().filter(|one| **one == tried).count()
+}
+
 /// Why a strategy cannot be tried; none if it can.
 fn refused(
     strategy: &Strategy,
@@ -69,8 +78,9 @@ fn refused(
     failed: &[String],
     settings: &Settings,
 ) -> Option<String> {
-    if failed.contains(&attempt(&strategy.name, hypothesis)) {
-        return Some("it was tried for this incident and did not help".to_owned());
+    let tries = tries(strategy, hypothesis, failed);
+    if tries >= settings.tries_max as usize {
+        return Some(format!("it was tried {tries} times for this incident and did not help"));
     }
     for requirement in &strategy.requires {
         let (met, text) = match requirement {

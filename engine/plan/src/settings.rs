@@ -29,6 +29,8 @@ pub struct Settings {
     pub rate_window: Interval,
     /// Plans for one incident at most; then a person is told.
     pub plans_per_incident_max: u32,
+    /// Times that a strategy is tried on the same cause of an incident at most.
+    pub tries_max: u32,
     /// How long a plan may be begun after it was made.
     pub plan_valid_for: Interval,
     /// How much evidence from other services counts, next to that of the service itself.
@@ -50,6 +52,7 @@ impl Default for Settings {
             actions_per_target_max: 3,
             rate_window: Interval::from_seconds(1_800),
             plans_per_incident_max: 4,
+            tries_max: 2,
             plan_valid_for: Interval::from_seconds(120),
             evidence_of_others: 0.3,
             incidents_max: 1_024,

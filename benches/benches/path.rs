@@ -57,12 +57,7 @@ impl Environment for Recording {
         let Some((to, lines)) = self.collections.get(self.next) else { return Ok(Next::End) };
         self.next += 1;
         let end = self.next == self.collections.len();
-        Ok(Next::Round(Round {
-            telemetry: Self::decode(lines),
-            reached: Some(*to),
-            end,
-            ..Round::default()
-        }))
+        Ok(Next::Round(Round { telemetry: Self::decode(lines), reached: Some(*to), end, ..Round::default() }))
     }
 
     fn dispatch(&mut self, commands: &[Command]) {

@@ -225,7 +225,8 @@ impl World {
         let work = nanos(drawn * factor) + pause;
         let errors = 1.0 - (1.0 - version.errors) * (1.0 - service.errors);
         call.fails = replica.outcomes.chance(errors);
-        replica.busy += nanos(drawn * factor / host.slowness) + pause / 4;
+        // A slow service waits for something; it does not compute more.
+        replica.busy += nanos(drawn * factor / host.slowness / service.slowness) + pause / 4;
         self.touched.extend(version.fault);
         self.touched.extend(service.fault);
         self.touched.extend(host.fault);

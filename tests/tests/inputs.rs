@@ -116,6 +116,16 @@ fn a_row_that_is_not_utf8_is_left_out() {
 #[test]
 fn a_huge_line_is_left_out() {
     let text = format!("{HEADER}{}{}\n", rows(), "x".repeat(20 << 20));
+#[test]
+fn a_huge_line_right_after_the_header_is_left_out() {
+    let text = format!("{HEADER}{}\n{}", "x".repeat(20 << 20), rows());
+    let (points, letters) = replayed("huge.csv", text.as_bytes());
+    assert_eq!(points, 50);
+    let letter = only(&letters);
+    assert!(header(letter, "reason").contains("line_bytes_max"), "{letter}");
+    assert_eq!((header(letter, "line"), header(letter, "offset")), ("2", "22"));
+}
+
     let (points, letters) = replayed("huge.csv", text.as_bytes());
     assert_eq!(points, 50);
     let letter = only(&letters);

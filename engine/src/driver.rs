@@ -21,7 +21,7 @@ use crate::{
     codec,
     engine::{Engine, Outputs},
     environment::{Environment, EnvironmentError, Next, Round},
-    journal::Entry,
+    journal::{Entry, JournalError},
     records::{self, Output},
     settings::Settings,
 };
@@ -41,6 +41,9 @@ pub enum DriverError {
     /// The outside world failed.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// Batches could not be written or read as Arrow.
     #[error("telemetry: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
@@ -57,19 +60,13 @@ pub enum DriverError {
         offset: u64,
     },
     /// The journal lacks rounds that the recovery needs.
-    #[error("the journal begins after round {0}, and no checkpoint from then or later can be read")]
+    #[error(
+        "the journal begins after round {0}, and no checkpoint from then or later can be read: use another --data-dir, and give the topic `journal` a longer retention"
+    )]
     JournalLost(u64),
     /// A stored fact cannot be read.
     #[error("knowledge record {offset} cannot be read: {reason}")]
     Fact {
-        /// Offset.
-        offset: u64,
-        /// Why.
-        reason: String,
-    },
-    /// A stored journal entry cannot be read.
-    #[error("journal entry {offset} cannot be read: {reason}")]
-    JournalEntry {
         /// Offset.
         offset: u64,
         /// Why.
@@ -141,7 +138,10 @@ pub struct Driver<E: Environment> {
     cursors: BTreeMap<(Topic, u32), u64>,
     saved_round: u64,
     saved_at: Timestamp,
+    /// Facts that the rounds of this configuration begin with.
     introductions: Vec<Fact>,
+    /// Whether the next round is the first of them.
+    introduce: bool,
     progress: Progress,
 }
 
@@ -152,7 +152,7 @@ enum Mode {
     New,
     /// Again, with the same configuration: its outputs must be the stored ones.
     Checked,
-    /// Again, with another configuration: only the state matters.
+    /// Again, with another configuration than the first time: only the state matters.
     Unchecked,
 }
 
@@ -183,7 +183,7 @@ impl<E: Environment> Driver<E> {
         let commands = self.run(round, Mode::New, observer)?;
         self.environment.dispatch(&commands);
         if self.checkpoint_is_due() {
-            self.save()?;
+            self.save(&self.configuration.clone())?;
         }
         observer.round(&self.progress);
         Ok(Some(true))
@@ -203,7 +203,7 @@ impl<E: Environment> Driver<E> {
                 break;
             }
         }
-        if self.round > self.saved_round { self.save() } else { Ok(()) }
+        if self.round > self.saved_round { self.save(&self.configuration.clone()) } else { Ok(()) }
     }
 
     /// One round: stages, then one transaction. Gives the commands to send.
@@ -271,9 +271,10 @@ impl<E: Environment> Driver<E> {
             self.engine.reach(reached);
             self.engine.monitor.advance(reached);
         }
-        let introductions = std::mem::take(&mut self.introductions);
-        for fact in self.engine.learn(introductions) {
-            self.emit(records::fact(&fact), mode)?;
+        if std::mem::take(&mut self.introduce) {
+            for fact in self.engine.learn(self.introductions.clone()) {
+                self.emit(records::fact(&fact), mode)?;
+            }
         }
         self.progress.bytes += round.bytes;
         let answered = !round.completions.is_empty();
@@ -367,14 +368,15 @@ impl<E: Environment> Driver<E> {
         }
     }
 
-    fn save(&mut self) -> Result<(), DriverError> {
+    /// Saves the state after a round that was done with this configuration.
+    fn save(&mut self, configuration: &str) -> Result<(), DriverError> {
         let manifest = Manifest {
             format: FORMAT,
             round: self.round,
             at: self.engine.now(),
             environment: self.environment.state(),
             ends: self.ends(),
-            configuration: self.configuration.clone(),
+            configuration: configuration.to_owned(),
             knowledge_version: self.engine.knowledge.version(),
             tables: Vec::new(),
         };

@@ -1,23 +1,29 @@
 //! What a crash left is taken up again: the newest whole checkpoint, then the rounds after it.
+//!
+//! Each round is done again as its journal entry says. One that was done with the present
+//! configuration must give what is stored. One that was done with another cannot: only the
+//! state that it leads to matters, and what is known is taken from its topic afterwards.
+//! That state is saved before the first round with the new configuration, so that every
+//! later restart begins from the same.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use theriac_contract::{Checkpointed, Fact, Timestamp, Topic, Topics};
+use theriac_contract::{Checkpointed, Fact, Id, Plan, RecordedFact, StoredRecord, Timestamp, Topic, Topics};
 use theriac_knowledge::Knowledge;
 use theriac_plan::Playbooks;
 
 use super::{Driver, DriverError, Mode, Observer, Progress, Setup};
 use crate::{
     checkpoint::Checkpoints,
-    codec,
     engine::Engine,
     environment::{Environment, EnvironmentError, Next, Round},
     journal::Entry,
 };
 
-/// Topics that the stages write.
-const OUTPUTS: [Topic; 6] =
-    [Topic::Symptoms, Topic::Incidents, Topic::Plans, Topic::Outcomes, Topic::Knowledge, Topic::DeadLetters];
+const KNOWLEDGE: (Topic, u32) = (Topic::Knowledge, 0);
 
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +51,8 @@ impl<E: Environment> Driver<E> {
         observer: &mut dyn Observer,
     ) -> Result<(Self, Recovery), DriverError> {
         let Setup { settings, playbooks, configuration, introductions } = setup;
-        let policy = playbooks.digest();
+        let loaded =
+            Fact::ConfigurationLoaded { configuration: configuration.clone(), policy: playbooks.digest() };
         let checkpoints = Checkpoints::open(checkpoint_folder, settings.checkpoint.keep)?;
         let mut driver = Self {
             engine: Engine::new(&settings, playbooks.clone()),
@@ -58,52 +65,27 @@ impl<E: Environment> Driver<E> {
             cursors: BTreeMap::new(),
             saved_round: 0,
             saved_at: Timestamp::MIN,
-            introductions: Vec::new(),
+            introductions: std::iter::once(loaded).chain(introductions).collect(),
+            introduce: true,
             progress: Progress::default(),
         };
         let mut recovery = Recovery::default();
-        let rounds = driver.topics.end(Topic::Journal, 0);
-        let last = if rounds == 0 { None } else { Some(driver.entry(rounds - 1)?) };
-        let known = last.as_ref().is_some_and(|entry| entry.configuration == driver.configuration);
-        let loaded = Fact::ConfigurationLoaded { configuration: driver.configuration.clone(), policy };
-        match last {
-            None => driver.introductions = std::iter::once(loaded).chain(introductions).collect(),
-            Some(last) => {
-                driver.restore(&last, &playbooks, &mut recovery)?;
-                if driver.round == 0 {
-                    // The very first rounds are done again: they began with the same facts.
-                    driver.introductions =
-                        std::iter::once(loaded.clone()).chain(introductions.clone()).collect();
-                }
-                driver.repeat(&last, known, &mut recovery, observer)?;
-                if known && driver.newest_fact()? != driver.engine.knowledge.version() {
-                    // Rolled back by hand since: from here on that is what is known.
-                    driver.relearn()?;
-                    driver.save()?;
-                }
-                if !known {
-                    driver.relearn()?;
-                    driver.introductions = std::iter::once(loaded).chain(introductions).collect();
-                }
-            }
+        if let Some(offset) = driver.topics.end(Topic::Journal, 0).checked_sub(1) {
+            let last = Entry::read(driver.topics.as_ref(), offset)?;
+            let configuration = driver.restore(&last, &playbooks, &mut recovery)?;
+            driver.repeat(&last, configuration, &mut recovery, observer)?;
         }
         Ok((driver, recovery))
     }
 
-    fn entry(&self, offset: u64) -> Result<Entry, DriverError> {
-        let stored = self.topics.read(Topic::Journal, 0, offset, 1)?;
-        let unreadable = |reason: String| DriverError::JournalEntry { offset, reason };
-        let first = stored.first().ok_or_else(|| unreadable("it is not there".to_owned()))?;
-        serde_json::from_slice(&first.record.value).map_err(|e| unreadable(e.to_string()))
-    }
-
-    /// Restores the newest checkpoint that is whole and not ahead of the topics.
+    /// Restores the newest checkpoint that is whole and not ahead of the topics. Gives the
+    /// configuration of its round.
     fn restore(
         &mut self,
         last: &Entry,
         playbooks: &Playbooks,
         recovery: &mut Recovery,
-    ) -> Result<(), DriverError> {
+    ) -> Result<Option<String>, DriverError> {
         for round in self.checkpoints.rounds()?.into_iter().rev().filter(|round| *round <= last.round) {
             let (manifest, tables) = match self.checkpoints.read(round) {
                 Ok(found) => found,
@@ -118,63 +100,69 @@ impl<E: Environment> Driver<E> {
                 continue;
             }
             self.environment.restore(&manifest.environment)?;
-            for (partition, end) in &manifest.ends {
-                if let Some(key) = parse_partition(partition) {
-                    self.cursors.insert(key, *end);
-                }
-            }
+            self.cursors = cursors(&manifest.ends);
             self.round = round;
             self.saved_round = round;
             self.saved_at = manifest.at;
             recovery.checkpoint = Some(round);
-            return Ok(());
+            return Ok(Some(manifest.configuration));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Does the rounds after the checkpoint again, up to the last that was committed.
+    /// `configuration` is the one of the round before.
     fn repeat(
         &mut self,
         last: &Entry,
-        known: bool,
+        mut configuration: Option<String>,
         recovery: &mut Recovery,
         observer: &mut dyn Observer,
     ) -> Result<(), DriverError> {
-        let mode = if known { Mode::Checked } else { Mode::Unchecked };
-        let repeatable = self.environment.repeatable();
-        if !repeatable && self.topics.start(Topic::Journal, 0) > self.round {
-            return Err(DriverError::JournalLost(self.topics.start(Topic::Journal, 0)));
+        let first = self.topics.start(Topic::Journal, 0);
+        if first > self.round {
+            return Err(DriverError::JournalLost(first));
         }
         while self.round < last.round {
-            let round = if repeatable {
-                match self.environment.next()? {
-                    Next::Round(round) => round,
-                    Next::Idle => continue,
-                    Next::End => {
-                        let text = format!("it has {} rounds, the journal has {}", self.round, last.round);
-                        return Err(EnvironmentError::Foreign(text).into());
-                    }
-                }
-            } else {
-                self.stored_round(self.round)?
-            };
+            let entry = Entry::read(self.topics.as_ref(), self.round)?;
+            let own = entry.configuration == self.configuration;
+            let before = configuration.replace(entry.configuration.clone());
+            self.introduce = before.as_deref() != Some(entry.configuration.as_str());
+            let ends = cursors(&entry.ends);
+            self.roll_back(ends.get(&KNOWLEDGE).copied().unwrap_or(0))?;
+            if own && self.introduce && before.is_some() {
+                self.take_over()?;
+            }
+            let mode = if own { Mode::Checked } else { Mode::Unchecked };
+            let round = self.repeated(&entry, last)?;
             let commands = self.run(round, mode, observer)?;
-            if repeatable {
+            if own {
+                self.check_ends(&entry)?;
+            }
+            self.cursors = ends;
+            if self.environment.repeatable() {
                 self.environment.dispatch(&commands);
                 // The process may have been killed between this round and its checkpoint.
-                if mode == Mode::Checked && self.checkpoint_is_due() {
-                    self.save()?;
+                if own && self.checkpoint_is_due() {
+                    self.save(&entry.configuration)?;
                 }
             }
             recovery.rounds_repeated += 1;
         }
-        for topic in OUTPUTS {
-            for partition in 0..self.topics.partitions(topic) {
-                self.cursors.insert((topic, partition), self.topics.end(topic, partition));
+        self.roll_back(self.topics.end(Topic::Knowledge, 0))?;
+        if !self.environment.repeatable() {
+            self.environment.seek(&last.position)?;
+        }
+        self.introduce = configuration.as_ref() != Some(&self.configuration);
+        if self.introduce {
+            self.take_over()?;
+            if self.round > self.saved_round {
+                // The last round was one of the other configuration: whoever restores this state
+                // takes over once more.
+                self.save(&last.configuration)?;
             }
         }
-        if !repeatable {
-            self.environment.seek(&last.position)?;
+        if !self.environment.repeatable() {
             let outstanding = self.engine.execute.outstanding();
             recovery.commands_sent_again = outstanding.len();
             self.environment.dispatch(&outstanding);
@@ -182,61 +170,117 @@ impl<E: Environment> Driver<E> {
         Ok(())
     }
 
-    /// Version of the last fact on the topic; 0 if there is none.
-    fn newest_fact(&self) -> Result<u64, DriverError> {
-        let Some(offset) = self.topics.end(Topic::Knowledge, 0).checked_sub(1) else { return Ok(0) };
-        let stored = self.topics.read(Topic::Knowledge, 0, offset, 1)?;
-        let unreadable = |reason| DriverError::Fact { offset, reason };
-        let first = stored.first().ok_or_else(|| unreadable("it is not there".to_owned()))?;
-        let fact: theriac_contract::RecordedFact =
-            serde_json::from_slice(&first.record.value).map_err(|e| unreadable(e.to_string()))?;
-        Ok(fact.version)
-    }
-
-    /// Takes the knowledge from its topic: rounds that were done again under another
-    /// configuration may have led to other facts than those that are stored.
-    fn relearn(&mut self) -> Result<(), DriverError> {
-        let mut knowledge = Knowledge::new();
-        let mut next = self.topics.start(Topic::Knowledge, 0);
-        while next < self.topics.end(Topic::Knowledge, 0) {
-            for stored in self.topics.read(Topic::Knowledge, 0, next, 1 << 20)? {
-                let unreadable = |reason| DriverError::Fact { offset: stored.offset, reason };
-                let fact =
-                    serde_json::from_slice(&stored.record.value).map_err(|e| unreadable(e.to_string()))?;
-                knowledge.fold(&fact).map_err(|e| unreadable(e.to_string()))?;
-                next = stored.offset + 1;
+    /// The next round once more: from the environment if it can repeat it, or else as it is stored.
+    fn repeated(&mut self, entry: &Entry, last: &Entry) -> Result<Round, DriverError> {
+        if !self.environment.repeatable() {
+            return Ok(entry.round(self.topics.as_ref())?);
+        }
+        loop {
+            match self.environment.next()? {
+                Next::Round(round) => return Ok(round),
+                Next::Idle => {}
+                Next::End => {
+                    let text = format!("it has {} rounds, the journal has {}", self.round, last.round);
+                    return Err(EnvironmentError::Foreign(text).into());
+                }
             }
         }
-        self.engine.knowledge = knowledge;
+    }
+
+    /// A round that was done again must have written as much as it did the first time. What
+    /// could not be read is not kept with a round, so a stored one does not reject it again.
+    fn check_ends(&self, entry: &Entry) -> Result<(), DriverError> {
+        let found = self.ends();
+        let rejects = self.environment.repeatable();
+        for partition in found.keys().chain(entry.ends.keys()) {
+            let [written, end] = [&found, &entry.ends].map(|ends| ends.get(partition).copied().unwrap_or(0));
+            if written != end && (rejects || !partition.starts_with(Topic::DeadLetters.name())) {
+                let (partition, offset) = (partition.clone(), written.min(end));
+                return Err(DriverError::Diverged { round: self.round, partition, offset });
+            }
+        }
         Ok(())
     }
 
-    /// A round as the topics keep it.
-    fn stored_round(&self, offset: u64) -> Result<Round, DriverError> {
-        let entry = self.entry(offset)?;
-        let (mut next, end) = entry.telemetry;
-        let mut telemetry = Vec::new();
+    /// Folds rollbacks that were put between two rounds by hand, before an offset: the stages
+    /// give none.
+    fn roll_back(&mut self, end: u64) -> Result<(), DriverError> {
+        loop {
+            let next = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
+            if next >= end || next < self.topics.start(Topic::Knowledge, 0) {
+                return Ok(());
+            }
+            let stored = self.topics.read(Topic::Knowledge, 0, next, 1)?;
+            let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
+            if !matches!(fact.fact, Fact::RolledBack { .. }) {
+                return Ok(());
+            }
+            // While rounds are done with another configuration, versions need not agree:
+            // what is known is taken from the topic after them.
+            if self.engine.knowledge.version() + 1 == fact.version {
+                self.engine.knowledge.fold(&fact).map_err(|e| unreadable(next, e.to_string()))?;
+            }
+            self.cursors.insert(KNOWLEDGE, next + 1);
+        }
+    }
+
+    /// Takes over from another configuration. Its rounds, done again with this one, may have led
+    /// to other facts and plans than those that are stored; what is stored counts.
+    fn take_over(&mut self) -> Result<(), DriverError> {
+        let end = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
+        let mut knowledge = Knowledge::new();
+        self.each(KNOWLEDGE, end, |stored| {
+            let fact = recorded_fact(stored)?;
+            knowledge.fold(&fact).map_err(|e| unreadable(stored.offset, e.to_string()))
+        })?;
+        self.engine.knowledge = knowledge;
+        let mut plans: BTreeSet<Id> = BTreeSet::new();
+        for partition in 0..self.topics.partitions(Topic::Plans) {
+            let end = self.cursors.get(&(Topic::Plans, partition)).copied().unwrap_or(0);
+            self.each((Topic::Plans, partition), end, |stored| {
+                // One that cannot be read is none that is under way.
+                plans.extend(serde_json::from_slice::<Plan>(&stored.record.value).ok().map(|plan| plan.id));
+                Ok(())
+            })?;
+        }
+        self.engine.execute.forget(|plan| !plans.contains(plan));
+        Ok(())
+    }
+
+    /// Calls for each record of a partition before an offset.
+    fn each(
+        &self,
+        (topic, partition): (Topic, u32),
+        end: u64,
+        mut call: impl FnMut(&StoredRecord) -> Result<(), DriverError>,
+    ) -> Result<(), DriverError> {
+        let mut next = self.topics.start(topic, partition);
         while next < end {
-            for stored in self.topics.read(Topic::Telemetry, 0, next, 1 << 20)? {
+            for stored in self.topics.read(topic, partition, next, 1 << 20)? {
                 if stored.offset >= end {
-                    break;
+                    return Ok(());
                 }
-                telemetry.push(codec::decode_telemetry(&stored.record.key, &stored.record.value)?);
+                call(&stored)?;
                 next = stored.offset + 1;
             }
         }
-        Ok(Round {
-            telemetry,
-            rejects: Vec::new(),
-            completions: entry.completions,
-            reached: entry.reached,
-            end: entry.end,
-            bytes: 0,
-        })
+        Ok(())
     }
 }
 
-fn parse_partition(text: &str) -> Option<(Topic, u32)> {
-    let (topic, partition) = text.split_once('/')?;
-    Some((topic.parse().ok()?, partition.parse().ok()?))
+fn unreadable(offset: u64, reason: String) -> DriverError {
+    DriverError::Fact { offset, reason }
+}
+
+fn recorded_fact(stored: &StoredRecord) -> Result<RecordedFact, DriverError> {
+    serde_json::from_slice(&stored.record.value).map_err(|e| unreadable(stored.offset, e.to_string()))
+}
+
+/// Ends of partitions by their keys.
+fn cursors(ends: &BTreeMap<String, u64>) -> BTreeMap<(Topic, u32), u64> {
+    let key = |text: &str| {
+        let (topic, partition) = text.split_once('/')?;
+        Some((topic.parse().ok()?, partition.parse().ok()?))
+    };
+    ends.iter().filter_map(|(partition, end)| Some((key(partition)?, *end))).collect()
 }

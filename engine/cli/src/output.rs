@@ -12,6 +12,7 @@ use theriac_datasets::catalogue::NotFound;
 use theriac_engine::{DriverError, EnvironmentError};
 
 /// How results are printed.
+use theriac_plan::PlaybookError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Tables for people.
@@ -86,7 +87,9 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
             Some(DriverError::Environment(EnvironmentError::Source(source))) => Some(source),
             _ => cause.downcast_ref::<SourceError>(),
         };
-        cause.is::<Wrong>() || matches!(source, Some(SourceError::Unreadable { .. }))
+        cause.is::<Wrong>()
+            || cause.is::<PlaybookError>()
+            || matches!(source, Some(SourceError::Unreadable { .. }))
     };
     if error.chain().any(wrong) { 2 } else { 1 }
 }

@@ -15,7 +15,7 @@ use crate::{
     account::{Account, hypothesis},
     config::{Config, SourceConfig},
     environment::Replay,
-    output::{Format, Report, Wrong},
+    output::{self, Format, Report, Wrong, say},
     wiring,
 };
 
@@ -71,11 +71,7 @@ impl Watcher {
         }
         if !self.quiet {
             for line in self.account.tell(outputs) {
-                if self.bar.is_hidden() {
-                    println!("{line}");
-                } else {
-                    self.bar.println(line);
-                }
+                self.bar.suspend(|| say!("{line}"));
             }
         }
     }
@@ -142,7 +138,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let stop = wiring::stop_flag()?;
     let (mut driver, recovery) = wiring::open(&config, Replay::new(source), &mut watcher)?;
     wiring::tell(&recovery);
-    driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut watcher)?;
+    driver.run_to_end(&|| stop.load(Ordering::SeqCst) || output::is_broken(), &mut watcher)?;
     watcher.bar.finish_and_clear();
     let counts = driver.engine.monitor.counts();
     if arguments.output == Format::Json {
@@ -158,11 +154,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         report.set("replay.plans", watcher.plans as f64);
         return report.print();
     }
-    println!();
+    say!("");
     if let (Some(first), Some(last)) = (watcher.first, watcher.last) {
-        println!("{first} to {last}");
+        say!("{first} to {last}");
     }
-    println!(
+    say!(
         "{} points, {} log records, {} spans in {} series; {} rows came too late, {} dead letters",
         counts.points,
         counts.logs,
@@ -171,7 +167,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         counts.late,
         driver.topics().end(theriac_contract::Topic::DeadLetters, 0),
     );
-    println!(
+    say!(
         "{} symptoms, {} incidents, {} plans (dry run)",
         watcher.symptoms,
         watcher.incidents.len(),
@@ -184,9 +180,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             IncidentPhase::Opened | IncidentPhase::Updated => "open",
         };
         let cause = incident.hypotheses.first().map_or_else(String::new, hypothesis);
-        println!("  {}  {:<8} {:<18} {cause}", incident.opened, state, incident.id.short());
+        say!("  {}  {:<8} {:<18} {cause}", incident.opened, state, incident.id.short());
     }
-    println!(
+    say!(
         "\nask about it:  theriac sql --data-dir {} 'select * from incidents_now'",
         config.data_dir.display()
     );

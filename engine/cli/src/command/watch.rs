@@ -25,7 +25,12 @@ use theriac_engine::{Engine, Observer, Outputs};
 use theriac_monitor::Step;
 
 use self::{stdin::Lines, table::Table};
-use crate::{config::Config, environment::Live, output::Wrong, wiring};
+use crate::{
+    config::Config,
+    environment::Live,
+    output::{self, Wrong, note, say},
+    wiring,
+};
 
 /// Arguments of `theriac watch`.
 #[derive(Debug, Args)]
@@ -90,7 +95,7 @@ impl Screen {
         }
         let columns = if std::io::stdout().is_terminal() { Self::size().0 } else { 120 };
         for line in self.table.lines(columns, 60) {
-            println!("{line}");
+            say!("{line}");
         }
     }
 }
@@ -115,7 +120,7 @@ impl Observer for Screen {
                 SymptomPhase::Close => "ordinary",
                 SymptomPhase::Lost => "silent",
             };
-            println!(
+            say!(
                 "{}  {what:<8}  {}  {}",
                 words::time_of_day(symptom.at),
                 symptom.entity,
@@ -169,6 +174,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     while !stop.load(Ordering::SeqCst)
         && !screen.done.load(Ordering::SeqCst)
         && end.is_none_or(|end| clock() < end)
+        && !output::is_broken()
     {
         driver.advance(&mut screen)?;
     }
@@ -176,8 +182,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     driver.run_to_end(&|| true, &mut screen)?;
     screen.finish();
     if let Some(folder) = &arguments.record {
-        eprintln!(
-            "theriac: recorded; ask about it with: theriac sql --data-dir {} 'select * from symptoms'",
+        note!(
+            "recorded; ask about it with: theriac sql --data-dir {} 'select * from symptoms'",
             folder.display()
         );
     }

@@ -1,20 +1,23 @@
 //! `theriac replay`: the past through the live code path, at full speed. Broken off, it
 //! goes on where it was when it is called again with the same arguments.
 
-use std::{path::PathBuf, sync::atomic::Ordering};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use theriac_connectors::read::FileSettings;
-use theriac_contract::{Incident, IncidentPhase, Tick, Timestamp};
+use theriac_contract::{Incident, IncidentPhase, Tick, Timestamp, Topic};
 use theriac_datasets::{catalogue, nezha};
-use theriac_engine::{Engine, Observer, Outputs, Progress};
+use theriac_engine::{Engine, Environment, Observer, Outputs, Progress};
 
 use crate::{
     account::{Account, hypothesis},
     config::{Config, SourceConfig},
-    environment::Replay,
+    environment::{Recorded, Replay},
     output::{self, Format, Report, Wrong, say},
     wiring,
 };
@@ -30,6 +33,10 @@ pub(crate) struct Arguments {
     /// A labelled data set instead of files: nezha-trainticket-dev, nezha-onlineboutique-dev
     #[arg(long, conflicts_with = "files")]
     dataset: Option<String>,
+    /// A recorded run instead of files: the folder of `theriac watch --record` or `theriac run`,
+    /// round for round as it was
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "dataset"])]
+    recorded: Option<PathBuf>,
     /// Day of the data set, where it has several (2023-01-29); the first if left out
     #[arg(long, requires = "dataset")]
     day: Option<String>,
@@ -105,11 +112,22 @@ fn source(arguments: &Arguments, config: &mut Config) -> Result<Box<dyn theriac_
             arguments.files.iter().map(|path| SourceConfig::File(FileSettings::of(path))).collect();
     }
     if config.sources.is_empty() {
-        let text = "nothing to replay: name files, or a configuration with file sources (-c), or a --dataset";
+        let text = "nothing to replay: name files, or a configuration with file sources (-c), a --dataset, or what was --recorded";
         return Err(Wrong(text.to_owned()).into());
     }
     // A file that cannot be read is one that was named wrongly.
     wiring::past(config).map_err(|error| Wrong(format!("{error:#}")).into())
+}
+
+/// The recorded rounds; they cannot be read and written in the same folder.
+fn recorded(folder: &Path, data_dir: &Path) -> Result<Recorded> {
+    let same = |target: PathBuf| folder.canonicalize().is_ok_and(|folder| folder == target);
+    if data_dir.canonicalize().is_ok_and(same) {
+        let text =
+            format!("{} is what was recorded; name another folder with --data-dir", data_dir.display());
+        return Err(Wrong(text).into());
+    }
+    Recorded::open(folder)
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -117,8 +135,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     config.data_dir.clone_from(&arguments.data_dir);
     // Nothing in the past can be acted upon.
     config.plan.dry_run = true;
+    if let Some(folder) = &arguments.recorded {
+        let environment = recorded(folder, &config.data_dir)?;
+        return replay(arguments, &config, environment, None);
+    }
     let source = source(arguments, &mut config)?;
-    let bar = match source.bytes_total() {
+    let bytes_total = source.bytes_total();
+    replay(arguments, &config, Replay::new(source), bytes_total)
+}
+
+fn replay<E: Environment>(
+    arguments: &Arguments,
+    config: &Config,
+    environment: E,
+    bytes_total: Option<u64>,
+) -> Result<()> {
+    let bar = match bytes_total {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
@@ -136,7 +168,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         last: None,
     };
     let stop = wiring::stop_flag()?;
-    let (mut driver, recovery) = wiring::open(&config, Replay::new(source), &mut watcher)?;
+    let (mut driver, recovery) = wiring::open(config, environment, &mut watcher)?;
     wiring::tell(&recovery);
     driver.run_to_end(&|| stop.load(Ordering::SeqCst) || output::is_broken(), &mut watcher)?;
     watcher.bar.finish_and_clear();
@@ -165,7 +197,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         counts.spans,
         driver.engine.monitor.series().len(),
         counts.late,
-        driver.topics().end(theriac_contract::Topic::DeadLetters, 0),
+        driver.topics().end(Topic::DeadLetters, 0),
     );
     say!(
         "{} symptoms, {} incidents, {} plans (dry run)",

@@ -43,7 +43,8 @@ pub(crate) struct Arguments {
     /// Time between two readings
     #[arg(long, default_value = "1s")]
     interval: Interval,
-    /// Keep telemetry and all that was found in this folder; `theriac sql --data-dir DIR` asks about it
+    /// Keep telemetry and all that was found in this folder: `theriac sql --data-dir DIR` asks about it,
+    /// `theriac replay --recorded DIR` runs it once more
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// Stop after this long: 90s, 10m
@@ -173,8 +174,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let end = arguments.duration.map(|duration| clock().plus(duration));
     while !stop.load(Ordering::SeqCst)
         && !screen.done.load(Ordering::SeqCst)
-        && end.is_none_or(|end| clock() < end)
         && !output::is_broken()
+        && end.is_none_or(|end| clock() < end)
     {
         driver.advance(&mut screen)?;
     }

@@ -406,9 +406,10 @@ impl RecordFile {
     /// What is left to say when a file that is not followed has been read.
     fn end(&mut self, mut fetched: Fetched) -> Step {
         let reason = match self.stream.damage.take() {
-            Some(damage) => {
-                Some(format!("{damage}; what came before byte {} (decompressed) was kept", self.place.offset))
-            }
+            Some(damage) => Some(format!(
+                "{damage}; what came before byte {} (decompressed) was kept: copy or pack the file again",
+                self.place.offset
+            )),
             None if self.place.offset == 0 && !self.place.closed => {
                 Some("the file is empty: there is nothing to read".to_owned())
             }

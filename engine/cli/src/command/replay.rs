@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use theriac_connectors::read::FileSettings;
-use theriac_contract::{Incident, IncidentPhase, Tick, Timestamp, Topic};
+use theriac_contract::{Incident, IncidentPhase, StoredRecord, Tick, Timestamp, Topic, Topics};
 use theriac_datasets::{catalogue, nezha};
 use theriac_engine::{Engine, Environment, Observer, Outputs, Progress};
 
@@ -119,6 +119,17 @@ fn source(arguments: &Arguments, config: &mut Config) -> Result<Box<dyn theriac_
     wiring::past(config).map_err(|error| Wrong(format!("{error:#}")).into())
 }
 
+/// Input of which nothing could be read was named wrongly; what is wrong is on the topic.
+fn nothing_read(topics: &dyn Topics) -> Result<()> {
+    let letters = topics.end(Topic::DeadLetters, 0);
+    let first = topics.read(Topic::DeadLetters, 0, topics.start(Topic::DeadLetters, 0), 1)?;
+    let Some(StoredRecord { record, .. }) = first.first() else { return Ok(()) };
+    let header = |name| record.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
+    let text = |name| String::from_utf8_lossy(header(name).unwrap_or_default()).into_owned();
+    let more = if letters > 1 { format!(" (and {} more dead letters)", letters - 1) } else { String::new() };
+    Err(Wrong(format!("nothing could be read: {}: {}{more}", text("origin"), text("reason"))).into())
+}
+
 /// The recorded rounds; they cannot be read and written in the same folder.
 fn recorded(folder: &Path, data_dir: &Path) -> Result<Recorded> {
     let same = |target: PathBuf| folder.canonicalize().is_ok_and(|folder| folder == target);
@@ -173,6 +184,9 @@ fn replay<E: Environment>(
     driver.run_to_end(&|| stop.load(Ordering::SeqCst) || output::is_broken(), &mut watcher)?;
     watcher.bar.finish_and_clear();
     let counts = driver.engine.monitor.counts();
+    if counts.points + counts.logs + counts.spans == 0 {
+        nothing_read(driver.topics())?;
+    }
     if arguments.output == Format::Json {
         let digest = config.digest(&config.playbooks()?)?;
         let mut report = Report::new("replay", digest, String::new(), None);

@@ -15,7 +15,7 @@ pub(super) fn mark(sample: &[u8]) -> usize {
 /// What other files begin with, what they are, and the mend.
 const FOREIGN: [(&[u8], &str); 7] = [
     (b"PK\x03\x04", "a zip archive or a spreadsheet: unpack it, or save the sheet as CSV"),
-    (b"BZh", "compressed with bzip2: unpack it (bunzip2), or pack it with gzip or zstd"),
+    (b"BZh9", "compressed with bzip2: unpack it (bunzip2), or pack it with gzip or zstd"),
     (b"\xfd7zXZ\0", "compressed with xz: unpack it (unxz), or pack it with gzip or zstd"),
     (b"\x89PNG", "an image"),
     (b"%PDF-", "a PDF document: export the table in it as CSV"),

@@ -4,7 +4,33 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Completion, Record, Timestamp};
+use theriac_contract::{Completion, Record, Timestamp, Topic, TopicError, Topics};
+
+use crate::{codec, environment::Round};
+
+/// What is stored of a round cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A topic failed.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// An entry is not what was written.
+    #[error("journal entry {offset} cannot be read: {reason}")]
+    Entry {
+        /// Offset.
+        offset: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A batch is not what was written.
+    #[error("telemetry record {offset} cannot be read: {source}")]
+    Telemetry {
+        /// Offset.
+        offset: u64,
+        /// Why.
+        source: arrow::error::ArrowError,
+    },
+}
 
 /// One round as the journal topic keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +56,48 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Reads the entry at an offset: that of round `n` lies at `n - 1`.
+    ///
+    /// # Errors
+    /// If it is not there, or is no entry.
+    pub fn read(topics: &dyn Topics, offset: u64) -> Result<Self, JournalError> {
+        let unreadable = |reason: String| JournalError::Entry { offset, reason };
+        let stored = topics.read(Topic::Journal, 0, offset, 1)?;
+        let first = stored.first().ok_or_else(|| unreadable("it is not there".to_owned()))?;
+        serde_json::from_slice(&first.record.value).map_err(|e| unreadable(e.to_string()))
+    }
+
+    /// The round as the topics keep it, where they keep its telemetry. What could not be read
+    /// is no part of it.
+    ///
+    /// # Errors
+    /// If a batch is not there, or is none.
+    pub fn round(&self, topics: &dyn Topics) -> Result<Round, JournalError> {
+        let (mut next, end) = self.telemetry;
+        let (mut telemetry, mut bytes) = (Vec::new(), 0);
+        while next < end {
+            for stored in topics.read(Topic::Telemetry, 0, next, 1 << 20)? {
+                if stored.offset >= end {
+                    break;
+                }
+                let offset = stored.offset;
+                let batch = codec::decode_telemetry(&stored.record.key, &stored.record.value)
+                    .map_err(|source| JournalError::Telemetry { offset, source })?;
+                telemetry.push(batch);
+                bytes += stored.record.value.len() as u64;
+                next = offset + 1;
+            }
+        }
+        Ok(Round {
+            telemetry,
+            rejects: Vec::new(),
+            completions: self.completions.clone(),
+            reached: self.reached,
+            end: self.end,
+            bytes,
+        })
+    }
+
     /// As a record of the journal topic.
     #[must_use]
     pub fn record(&self, at: Timestamp) -> Record {

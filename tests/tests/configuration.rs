@@ -67,6 +67,17 @@ fn a_wrong_playbook_has_a_place() {
 }
 
 #[test]
+fn several_playbook_files_are_one() {
+    let config = format!("{SOURCES}playbooks: [a.yaml, b.yaml]\n");
+    let of = |fault: &str| format!("playbooks:\n  - fault: {fault}\n    strategies: []\n");
+    let ended = validated(&config, &[("a.yaml", &of("leak")), ("b.yaml", &of("loop"))]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{}", ended.out);
+    let twice = [("a.yaml", of("leak")), ("b.yaml", of("leak"))];
+    let twice = twice.each_ref().map(|(name, text)| (*name, text.as_str()));
+    refused(&config, &twice, &["b.yaml:2:12", "`leak` has a playbook already", "a.yaml:2"]);
+}
+
+#[test]
 fn nothing_to_read_is_refused() {
     refused("monitor:\n  lateness: 5s\n", &[], &["theriac.yaml", "`sources` is empty"]);
     refused("sources:\n  - file: { path: gone.csv }\n", &[], &["gone.csv", "there is no such file"]);

@@ -16,7 +16,7 @@ use std::{
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use theriac_tests::program::{assert_same, command, run_well, stored};
+use theriac_tests::program::{assert_same, command, run, run_well, stored};
 
 /// One process is killed after at most this part of the time that a whole run takes.
 const LIFE_PARTS: u64 = 5;
@@ -86,7 +86,7 @@ fn survives(folder: &Path, arguments: &[&str], folders: usize, kills_min: usize)
         [arguments, &["--data-dir", name]].concat().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     // The first call builds the program; that is no part of a run.
-    run_well(folder, &["--version".to_owned()]);
+    run_well(folder, &["--version"]);
     let begin = now();
     run_well(folder, &with("whole"));
     let whole = begin.elapsed();
@@ -115,11 +115,78 @@ fn a_healed_fleet() {
     survives(folder.path(), &["demo", "--seed", "7", "--keep", "--output", "json"], 4, 32);
 }
 
+/// Copies the topics and checkpoints of a data folder.
+fn copied(from: &Path, to: &Path) {
+    for (path, bytes) in stored(from) {
+        let (source, target) = (from.join(&path), to.join(&path));
+        if source.is_dir() {
+            fs::create_dir_all(target).unwrap();
+        } else {
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::write(target, bytes).unwrap();
+        }
+    }
+}
+
+/// Begun with `a.yaml` and killed, gone on with `b.yaml`: killed at any instant after that, it
+/// ends as if it had not been. Gives the folders, that of the undisturbed run first.
+fn survives_a_change(folder: &Path, arguments: &[&str], rounds_before: usize, folders: usize) -> Vec<String> {
+    let with = |config: &'static str, name: &str| {
+        let more = ["-c", config, "--data-dir", name];
+        [arguments, &more].concat().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    run_well(folder, &["--version"]);
+    let mut process = command(folder, &with("a.yaml", "begun")).stdout(Stdio::null()).spawn().unwrap();
+    let rounds = || run(folder, &["tap", "journal", "--data-dir", "begun"]).out.lines().count();
+    while rounds() < rounds_before {
+        assert!(process.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        thread::sleep(Duration::from_millis(2));
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    copied(&folder.join("begun"), &folder.join("changed"));
+    let begin = now();
+    run_well(folder, &with("b.yaml", "changed"));
+    let whole = begin.elapsed();
+    let mut random = random();
+    let mut names = vec!["changed".to_owned()];
+    let mut kills = 0;
+    for round in 0..folders {
+        let name = format!("changed-{round}");
+        copied(&folder.join("begun"), &folder.join(&name));
+        let arguments = with("b.yaml", &name);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        // Short lives: the first rounds after the change are what matters.
+        kills += kill_until_done(folder, &arguments, whole / 4, &mut random);
+        names.push(name);
+    }
+    println!("{kills} kills; after the change a whole run takes {whole:?}");
+    assert!(kills >= 3 * folders, "only {kills} kills hit a running process");
+    names
+}
+
+fn same_after_a_change(folder: &Path, names: &[String]) {
+    let expected = stored(&folder.join(&names[0]));
+    for name in &names[1..] {
+        assert_same(&expected, &folder.join(name), name);
+    }
+}
+
+#[test]
+fn a_healed_fleet_whose_configuration_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.yaml"), "checkpoint: { rounds: 40 }\n").unwrap();
+    let other = "checkpoint: { rounds: 40 }\nmonitor: { lateness: 20s }\nplan: { benefit: 120 }\n";
+    fs::write(folder.path().join("b.yaml"), other).unwrap();
+    let names = survives_a_change(folder.path(), &["demo", "--keep", "--output", "json"], 100, 3);
+    same_after_a_change(folder.path(), &names);
+}
+
 /// Some megabytes of a fleet's past: load with a daily wave, a level shift, an outage.
-fn past() -> String {
+fn past(days: u64) -> String {
     let mut text = "timestamp,service,instance,cpu,latency_ms,errors\n".to_owned();
     let mut random = Xoshiro256PlusPlus::seed_from_u64(11);
-    for second in (0..3 * 86_400_u64).step_by(30) {
+    for second in (0..days * 86_400).step_by(30) {
         let wave = second % 86_400 / 864;
         for instance in 0..6 {
             let noise = random.next_u64() % 20;
@@ -145,10 +212,44 @@ fn past() -> String {
 #[test]
 fn a_replayed_file() {
     let folder = tempfile::tempdir().unwrap();
-    let text = past();
+    let text = past(3);
     assert!(text.len() > 2_000_000, "{} bytes", text.len());
     fs::write(folder.path().join("past.csv"), text).unwrap();
     // Checkpoints often enough that a file of few rounds has some.
     fs::write(folder.path().join("theriac.yaml"), "checkpoint: { rounds: 1 }\n").unwrap();
     survives(folder.path(), &["replay", "past.csv", "-c", "theriac.yaml", "--output", "json"], 3, 18);
+}
+
+/// Two configurations under which every round gives something else, with a file as source.
+fn write_configurations(folder: &Path, checkpoint: &str) {
+    fs::write(folder.join("past.csv"), past(6)).unwrap();
+    for (name, lateness) in [("a.yaml", "5s"), ("b.yaml", "10m")] {
+        let text = format!(
+            "clock: event\nsources:\n  - file: {{ path: past.csv }}\ncheckpoint: {{ {checkpoint} }}\n\
+             monitor: {{ lateness: {lateness} }}\n"
+        );
+        fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn a_replayed_file_whose_configuration_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    write_configurations(folder.path(), "rounds: 2");
+    let names = survives_a_change(folder.path(), &["replay", "--output", "json"], 3, 4);
+    same_after_a_change(folder.path(), &names);
+}
+
+/// Live rounds are made of what has come in by then, so two runs differ; what is noticed must not.
+#[test]
+fn a_service_whose_configuration_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    write_configurations(folder.path(), "every: 30h");
+    let names = survives_a_change(folder.path(), &["run", "--until-end"], 3, 4);
+    let symptoms = |name: &String| run_well(folder.path(), &["tap", "symptoms", "--data-dir", name]);
+    let expected = symptoms(&names[0]);
+    assert!(expected.lines().count() > 3, "{expected}");
+    for name in &names[1..] {
+        assert_eq!(symptoms(name), expected, "{name}");
+    }
 }

@@ -95,13 +95,6 @@ fn broken_rows_among_good_ones() {
 }
 
 #[test]
-fn an_empty_file_is_told() {
-    let (points, letters) = replayed("empty.csv", b"");
-    assert_eq!(points, 0);
-    assert!(header(only(&letters), "reason").contains("the file is empty"));
-}
-
-#[test]
 fn a_row_that_is_not_utf8_is_left_out() {
     let mut bytes = format!("{HEADER}2026-01-01T00:00:00Z,sh").into_bytes();
     bytes.extend(b"\xff\xfe,1\n");
@@ -124,6 +117,16 @@ fn a_huge_line_is_left_out() {
 }
 
 #[test]
+fn a_huge_line_right_after_the_header_is_left_out() {
+    let text = format!("{HEADER}{}\n{}", "x".repeat(20 << 20), rows());
+    let (points, letters) = replayed("huge.csv", text.as_bytes());
+    assert_eq!(points, 50);
+    let letter = only(&letters);
+    assert!(header(letter, "reason").contains("line_bytes_max"), "{letter}");
+    assert_eq!((header(letter, "line"), header(letter, "offset")), ("2", "22"));
+}
+
+#[test]
 fn what_cannot_be_read_at_all_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
@@ -135,5 +138,35 @@ fn what_cannot_be_read_at_all_is_refused() {
     refused(here, "timeless.csv", &["timeless.csv", "no column holds the time", "time_column"]);
     refused(here, "nowhere/none.csv", &["nowhere/none.csv", "there is no such file"]);
     fs::create_dir(here.join("hollow")).unwrap();
-    refused(here, "hollow", &["hollow"]);
+    refused(here, "hollow", &["hollow", "holds no .csv"]);
+    fs::write(here.join("hollow/notes.docx"), "PK\x03\x04").unwrap();
+    refused(here, "hollow", &["hollow", "holds no .csv"]);
+    refused(here, "hollow/notes.docx", &["hollow/notes.docx", "zip archive", "save the sheet as CSV"]);
+    fs::write(here.join("app.log"), b"\xfd7zXZ\0\0\x04\xe6").unwrap();
+    refused(here, "app.log", &["app.log", "compressed with xz", "unxz"]);
+    fs::write(here.join("table.parquet"), rows()).unwrap();
+    refused(here, "table.parquet", &["table.parquet"]);
+}
+
+/// A file that can be opened and holds nothing that can be read is one that was named wrongly.
+#[test]
+fn a_file_of_which_nothing_can_be_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("empty.csv"), "").unwrap();
+    refused(here, "empty.csv", &["nothing could be read: empty.csv", "the file is empty"]);
+    refused(here, "empty.csv", &["nothing could be read: empty.csv", "the file is empty"]);
+    let refused = |file: &str, parts: &[&str]| {
+        let _ = fs::remove_dir_all(here.join("data"));
+        refused(here, file, parts);
+    };
+    fs::write(here.join("metrics.csv.gz"), b"\x1f\x8b\x08\0nothing that gzip wrote").unwrap();
+    refused(
+        "metrics.csv.gz",
+        &["nothing could be read: metrics.csv.gz", "gzip stream", "pack the file again"],
+    );
+    fs::write(here.join("wrong.csv"), format!("{HEADER}never,shop,1\nnever,shop,2\n")).unwrap();
+    refused("wrong.csv", &["wrong.csv"]);
+    fs::write(here.join("prose.jsonl"), "this is\nno JSON\n").unwrap();
+    refused("prose.jsonl", &["nothing could be read: prose.jsonl", "and 1 more dead letters"]);
 }

@@ -27,7 +27,7 @@ pub mod webhook;
 
 pub use clock::Clock;
 pub use command::{CommandExecutor, CommandSettings, Program};
-pub use ledger::{Ledger, LedgerError};
+pub use ledger::{Ledger, LedgerError, LedgerLimits};
 pub use log::Log;
 pub use pool::{Pool, PoolSettings};
 pub use routes::{Route, Routes};

@@ -8,7 +8,7 @@ use theriac_contract::{Executor, Interval};
 use super::{
     clock::Clock,
     command::{CommandExecutor, CommandSettings},
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, LedgerError, LedgerLimits},
     log::Log,
     pool::PoolSettings,
     routes::{Route, Routes},
@@ -80,6 +80,8 @@ pub struct Settings {
     /// File that keeps what was begun and how it ended. Needed once a route leads to an
     /// executor that really acts.
     pub ledger: Option<PathBuf>,
+    /// How much of that file is kept.
+    pub ledger_limits: LedgerLimits,
     /// Worker threads.
     pub pool: PoolSettings,
 }
@@ -101,7 +103,7 @@ pub fn build(settings: &Settings, clock: &Clock) -> Result<Box<dyn Executor>, Ex
     }
     let routes = Routes::new(&settings.routes, &executors)?;
     if let Some(path) = &settings.ledger {
-        return Ok(Box::new(Ledger::open(path, routes)?));
+        return Ok(Box::new(Ledger::open(path, settings.ledger_limits.clone(), routes)?));
     }
     let acting = settings.executors.iter().find(|(_, executor)| **executor != ExecutorSettings::Log);
     match acting {

@@ -137,19 +137,9 @@ impl RecordFile {
         let fail = |source| io_error(&origin, source);
         let unreadable = |reason| SourceError::Unreadable { origin: origin.name(), reason };
         // At the start the sample is what will be read; later it is read once more.
-        let mut front = None;
-        if self.place.offset > 0 {
-            front = Some(match &self.origin {
-                Origin::Path(path) => match reopened(path, self.place.identity).map_err(fail)? {
-                    Some(file) => Stream::from_file(file, 0, false).map_err(fail)?,
-                    None => Stream::open(&self.origin, 0, false).map_err(fail)?,
-                },
-                Origin::Memory(..) => Stream::open(&self.origin, 0, false).map_err(fail)?,
-            });
-        }
-        let sampled =
-            self.place.sampled.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(SAMPLE_BYTES);
-        let limit = sampled.min(SAMPLE_BYTES);
+        let mut front = if self.place.offset > 0 { Some(self.front()?) } else { None };
+        let known = self.place.sampled.and_then(|bytes| usize::try_from(bytes).ok());
+        let limit = known.unwrap_or(SAMPLE_BYTES).min(SAMPLE_BYTES);
         let stream = front.as_mut().unwrap_or(&mut self.stream);
         while stream.data().len() < limit && stream.fill().map_err(fail)? > 0 {}
         let sample = &stream.data()[..stream.data().len().min(limit)];
@@ -167,7 +157,7 @@ impl RecordFile {
             Format::Auto => sniff::format(&self.origin.name(), sample),
             given => given,
         };
-        let mut skip = mark;
+        let (mut skip, mut sampled) = (mark, sample.len() as u64);
         let decoder = match format {
             Format::Csv => {
                 let text = &sample[mark..];
@@ -175,21 +165,14 @@ impl RecordFile {
                 let given = self.settings.delimiter.and_then(|char| u8::try_from(char).ok());
                 let delimiter = given.unwrap_or_else(|| sniff::delimiter(first));
                 self.framing = Framing::Csv { delimiter };
-                // A first record longer than the sample: nothing more will make it shorter.
                 let full = sample.len() >= SAMPLE_BYTES;
-                let table = Table::learn(text, ended, delimiter, &self.settings).map_err(unreadable)?;
-                match table {
-                    Some(table) => {
-                        skip += table.header_bytes;
-                        Decoder::Table(Box::new(table))
-                    }
-                    None if full => {
-                        return Err(unreadable(format!(
-                            "no complete row in the first {SAMPLE_BYTES} bytes: this is no CSV, or a quote is not closed"
-                        )));
-                    }
-                    None => return Ok(false),
+                let mut table = Table::learn(text, ended, delimiter, &self.settings).map_err(unreadable)?;
+                if table.is_none() && full {
+                    (table, sampled) = self.learn_further(delimiter)?;
                 }
+                let Some(table) = table else { return Ok(false) };
+                skip += table.header_bytes;
+                Decoder::Table(Box::new(table))
             }
             Format::JsonLines | Format::OtlpJson => {
                 if !ended && sample.len() < SAMPLE_BYTES && memchr::memchr(b'\n', sample).is_none() {
@@ -211,14 +194,83 @@ impl RecordFile {
                 return Err(unreadable("Parquet cannot be read from inside another compression or while it is followed: decompress it first".to_owned()));
             }
         };
-        self.place.sampled = Some(sample.len() as u64);
+        self.place.sampled = Some(sampled);
         if front.is_none() {
+            while self.stream.data().len() < skip && self.stream.fill().map_err(fail)? > 0 {}
             self.place.line += memchr::memchr_iter(b'\n', &self.stream.data()[..skip]).count() as u64;
             self.stream.consume(skip);
             self.place.offset = self.stream.offset();
         }
         self.decoder = Some(decoder);
         Ok(true)
+    }
+
+    /// The file once more, from its start to the end that it has now.
+    fn front(&self) -> Result<Stream, SourceError> {
+        let reopened = match &self.origin {
+            Origin::Path(path) => reopened(path, self.place.identity),
+            Origin::Memory(..) => Ok(None),
+        };
+        let opened = reopened.and_then(|file| match file {
+            Some(file) => Stream::from_file(file, 0, false),
+            None => Stream::open(&self.origin, 0, false),
+        });
+        opened.map_err(|source| io_error(&self.origin, source))
+    }
+
+    /// Learns the columns of a CSV that has no whole row in its sample. Lines that are too
+    /// long to be records tell nothing of columns; they are passed over here and rejected when
+    /// they are read. Gives the bytes that were looked at, too: the same next time.
+    fn learn_further(&self, delimiter: u8) -> Result<(Option<Table>, u64), SourceError> {
+        let unreadable = |reason| SourceError::Unreadable { origin: self.origin.name(), reason };
+        let fail = |source| io_error(&self.origin, source);
+        // Two more for the line end, which is no part of the record.
+        let most = self.settings.line_bytes_max.saturating_add(2);
+        let end = self.place.sampled.unwrap_or(u64::MAX);
+        let mut stream = self.front()?;
+        let (mut sample, mut enough, mut passing) = (Vec::new(), SAMPLE_BYTES, false);
+        loop {
+            if stream.data().is_empty() {
+                stream.fill().map_err(fail)?;
+            }
+            let finished = stream.data().is_empty() && stream.ended();
+            if finished || stream.offset() >= end || sample.len() >= enough {
+                let text = &sample[sniff::mark(&sample)..];
+                let all = finished && !self.settings.follow;
+                let table = Table::learn(text, all, delimiter, &self.settings).map_err(unreadable)?;
+                if table.is_some() || (finished && self.settings.follow) {
+                    return Ok((table, stream.offset()));
+                }
+                if finished || sample.len() / 2 > most {
+                    return Err(unreadable(format!(
+                        "no complete row in the first {} bytes: this is no CSV, or a quote is not closed",
+                        stream.offset()
+                    )));
+                }
+                enough = enough.max(sample.len()) * 2;
+            }
+            let data = stream.data();
+            let (length, whole) = match memchr::memchr(b'\n', data) {
+                Some(end) => (end + 1, true),
+                None => (data.len(), stream.ended()),
+            };
+            passing |= length > most;
+            if passing && sample.is_empty() {
+                return Err(unreadable(format!(
+                    "the first line is longer than {} bytes, the limit `line_bytes_max`: this is no CSV",
+                    self.settings.line_bytes_max
+                )));
+            }
+            if whole || passing {
+                if !passing {
+                    sample.extend_from_slice(&data[..length]);
+                }
+                passing &= !whole;
+                stream.consume(length);
+            } else {
+                stream.fill().map_err(fail)?;
+            }
+        }
     }
 
     /// Reads records until about `bytes_max` bytes are passed.
@@ -354,9 +406,10 @@ impl RecordFile {
     /// What is left to say when a file that is not followed has been read.
     fn end(&mut self, mut fetched: Fetched) -> Step {
         let reason = match self.stream.damage.take() {
-            Some(damage) => {
-                Some(format!("{damage}; what came before byte {} (decompressed) was kept", self.place.offset))
-            }
+            Some(damage) => Some(format!(
+                "{damage}; what came before byte {} (decompressed) was kept: copy or pack the file again",
+                self.place.offset
+            )),
             None if self.place.offset == 0 && !self.place.closed => {
                 Some("the file is empty: there is nothing to read".to_owned())
             }

@@ -12,8 +12,24 @@ pub(super) fn mark(sample: &[u8]) -> usize {
     if sample.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 }
 }
 
-/// Refuses UTF-16 and bytes that are no text at all.
+/// What other files begin with, what they are, and the mend.
+const FOREIGN: [(&[u8], &str); 7] = [
+    (b"PK\x03\x04", "a zip archive or a spreadsheet: unpack it, or save the sheet as CSV"),
+    (b"BZh9", "compressed with bzip2: unpack it (bunzip2), or pack it with gzip or zstd"),
+    (b"\xfd7zXZ\0", "compressed with xz: unpack it (unxz), or pack it with gzip or zstd"),
+    (b"\x89PNG", "an image"),
+    (b"%PDF-", "a PDF document: export the table in it as CSV"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3\0", "an SQLite database: export a table of it as CSV"),
+];
+
+/// Refuses files of other kinds, UTF-16, and bytes that are no text at all.
 pub(super) fn check_text(sample: &[u8]) -> Result<(), String> {
+    if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| sample.starts_with(magic)) {
+        return Err(format!(
+            "the file is {what}; what can be read is CSV, Parquet, JSON lines, OTLP/JSON and text"
+        ));
+    }
     let head = &sample[..sample.len().min(256)];
     let zeros = head.iter().filter(|byte| **byte == 0).count();
     if sample.starts_with(&[0xff, 0xfe])

@@ -130,11 +130,15 @@ impl Table {
         let Some(first) = records.first() else { return Ok(None) };
         let known =
             settings.header.unwrap_or_else(|| !first.iter().all(|cell| number(cell) || is_missing(cell)));
-        let rows = if known { &records[1..] } else { &records[..] };
+        let header = names(first, known);
+        // A row of another width tells nothing of the columns; it is rejected when it is read.
+        let fits = |row: &&Vec<String>| {
+            row.len() >= header.len() && row[header.len()..].iter().all(String::is_empty)
+        };
+        let rows: Vec<&Vec<String>> = records[usize::from(known)..].iter().filter(fits).collect();
         if rows.is_empty() && !ended {
             return Ok(None);
         }
-        let header = names(first, known);
         let facts: Vec<ColumnFacts> = (0..header.len())
             .map(|column| {
                 let cells = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !is_missing(cell));

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use theriac_connectors::executor::{Ledger, LedgerError};
+use theriac_connectors::executor::{Ledger, LedgerError, LedgerLimits};
 use theriac_contract::{Command, Executor, Id, Interval, Verdict};
 
 use crate::command;
@@ -42,7 +42,7 @@ fn on(target: &str, attempt: u32, token: u64) -> Command {
 }
 
 fn open(path: &Path, hand: &Hand) -> Ledger<Hand> {
-    Ledger::open(path, hand.clone()).expect("the ledger opens")
+    Ledger::open(path, LedgerLimits::default(), hand.clone()).expect("the ledger opens")
 }
 
 #[test]
@@ -108,7 +108,10 @@ fn one_process_at_a_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger");
     let _held = open(&path, &Hand::default());
-    assert!(matches!(Ledger::open(&path, Hand::default()), Err(LedgerError::InUse(_))));
+    assert!(matches!(
+        Ledger::open(&path, LedgerLimits::default(), Hand::default()),
+        Err(LedgerError::InUse(_))
+    ));
 }
 
 /// The process died when so many bytes were on disk: what had been acted upon by then is
@@ -171,7 +174,111 @@ fn damage_before_the_end_is_not_passed_over() {
         let mut damaged = whole.clone();
         damaged[position] ^= 1;
         fs::write(&path, &damaged).expect("written");
-        let opened = Ledger::open(&path, Hand::default()).err();
+        let opened = Ledger::open(&path, LedgerLimits::default(), Hand::default()).err();
         assert!(matches!(opened, Some(LedgerError::Damaged { line: 1, .. })), "byte {position}: {opened:?}");
+    }
+}
+
+/// Small enough that a test reaches them.
+const SMALL: LedgerLimits = LedgerLimits { answers_max: 10, bytes: 8192 };
+
+fn small(path: &Path, hand: &Hand) -> Ledger<Hand> {
+    Ledger::open(path, SMALL, hand.clone()).expect("the ledger opens")
+}
+
+/// The n-th command of many for a few targets, each with a newer token.
+fn nth(n: u64) -> Command {
+    let mut command = on(["a", "b", "c"][n as usize % 3], 1, n);
+    command.idempotency_key = Id::derive("step", &[n.to_string()]);
+    command
+}
+
+#[test]
+fn the_file_stays_small_and_nothing_is_done_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let hand = Hand::default();
+    // A step of the newest plan for a target that is never heard of again.
+    let lonely = on("d", 1, 1);
+    {
+        let ledger = small(&path, &hand);
+        ledger.execute(&lonely);
+        for n in 2..500 {
+            assert_eq!(ledger.execute(&nth(n)).0, Verdict::Succeeded);
+            let length = fs::metadata(&path).expect("a file").len();
+            assert!(length < 2 * SMALL.bytes, "{length} bytes after {n} commands");
+        }
+    }
+    let ledger = small(&path, &hand);
+    let done = (Verdict::Succeeded, "attempt 1".to_owned());
+    assert_eq!(ledger.execute(&lonely), done, "the newest of its target");
+    assert_eq!(ledger.execute(&nth(499)), done, "the newest of all");
+    let (verdict, detail) = ledger.execute(&nth(2));
+    assert_eq!(verdict, Verdict::Failed { retryable: false }, "{detail}");
+    assert!(detail.starts_with("fenced: token 2 is older than"), "{detail}");
+    for n in 2..500 {
+        ledger.execute(&nth(n));
+        assert_eq!(hand.acted(&nth(n)), 1, "command {n}");
+    }
+}
+
+#[test]
+fn what_was_begun_and_not_ended_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let hand = Hand::default();
+    small(&path, &hand).execute(&on("d", 1, 1));
+    let begun = fs::read(&path).expect("the ledger");
+    let line = begun.iter().position(|byte| *byte == b'\n').expect("lines");
+    fs::write(&path, &begun[..=line]).expect("written");
+    {
+        let ledger = small(&path, &hand);
+        (2..500).for_each(|n| drop(ledger.execute(&nth(n))));
+    }
+    let (verdict, detail) = small(&path, &hand).execute(&on("d", 1, 1));
+    assert_eq!(
+        (verdict, detail.as_str()),
+        (Verdict::Unknown, "attempt 1 was begun and its end is not known")
+    );
+    assert_eq!(hand.acted(&on("d", 1, 1)), 1);
+}
+
+/// Killed while the file was being written anew: any part of the new one may lie beside the
+/// old one, or it may have taken its place.
+#[test]
+fn killed_while_it_is_written_anew_nothing_is_done_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger");
+    let hand = Hand::default();
+    let (mut old, mut anew, mut last) = (Vec::new(), Vec::new(), 0);
+    {
+        let ledger = small(&path, &hand);
+        for n in 1.. {
+            ledger.execute(&nth(n));
+            anew = fs::read(&path).expect("the ledger");
+            last = n;
+            if anew.len() < old.len() {
+                break;
+            }
+            old.clone_from(&anew);
+        }
+    }
+    assert!(!anew.is_empty() && anew.len() < old.len());
+    // What was answered for the command that led to it is in the new file alone.
+    for (length, renamed) in (0..=anew.len()).step_by(7).map(|n| (n, false)).chain([(anew.len(), true)]) {
+        let scratch = folder.path().join("ledger.new");
+        fs::write(&scratch, &anew[..length]).expect("written");
+        fs::write(&path, &old).expect("written");
+        if renamed {
+            fs::rename(&scratch, &path).expect("renamed");
+        }
+        let again = Hand::default();
+        let ledger = small(&path, &again);
+        assert!(!scratch.exists(), "what was half written is left");
+        for n in 1..last {
+            ledger.execute(&nth(n));
+            assert_eq!(again.acted(&nth(n)), 0, "command {n}, {length} bytes");
+        }
+        assert_eq!(ledger.execute(&nth(last + 1)).0, Verdict::Succeeded);
     }
 }

@@ -78,6 +78,35 @@ fn a_huge_line_is_cut_and_never_held() {
     assert!(rejects[0].reason.contains("line_bytes_max"));
 }
 
+/// Whatever its first row is like, a table's columns are learnt from rows that can be read.
+#[test]
+fn a_huge_first_row_costs_only_itself() {
+    let rows: String = (0..5_000).map(|i| format!("{i},shop,{}\n", i % 7)).collect();
+    let settings = FileSettings { line_bytes_max: 300_000, reject_bytes_max: 10, ..FileSettings::default() };
+    for huge in [70_000, 200_000, 299_999, 300_000, 300_001, 300_002, 300_003, 2_000_000] {
+        for end in ["\n", "\r\n"] {
+            let text = format!("time,note,v\n{}{end}{rows}", "x".repeat(huge));
+            let (read, rejects) = read_bytes("t.csv", text.as_bytes(), &settings);
+            assert_eq!((read.len(), rejects.len()), (5_000, 1), "{huge} bytes");
+            let reason = if huge > 300_000 { "line_bytes_max" } else { "1 cells, the header 3" };
+            assert!(rejects[0].reason.contains(reason), "{huge} bytes: {}", rejects[0].reason);
+            assert_eq!((rejects[0].line, rejects[0].offset), (Some(2), 12));
+        }
+    }
+}
+
+#[test]
+fn a_table_of_huge_rows_is_read() {
+    let names: String = (0..20_000).map(|i| format!(",value_{i}")).collect();
+    let cells = ",1".repeat(20_000);
+    let text = format!("time{names}\n0{cells}\n1{cells}\n");
+    let (read, rejects) = read_bytes("t.csv", text.as_bytes(), &FileSettings::default());
+    assert_eq!((read.len(), rejects.len()), (40_000, 0));
+    let settings = FileSettings { line_bytes_max: 100_000, ..FileSettings::default() };
+    let error = theriac_connectors::read::from_bytes("t.csv", text.into_bytes(), &settings).fetch(1 << 20);
+    assert!(error.unwrap_err().to_string().contains("the first line is longer than 100000 bytes"));
+}
+
 #[test]
 fn an_empty_file_is_noted() {
     for format in [Format::Csv, Format::JsonLines, Format::OtlpJson, Format::Text] {

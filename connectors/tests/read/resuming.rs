@@ -39,6 +39,12 @@ fn table() -> Vec<u8> {
     format!("time,v,note\n{rows}").into_bytes()
 }
 
+/// A first row that is longer than a sample, so that columns are learnt from what follows.
+fn late_table() -> Vec<u8> {
+    let rows: String = (0..6_000).map(|i| format!("{i},{},n{}\n", i * 2, i % 3)).collect();
+    format!("time,v,note\n{}\n{rows}", "x".repeat(150_000)).into_bytes()
+}
+
 fn log() -> Vec<u8> {
     (0..40)
         .map(|i| if i % 3 == 0 { format!("1970-01-01 00:00:{i:02} INFO a\n") } else { "  b\n".to_owned() })
@@ -90,4 +96,14 @@ fn a_position_of_another_file_is_refused() {
     assert!(from_bytes("b.csv", b"time,v\n1,2\n".to_vec(), &settings).seek(&position).is_err());
     assert!(from_bytes("a.csv", b"time".to_vec(), &settings).seek(&position).is_err());
     assert!(source.seek("yesterday").is_err());
+}
+
+#[test]
+fn columns_that_were_learnt_late_are_learnt_alike_again() {
+    let settings = FileSettings { line_bytes_max: 100_000, ..FileSettings::default() };
+    let expected = broken_off("t.csv", &late_table(), &[1 << 20], &settings);
+    assert_eq!((expected.0.len(), expected.1), (6_000, 1));
+    for sizes in [&[50_000][..], &[7_777, 1], &[20_000, 90_000]] {
+        assert_eq!(broken_off("t.csv", &late_table(), sizes, &settings), expected, "{sizes:?}");
+    }
 }

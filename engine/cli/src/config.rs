@@ -150,20 +150,14 @@ impl Config {
 
     /// The playbooks that it names, or those that are built in.
     pub(crate) fn playbooks(&self) -> Result<Playbooks> {
-        let [path] = self.playbooks.as_slice() else {
-            if self.playbooks.is_empty() {
-                return Ok(Playbooks::builtin());
-            }
-            let mut all = String::new();
-            for path in &self.playbooks {
-                let text = read_text(path)?;
-                Playbooks::parse(&path.display().to_string(), &text)?;
-                all.push_str(&text);
-                all.push('\n');
-            }
-            return Ok(Playbooks::parse("playbooks", &all)?);
-        };
-        Ok(Playbooks::parse(&path.display().to_string(), &read_text(path)?)?)
+        if self.playbooks.is_empty() {
+            return Ok(Playbooks::builtin());
+        }
+        let names: Vec<String> = self.playbooks.iter().map(|path| path.display().to_string()).collect();
+        let texts = self.playbooks.iter().map(|path| read_text(path)).collect::<Result<Vec<_>>>()?;
+        let files: Vec<(&str, &str)> =
+            names.iter().zip(&texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Ok(Playbooks::parse_all(&files)?)
     }
 
     /// What the topology file says, as facts.

@@ -1,7 +1,14 @@
 //! The `theriac` program.
 //!
 //! Exit codes: 0 done; 1 failed while running; 2 the command line or a file that it names
-//! is wrong; 3 data are missing (the message says how to get them).
+//! is wrong; 3 data are missing (the message says how to get them). A reader of standard
+//! output that has seen enough (`| head`) is no failure.
+
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nobody reads; `say!` and `note!` do not"
+)]
 
 mod account;
 mod command;
@@ -30,11 +37,13 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.command.run() {
+    let done = arguments.command.run();
+    let written = output::finish().map_err(|error| anyhow::Error::new(error).context("standard output"));
+    match done.and(written) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("theriac: {error:#}");
+            output::note!("{error:#}");
             ExitCode::from(output::exit_code(&error))
         }
     }

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Write, stdout},
+    fmt,
+    io::{self, ErrorKind, Write, stdout},
+    sync::{Mutex, PoisonError},
 };
 
 use clap::ValueEnum;
@@ -10,6 +12,7 @@ use serde::Serialize;
 use theriac_contract::SourceError;
 use theriac_datasets::catalogue::NotFound;
 use theriac_engine::{DriverError, EnvironmentError};
+use theriac_plan::PlaybookError;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -19,6 +22,47 @@ pub(crate) enum Format {
     Text,
     /// One JSON object.
     Json,
+}
+
+/// Why nothing more can be written to standard output.
+static BROKEN: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// A line about the program itself on standard error. If nobody can read it, nobody is told.
+macro_rules! note {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "theriac: {}", format_args!($($text)*));
+    }};
+}
+pub(crate) use note;
+
+/// As `println!`, but without a panic if nobody reads any more (`| head`) or the disk is full.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::write(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+/// A line on standard output; nothing once that has failed.
+pub(crate) fn write(line: fmt::Arguments<'_>) {
+    let mut broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if broken.is_none() {
+        *broken = writeln!(stdout().lock(), "{line}").err();
+    }
+}
+
+/// Whether standard output leads nowhere: what is done for whoever reads it may stop.
+pub(crate) fn is_broken() -> bool {
+    BROKEN.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
+/// Writes what is held back, and tells whether all was written. A reader that has seen
+/// enough is no failure.
+pub(crate) fn finish() -> io::Result<()> {
+    let broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match broken.map_or_else(|| stdout().flush(), Err) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// The machine-readable result of `demo`, `eval`, `bench` and `campaign`.
@@ -65,7 +109,7 @@ impl Report {
 
     /// Prints it.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
-        writeln!(stdout(), "{}", serde_json::to_string_pretty(self)?)?;
+        say!("{}", serde_json::to_string_pretty(self)?);
         Ok(())
     }
 }
@@ -86,7 +130,9 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
             Some(DriverError::Environment(EnvironmentError::Source(source))) => Some(source),
             _ => cause.downcast_ref::<SourceError>(),
         };
-        cause.is::<Wrong>() || matches!(source, Some(SourceError::Unreadable { .. }))
+        cause.is::<Wrong>()
+            || cause.is::<PlaybookError>()
+            || matches!(source, Some(SourceError::Unreadable { .. }))
     };
     if error.chain().any(wrong) { 2 } else { 1 }
 }

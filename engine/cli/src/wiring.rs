@@ -16,7 +16,7 @@ use theriac_engine::{Driver, Environment, Observer, Recovery, Setup};
 
 use crate::{
     config::{Config, SourceConfig},
-    output::Wrong,
+    output::{Wrong, note},
 };
 
 /// Where the topics lie.
@@ -72,14 +72,15 @@ pub(crate) fn past(config: &Config) -> Result<Box<dyn Source>> {
 /// Tells what a recovery found, on standard error.
 pub(crate) fn tell(recovery: &Recovery) {
     for reason in &recovery.damaged {
-        eprintln!("theriac: passed over: {reason}");
+        note!("passed over: {reason}");
     }
     if recovery.rounds_repeated > 0 || recovery.commands_sent_again > 0 {
         let from =
             recovery.checkpoint.map_or_else(|| "the beginning".to_owned(), |round| format!("round {round}"));
-        eprintln!(
-            "theriac: took up where the last run broke off: {} rounds done again from {from}, {} commands sent again",
-            recovery.rounds_repeated, recovery.commands_sent_again
+        note!(
+            "took up where the last run broke off: {} rounds done again from {from}, {} commands sent again",
+            recovery.rounds_repeated,
+            recovery.commands_sent_again
         );
     }
 }

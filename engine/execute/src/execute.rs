@@ -111,6 +111,11 @@ impl Execute {
         running.collect()
     }
 
+    /// Drops plans under way as if they had never been taken.
+    pub fn forget(&mut self, which: impl Fn(&Id) -> bool) {
+        self.state.sagas.retain(|saga| !which(&saga.plan.id));
+    }
+
     /// What was taken and passed over.
     #[must_use]
     pub const fn counts(&self) -> &Counts {

@@ -200,40 +200,55 @@ impl Playbooks {
     /// # Errors
     /// All that is wrong, a line for each, with line, column and the mend.
     pub fn parse(origin: &str, yaml: &str) -> Result<Self, PlaybookError> {
-        let file: File = serde_saphyr::from_str(yaml).map_err(|error| {
-            let place =
-                error.location().map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
-            PlaybookError(format!("{origin}{place}: {}", error.without_snippet()))
-        })?;
+        Self::parse_all(&[(origin, yaml)])
+    }
+
+    /// Reads several files, each given by its name and its text, as if they were one.
+    ///
+    /// # Errors
+    /// As [`Playbooks::parse`]; a fault may have a playbook in one of the files only.
+    pub fn parse_all(files: &[(&str, &str)]) -> Result<Self, PlaybookError> {
         let mut wrong = String::new();
         let mut seen = BTreeMap::new();
-        for playbook in &file.playbooks {
-            let fault = &playbook.fault;
-            let mut note = |at: &Spanned<String>, text: &str| {
-                let (line, column) = (at.referenced.line(), at.referenced.column());
-                let _ = writeln!(wrong, "{origin}:{line}:{column}: {text}");
-            };
-            if let Some(first) = seen.insert(fault.value.clone(), fault.referenced.line()) {
-                note(
-                    fault,
-                    &format!("fault `{}` has a playbook already, at line {first}; join the two", fault.value),
-                );
-            }
-            let mut names = BTreeMap::new();
-            for strategy in &playbook.strategies {
-                let name = &strategy.name;
-                if let Some(first) = names.insert(name.value.clone(), name.referenced.line()) {
-                    let text =
-                        format!("strategy `{}` is there already, at line {first}; rename one", name.value);
-                    note(name, &text);
+        let mut playbooks = Vec::new();
+        for (origin, yaml) in files {
+            let file: File = serde_saphyr::from_str(yaml).map_err(|error| {
+                let place =
+                    error.location().map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
+                PlaybookError(format!("{origin}{place}: {}", error.without_snippet()))
+            })?;
+            for playbook in file.playbooks {
+                let fault = &playbook.fault;
+                let mut note = |at: &Spanned<String>, text: &str| {
+                    let (line, column) = (at.referenced.line(), at.referenced.column());
+                    let _ = writeln!(wrong, "{origin}:{line}:{column}: {text}");
+                };
+                let line = fault.referenced.line();
+                if let Some((other, first)) = seen.insert(fault.value.clone(), (*origin, line)) {
+                    let text = format!(
+                        "fault `{}` has a playbook already, at {other}:{first}; join the two",
+                        fault.value
+                    );
+                    note(fault, &text);
                 }
-                for text in problems(strategy) {
-                    note(name, &format!("strategy `{}`: {text}", name.value));
+                let mut names = BTreeMap::new();
+                for strategy in &playbook.strategies {
+                    let name = &strategy.name;
+                    if let Some(first) = names.insert(name.value.clone(), name.referenced.line()) {
+                        let text = format!(
+                            "strategy `{}` is there already, at line {first}; rename one",
+                            name.value
+                        );
+                        note(name, &text);
+                    }
+                    for text in problems(strategy) {
+                        note(name, &format!("strategy `{}`: {text}", name.value));
+                    }
                 }
+                playbooks.push(Playbook::from(playbook));
             }
         }
         if wrong.is_empty() {
-            let playbooks = file.playbooks.into_iter().map(Playbook::from).collect();
             Ok(Self { playbooks })
         } else {
             Err(PlaybookError(wrong.trim_end().to_owned()))
@@ -346,6 +361,23 @@ mod tests {
         let lines: Vec<&str> = error.lines().collect();
         assert_eq!(lines.len(), 4, "{error}");
         assert!(lines.iter().all(|line| line.starts_with("mine.yaml:4:15: strategy `a`: ")), "{error}");
+    }
+
+    const LEAK: &str = "playbooks:\n  - fault: leak\n    strategies: []\n";
+    const LOOP: &str = "# a comment\nplaybooks:\n  - fault: loop\n    strategies: []\n";
+
+    #[test]
+    fn several_files_are_one() {
+        let both = Playbooks::parse_all(&[("a.yaml", LEAK), ("b.yaml", LOOP)]).unwrap();
+        let faults: Vec<&str> = both.playbooks.iter().map(|playbook| playbook.fault.as_str()).collect();
+        assert_eq!(faults, ["leak", "loop"]);
+    }
+
+    #[test]
+    fn a_fault_in_two_files_names_both() {
+        let files = [("a.yaml", LEAK), ("b.yaml", LOOP), ("c.yaml", LEAK)];
+        let error = Playbooks::parse_all(&files).unwrap_err().to_string();
+        assert_eq!(error, "c.yaml:2:12: fault `leak` has a playbook already, at a.yaml:2; join the two");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use theriac_monitor::Monitor;
 use crate::{
     config::Config,
     environment::Simulation,
-    output::{Format, Report, quantile},
+    output::{Format, Report, quantile, say},
     wiring,
 };
 
@@ -219,14 +219,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         return report.print();
     }
-    println!(
-        "{rows} rows, {bytes} bytes of OTLP/JSON, {} ticks; one thread, {repetitions} times",
-        ticks.len()
-    );
-    println!("{:<44} {:>12} {:>12} {:>12}", "a second and core", "median", "least", "most");
+    say!("{rows} rows, {bytes} bytes of OTLP/JSON, {} ticks; one thread, {repetitions} times", ticks.len());
+    say!("{:<44} {:>12} {:>12} {:>12}", "a second and core", "median", "least", "most");
     for stage in &stages {
         let at = |share| quantile(&stage.rates, share).unwrap_or(f64::NAN);
-        println!("{:<44} {:>12.0} {:>12.0} {:>12.0}", stage.what, at(0.5), at(0.0), at(1.0));
+        say!("{:<44} {:>12.0} {:>12.0} {:>12.0}", stage.what, at(0.5), at(0.0), at(1.0));
     }
     Ok(())
 }

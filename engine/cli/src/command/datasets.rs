@@ -10,7 +10,7 @@ use theriac_datasets::{
     fetch::{self, Progress},
 };
 
-use crate::output::Wrong;
+use crate::output::{Wrong, say};
 
 /// Arguments of `theriac datasets`.
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ fn list() {
         } else {
             "by hand".to_owned()
         };
-        println!("{:<26} {:<20} {how}\n{:<26} {}", dataset.name, dataset.licence, "", dataset.title);
+        say!("{:<26} {:<20} {how}\n{:<26} {}", dataset.name, dataset.licence, "", dataset.title);
     }
 }
 
@@ -91,7 +91,7 @@ fn fetch(arguments: &FetchArguments) -> Result<()> {
         ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
-    println!(
+    say!(
         "{} is in {} ({} files fetched, {} were there)",
         dataset.name,
         fetched.dir.display(),

@@ -13,7 +13,7 @@ use crate::{
     account::Account,
     config::Config,
     environment::Simulation,
-    output::Format,
+    output::{self, Format, say},
     report::{self, FaultRow, History},
     story::Story,
     wiring,
@@ -60,11 +60,7 @@ impl Watcher {
             return;
         }
         for line in self.account.tell(outputs) {
-            if self.bar.is_hidden() {
-                println!("{line}");
-            } else {
-                self.bar.println(line);
-            }
+            self.bar.suspend(|| say!("{line}"));
         }
     }
 }
@@ -129,7 +125,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         history: History::new(),
     };
     if !json {
-        println!(
+        say!(
             "a simulated shop of {} services; {} faults are coming, and some changes that are harmless (seed {})\n",
             scenario.services.len(),
             scenario.faults.len(),
@@ -139,7 +135,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let stop = wiring::stop_flag()?;
     let (mut driver, recovery) = wiring::open(&config, simulation, &mut watcher)?;
     wiring::tell(&recovery);
-    driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut watcher)?;
+    driver.run_to_end(&|| stop.load(Ordering::SeqCst) || output::is_broken(), &mut watcher)?;
     watcher.bar.finish_and_clear();
     let story = Story::read(driver.topics())?;
     let rows = report::rows(driver.environment.world.truth(), &story);
@@ -152,15 +148,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return figures.print();
     }
     print_table(&rows, start);
-    println!("\nreport:       {}", path.display());
-    println!("ask about it: theriac sql --data-dir {} 'select * from plans'", arguments.data_dir.display());
+    say!("\nreport:       {}", path.display());
+    say!("ask about it: theriac sql --data-dir {} 'select * from plans'", arguments.data_dir.display());
     Ok(())
 }
 
 fn print_table(rows: &[FaultRow], start: Timestamp) {
-    println!(
+    say!(
         "\n{:<18} {:<18} {:>8} {:>9}  {:<34} {:<34} {:>9}  verdict",
-        "fault", "where", "at", "detected", "cause named", "action", "recovered"
+        "fault",
+        "where",
+        "at",
+        "detected",
+        "cause named",
+        "action",
+        "recovered"
     );
     let seconds =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0} s"));
@@ -168,7 +170,7 @@ fn print_table(rows: &[FaultRow], start: Timestamp) {
         let at = row
             .injected
             .map_or_else(|| "-".to_owned(), |at| format!("{:.0} s", at.since(start).as_seconds()));
-        println!(
+        say!(
             "{:<18} {:<18} {at:>8} {:>9}  {:<34} {:<34} {:>9}  {}",
             row.fault,
             row.entity.as_str(),
@@ -181,5 +183,5 @@ fn print_table(rows: &[FaultRow], start: Timestamp) {
     }
     let healed = rows.iter().filter(|row| row.healed).count();
     let named = rows.iter().filter(|row| row.cause_right).count();
-    println!("\n{healed} of {} faults healed, {named} causes named rightly", rows.len());
+    say!("\n{healed} of {} faults healed, {named} causes named rightly", rows.len());
 }

@@ -18,7 +18,7 @@ use theriac_monitor::Monitor;
 
 use crate::{
     config::Config,
-    output::{Format, Report},
+    output::{Format, Report, say},
 };
 
 /// Arguments of `theriac eval`.
@@ -202,8 +202,8 @@ fn write_scores(folder: &std::path::Path, corpus: &Corpus, scores: &[Vec<f64>]) 
 
 fn print_table(report: &Report, scorer: &Scorer) {
     let figure = |name: &str| report.metrics.get(name).copied().unwrap_or(f64::NAN);
-    println!("Numenta Anomaly Benchmark 1.1: {} files, {} rows\n", figure("nab.files"), figure("nab.rows"));
-    println!("{:<22} {:>9} {:>9} {:>9}   looks ahead", "detector", "standard", "low FP", "low FN");
+    say!("Numenta Anomaly Benchmark 1.1: {} files, {} rows\n", figure("nab.files"), figure("nab.rows"));
+    say!("{:<22} {:>9} {:>9} {:>9}   looks ahead", "detector", "standard", "low FP", "low FN");
     let ours = Profile::ALL.map(|profile| figure(&format!("nab.{}", profile.name())));
     let mut rows: Vec<(String, [f64; 3], &str)> = published()
         .iter()
@@ -223,23 +223,20 @@ fn print_table(report: &Report, scorer: &Scorer) {
     rows.push(("theriac (this run)".to_owned(), ours, "no"));
     rows.sort_by(|a, b| b.1[0].total_cmp(&a.1[0]).then_with(|| a.0.cmp(&b.0)));
     for (name, [standard, low_fp, low_fn], ahead) in rows {
-        println!("{name:<22} {standard:>9.2} {low_fp:>9.2} {low_fn:>9.2}   {ahead}");
+        say!("{name:<22} {standard:>9.2} {low_fp:>9.2} {low_fn:>9.2}   {ahead}");
     }
-    println!("\nthis run, by how the threshold was chosen:");
+    say!("\nthis run, by how the threshold was chosen:");
     for (label, suffix) in [
         ("best for each profile (the rule of the benchmark)", ""),
         ("fixed beforehand at p = 1e-6", ".fixed_threshold"),
         ("chosen without the category that is scored", ".leave_one_category_out"),
     ] {
         let [a, b, c] = Profile::ALL.map(|profile| figure(&format!("nab.{}{suffix}", profile.name())));
-        println!("  {label:<50} {a:>7.2} {b:>7.2} {c:>7.2}");
+        say!("  {label:<50} {a:>7.2} {b:>7.2} {c:>7.2}");
     }
-    println!(
-        "\n{:<24} {:>8} {:>14} {:>18}",
-        "category (standard)", "windows", "gain of max", "false alarm rows"
-    );
+    say!("\n{:<24} {:>8} {:>14} {:>18}", "category (standard)", "windows", "gain of max", "false alarm rows");
     for category in scorer.best(Profile::Standard).categories {
-        println!(
+        say!(
             "{:<24} {:>4}/{:<3} {:>7.1} of {:<5.1} {:>14}",
             category.category,
             category.windows_hit,

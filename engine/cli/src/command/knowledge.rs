@@ -13,7 +13,7 @@ use theriac_engine::records;
 use theriac_knowledge::{Knowledge, as_of, diff, line};
 
 use crate::{
-    output::{Format, Wrong},
+    output::{Format, Wrong, say},
     wiring,
 };
 
@@ -127,6 +127,6 @@ fn rollback(arguments: &Arguments, to: u64, reason: &str) -> Result<()> {
     };
     topics.append(Topic::Knowledge, 0, &[records::fact(fact).record])?;
     topics.commit()?;
-    println!("{}", line(fact));
+    say!("{}", line(fact));
     Ok(())
 }

@@ -1,21 +1,24 @@
 //! `theriac replay`: the past through the live code path, at full speed. Broken off, it
 //! goes on where it was when it is called again with the same arguments.
 
-use std::{path::PathBuf, sync::atomic::Ordering};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use theriac_connectors::read::FileSettings;
-use theriac_contract::{Incident, IncidentPhase, Tick, Timestamp};
+use theriac_contract::{Incident, IncidentPhase, StoredRecord, Tick, Timestamp, Topic, Topics};
 use theriac_datasets::{catalogue, nezha};
-use theriac_engine::{Engine, Observer, Outputs, Progress};
+use theriac_engine::{Engine, Environment, Observer, Outputs, Progress};
 
 use crate::{
     account::{Account, hypothesis},
     config::{Config, SourceConfig},
-    environment::Replay,
-    output::{Format, Report, Wrong},
+    environment::{Recorded, Replay},
+    output::{self, Format, Report, Wrong, say},
     wiring,
 };
 
@@ -30,6 +33,10 @@ pub(crate) struct Arguments {
     /// A labelled data set instead of files: nezha-trainticket-dev, nezha-onlineboutique-dev
     #[arg(long, conflicts_with = "files")]
     dataset: Option<String>,
+    /// A recorded run instead of files: the folder of `theriac watch --record` or `theriac run`,
+    /// round for round as it was
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "dataset"])]
+    recorded: Option<PathBuf>,
     /// Day of the data set, where it has several (2023-01-29); the first if left out
     #[arg(long, requires = "dataset")]
     day: Option<String>,
@@ -71,11 +78,7 @@ impl Watcher {
         }
         if !self.quiet {
             for line in self.account.tell(outputs) {
-                if self.bar.is_hidden() {
-                    println!("{line}");
-                } else {
-                    self.bar.println(line);
-                }
+                self.bar.suspend(|| say!("{line}"));
             }
         }
     }
@@ -109,11 +112,33 @@ fn source(arguments: &Arguments, config: &mut Config) -> Result<Box<dyn theriac_
             arguments.files.iter().map(|path| SourceConfig::File(FileSettings::of(path))).collect();
     }
     if config.sources.is_empty() {
-        let text = "nothing to replay: name files, or a configuration with file sources (-c), or a --dataset";
+        let text = "nothing to replay: name files, or a configuration with file sources (-c), a --dataset, or what was --recorded";
         return Err(Wrong(text.to_owned()).into());
     }
     // A file that cannot be read is one that was named wrongly.
     wiring::past(config).map_err(|error| Wrong(format!("{error:#}")).into())
+}
+
+/// Input of which nothing could be read was named wrongly; what is wrong is on the topic.
+fn nothing_read(topics: &dyn Topics) -> Result<()> {
+    let letters = topics.end(Topic::DeadLetters, 0);
+    let first = topics.read(Topic::DeadLetters, 0, topics.start(Topic::DeadLetters, 0), 1)?;
+    let Some(StoredRecord { record, .. }) = first.first() else { return Ok(()) };
+    let header = |name| record.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
+    let text = |name| String::from_utf8_lossy(header(name).unwrap_or_default()).into_owned();
+    let more = if letters > 1 { format!(" (and {} more dead letters)", letters - 1) } else { String::new() };
+    Err(Wrong(format!("nothing could be read: {}: {}{more}", text("origin"), text("reason"))).into())
+}
+
+/// The recorded rounds; they cannot be read and written in the same folder.
+fn recorded(folder: &Path, data_dir: &Path) -> Result<Recorded> {
+    let same = |target: PathBuf| folder.canonicalize().is_ok_and(|folder| folder == target);
+    if data_dir.canonicalize().is_ok_and(same) {
+        let text =
+            format!("{} is what was recorded; name another folder with --data-dir", data_dir.display());
+        return Err(Wrong(text).into());
+    }
+    Recorded::open(folder)
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -121,8 +146,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     config.data_dir.clone_from(&arguments.data_dir);
     // Nothing in the past can be acted upon.
     config.plan.dry_run = true;
+    if let Some(folder) = &arguments.recorded {
+        let environment = recorded(folder, &config.data_dir)?;
+        return replay(arguments, &config, environment, None);
+    }
     let source = source(arguments, &mut config)?;
-    let bar = match source.bytes_total() {
+    let bytes_total = source.bytes_total();
+    replay(arguments, &config, Replay::new(source), bytes_total)
+}
+
+fn replay<E: Environment>(
+    arguments: &Arguments,
+    config: &Config,
+    environment: E,
+    bytes_total: Option<u64>,
+) -> Result<()> {
+    let bar = match bytes_total {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
@@ -140,11 +179,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         last: None,
     };
     let stop = wiring::stop_flag()?;
-    let (mut driver, recovery) = wiring::open(&config, Replay::new(source), &mut watcher)?;
+    let (mut driver, recovery) = wiring::open(config, environment, &mut watcher)?;
     wiring::tell(&recovery);
-    driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut watcher)?;
+    driver.run_to_end(&|| stop.load(Ordering::SeqCst) || output::is_broken(), &mut watcher)?;
     watcher.bar.finish_and_clear();
     let counts = driver.engine.monitor.counts();
+    if counts.points + counts.logs + counts.spans == 0 {
+        nothing_read(driver.topics())?;
+    }
     if arguments.output == Format::Json {
         let digest = config.digest(&config.playbooks()?)?;
         let mut report = Report::new("replay", digest, String::new(), None);
@@ -158,20 +200,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         report.set("replay.plans", watcher.plans as f64);
         return report.print();
     }
-    println!();
+    say!("");
     if let (Some(first), Some(last)) = (watcher.first, watcher.last) {
-        println!("{first} to {last}");
+        say!("{first} to {last}");
     }
-    println!(
+    say!(
         "{} points, {} log records, {} spans in {} series; {} rows came too late, {} dead letters",
         counts.points,
         counts.logs,
         counts.spans,
         driver.engine.monitor.series().len(),
         counts.late,
-        driver.topics().end(theriac_contract::Topic::DeadLetters, 0),
+        driver.topics().end(Topic::DeadLetters, 0),
     );
-    println!(
+    say!(
         "{} symptoms, {} incidents, {} plans (dry run)",
         watcher.symptoms,
         watcher.incidents.len(),
@@ -184,9 +226,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             IncidentPhase::Opened | IncidentPhase::Updated => "open",
         };
         let cause = incident.hypotheses.first().map_or_else(String::new, hypothesis);
-        println!("  {}  {:<8} {:<18} {cause}", incident.opened, state, incident.id.short());
+        say!("  {}  {:<8} {:<18} {cause}", incident.opened, state, incident.id.short());
     }
-    println!(
+    say!(
         "\nask about it:  theriac sql --data-dir {} 'select * from incidents_now'",
         config.data_dir.display()
     );

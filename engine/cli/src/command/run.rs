@@ -8,7 +8,14 @@ use theriac_connectors::executor::clock::wall;
 use theriac_contract::Tick;
 use theriac_engine::{Engine, Observer, Outputs};
 
-use crate::{account::Account, command::validate, config::Config, environment::Live, output::Wrong, wiring};
+use crate::{
+    account::Account,
+    command::validate,
+    config::Config,
+    environment::Live,
+    output::{Wrong, note, say},
+    wiring,
+};
 
 /// Arguments of `theriac run`.
 #[derive(Debug, Args)]
@@ -27,14 +34,14 @@ pub(crate) struct Arguments {
     until_end: bool,
 }
 
-/// Prints the account.
+/// Prints the account. A service goes on if nobody reads it any more.
 struct Teller(Account);
 
 impl Teller {
     fn outputs(&self, outputs: &Outputs, repeated: bool) {
         if !repeated {
             for line in self.0.tell(outputs) {
-                println!("{line}");
+                say!("{line}");
             }
         }
     }
@@ -64,8 +71,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut teller = Teller(Account::new(arguments.verbose));
     let (mut driver, recovery) = wiring::open(&config, environment, &mut teller)?;
     wiring::tell(&recovery);
-    eprintln!("theriac: running; topics in {}; stop with Ctrl-C", config.data_dir.display());
+    note!("running; topics in {}; stop with Ctrl-C", config.data_dir.display());
     driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut teller)?;
-    eprintln!("theriac: stopped after round {}; nothing is lost", driver.progress().round);
+    note!("stopped after round {}; nothing is lost", driver.progress().round);
     Ok(())
 }

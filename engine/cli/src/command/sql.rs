@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use theriac_connectors::topics::Embedded;
 
-use crate::{output::Format, wiring};
+use crate::{
+    output::{Format, say},
+    wiring,
+};
 
 /// Arguments of `theriac sql`.
 #[derive(Debug, Args)]
@@ -25,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Some(query) = &arguments.query else {
         for table in theriac_query::tables() {
             let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-            println!("{}: {}", table.name, columns.join(", "));
+            say!("{}: {}", table.name, columns.join(", "));
         }
         return Ok(());
     };
@@ -35,8 +38,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let batches = theriac_query::query(&topics, query)?;
     match arguments.output {
-        Format::Text => print!("{}", theriac_query::text_table(&batches)?),
-        Format::Json => print!("{}", theriac_query::json_lines(&batches)?),
+        Format::Text => say!("{}", theriac_query::text_table(&batches)?),
+        Format::Json => theriac_query::json_lines(&batches)?.lines().for_each(|line| say!("{line}")),
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use theriac_connectors::{executor, host::Host, read};
 
 use crate::{
     config::{Config, SourceConfig},
-    output::Wrong,
+    output::{Wrong, say},
 };
 
 /// Arguments of `theriac validate`.
@@ -58,10 +58,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Wrong(problems.join("\n")).into());
     }
     if arguments.print {
-        println!("{}", serde_saphyr::to_string(&config)?);
+        say!("{}", serde_saphyr::to_string(&config)?.trim_end());
     } else {
         let playbooks = config.playbooks()?;
-        println!(
+        say!(
             "{} is well: {} sources, {} executors, playbooks {}, configuration {}",
             arguments.config.display(),
             config.sources.len(),

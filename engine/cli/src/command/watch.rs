@@ -25,7 +25,12 @@ use theriac_engine::{Engine, Observer, Outputs};
 use theriac_monitor::Step;
 
 use self::{stdin::Lines, table::Table};
-use crate::{config::Config, environment::Live, output::Wrong, wiring};
+use crate::{
+    config::Config,
+    environment::Live,
+    output::{self, Wrong, note, say},
+    wiring,
+};
 
 /// Arguments of `theriac watch`.
 #[derive(Debug, Args)]
@@ -38,7 +43,8 @@ pub(crate) struct Arguments {
     /// Time between two readings
     #[arg(long, default_value = "1s")]
     interval: Interval,
-    /// Keep telemetry and all that was found in this folder; `theriac sql --data-dir DIR` asks about it
+    /// Keep telemetry and all that was found in this folder: `theriac sql --data-dir DIR` asks about it,
+    /// `theriac replay --recorded DIR` runs it once more
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// Stop after this long: 90s, 10m
@@ -90,7 +96,7 @@ impl Screen {
         }
         let columns = if std::io::stdout().is_terminal() { Self::size().0 } else { 120 };
         for line in self.table.lines(columns, 60) {
-            println!("{line}");
+            say!("{line}");
         }
     }
 }
@@ -115,7 +121,7 @@ impl Observer for Screen {
                 SymptomPhase::Close => "ordinary",
                 SymptomPhase::Lost => "silent",
             };
-            println!(
+            say!(
                 "{}  {what:<8}  {}  {}",
                 words::time_of_day(symptom.at),
                 symptom.entity,
@@ -168,6 +174,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let end = arguments.duration.map(|duration| clock().plus(duration));
     while !stop.load(Ordering::SeqCst)
         && !screen.done.load(Ordering::SeqCst)
+        && !output::is_broken()
         && end.is_none_or(|end| clock() < end)
     {
         driver.advance(&mut screen)?;
@@ -176,8 +183,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     driver.run_to_end(&|| true, &mut screen)?;
     screen.finish();
     if let Some(folder) = &arguments.record {
-        eprintln!(
-            "theriac: recorded; ask about it with: theriac sql --data-dir {} 'select * from symptoms'",
+        note!(
+            "recorded; ask about it with: theriac sql --data-dir {} 'select * from symptoms'",
             folder.display()
         );
     }

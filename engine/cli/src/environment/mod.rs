@@ -1,11 +1,13 @@
-//! The worlds that the loop runs against: files of the past, the simulator, or live
-//! sources with real executors.
+//! The worlds that the loop runs against: files of the past, a recorded run, the simulator,
+//! or live sources with real executors.
 
 mod live;
+mod recorded;
 mod replay;
 mod simulation;
 
 pub(crate) use live::Live;
+pub(crate) use recorded::Recorded;
 pub(crate) use replay::Replay;
 pub(crate) use simulation::Simulation;
 

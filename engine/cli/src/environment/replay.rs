@@ -19,11 +19,17 @@ impl Replay {
     }
 }
 
-/// What a command would do, in words.
-pub(crate) fn dry_run(command: &Command) -> String {
+/// The answer to a command in the past: what it would do, in words.
+pub(super) fn dry_run(command: &Command) -> Completion {
     let parameters: Vec<String> =
         command.action.parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-    format!("would {} {}{}", command.action.verb, command.action.target, parameters.concat())
+    Completion {
+        attempt_key: command.attempt_key(),
+        at: command.issued,
+        executor: "replay".to_owned(),
+        verdict: Verdict::Succeeded,
+        detail: format!("would {} {}{}", command.action.verb, command.action.target, parameters.concat()),
+    }
 }
 
 impl Environment for Replay {
@@ -47,13 +53,7 @@ impl Environment for Replay {
     }
 
     fn dispatch(&mut self, commands: &[Command]) {
-        self.answers.extend(commands.iter().map(|command| Completion {
-            attempt_key: command.attempt_key(),
-            at: command.issued,
-            executor: "replay".to_owned(),
-            verdict: Verdict::Succeeded,
-            detail: dry_run(command),
-        }));
+        self.answers.extend(commands.iter().map(dry_run));
     }
 
     fn position(&self) -> String {

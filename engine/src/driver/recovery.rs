@@ -1,0 +1,286 @@
+//! What a crash left is taken up again: the newest whole checkpoint, then the rounds after it.
+//!
+//! Each round is done again as its journal entry says. One that was done with the present
+//! configuration must give what is stored. One that was done with another cannot: only the
+//! state that it leads to matters, and what is known is taken from its topic afterwards.
+//! That state is saved before the first round with the new configuration, so that every
+//! later restart begins from the same.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use theriac_contract::{Checkpointed, Fact, Id, Plan, RecordedFact, StoredRecord, Timestamp, Topic, Topics};
+use theriac_knowledge::Knowledge;
+use theriac_plan::Playbooks;
+
+use super::{Driver, DriverError, Mode, Observer, Progress, Setup};
+use crate::{
+    checkpoint::Checkpoints,
+    engine::Engine,
+    environment::{Environment, EnvironmentError, Next, Round},
+    journal::Entry,
+};
+
+const KNOWLEDGE: (Topic, u32) = (Topic::Knowledge, 0);
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Round of the checkpoint that was restored; none for a fresh start.
+    pub checkpoint: Option<u64>,
+    /// Checkpoints that were passed over, and why.
+    pub damaged: Vec<String>,
+    /// Rounds that were done again.
+    pub rounds_repeated: u64,
+    /// Commands that were sent again because no answer was stored.
+    pub commands_sent_again: usize,
+}
+
+impl<E: Environment> Driver<E> {
+    /// Opens the loop over stored topics and checkpoints, and recovers what a crash left.
+    ///
+    /// # Errors
+    /// If nothing consistent can be recovered; the message says what to do.
+    pub fn open(
+        setup: Setup,
+        environment: E,
+        topics: Box<dyn Topics>,
+        checkpoint_folder: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<(Self, Recovery), DriverError> {
+        let Setup { settings, playbooks, configuration, introductions } = setup;
+        let loaded =
+            Fact::ConfigurationLoaded { configuration: configuration.clone(), policy: playbooks.digest() };
+        let checkpoints = Checkpoints::open(checkpoint_folder, settings.checkpoint.keep)?;
+        let mut driver = Self {
+            engine: Engine::new(&settings, playbooks.clone()),
+            environment,
+            topics,
+            checkpoints,
+            settings,
+            configuration,
+            round: 0,
+            cursors: BTreeMap::new(),
+            saved_round: 0,
+            saved_at: Timestamp::MIN,
+            introductions: std::iter::once(loaded).chain(introductions).collect(),
+            introduce: true,
+            progress: Progress::default(),
+        };
+        let mut recovery = Recovery::default();
+        if let Some(offset) = driver.topics.end(Topic::Journal, 0).checked_sub(1) {
+            let last = Entry::read(driver.topics.as_ref(), offset)?;
+            let configuration = driver.restore(&last, &playbooks, &mut recovery)?;
+            driver.repeat(&last, configuration, &mut recovery, observer)?;
+        }
+        Ok((driver, recovery))
+    }
+
+    /// Restores the newest checkpoint that is whole and not ahead of the topics. Gives the
+    /// configuration of its round.
+    fn restore(
+        &mut self,
+        last: &Entry,
+        playbooks: &Playbooks,
+        recovery: &mut Recovery,
+    ) -> Result<Option<String>, DriverError> {
+        for round in self.checkpoints.rounds()?.into_iter().rev().filter(|round| *round <= last.round) {
+            let (manifest, tables) = match self.checkpoints.read(round) {
+                Ok(found) => found,
+                Err(error) => {
+                    recovery.damaged.push(error.to_string());
+                    continue;
+                }
+            };
+            if let Err(error) = self.engine.restore(&tables) {
+                recovery.damaged.push(format!("checkpoint of round {round}: {error}"));
+                self.engine = Engine::new(&self.settings, playbooks.clone());
+                continue;
+            }
+            self.environment.restore(&manifest.environment)?;
+            self.cursors = cursors(&manifest.ends);
+            self.round = round;
+            self.saved_round = round;
+            self.saved_at = manifest.at;
+            recovery.checkpoint = Some(round);
+            return Ok(Some(manifest.configuration));
+        }
+        Ok(None)
+    }
+
+    /// Does the rounds after the checkpoint again, up to the last that was committed.
+    /// `configuration` is the one of the round before.
+    fn repeat(
+        &mut self,
+        last: &Entry,
+        mut configuration: Option<String>,
+        recovery: &mut Recovery,
+        observer: &mut dyn Observer,
+    ) -> Result<(), DriverError> {
+        let first = self.topics.start(Topic::Journal, 0);
+        if first > self.round {
+            return Err(DriverError::JournalLost(first));
+        }
+        while self.round < last.round {
+            let entry = Entry::read(self.topics.as_ref(), self.round)?;
+            let own = entry.configuration == self.configuration;
+            let before = configuration.replace(entry.configuration.clone());
+            self.introduce = before.as_deref() != Some(entry.configuration.as_str());
+            let ends = cursors(&entry.ends);
+            self.roll_back(ends.get(&KNOWLEDGE).copied().unwrap_or(0))?;
+            if own && self.introduce && before.is_some() {
+                self.take_over()?;
+            }
+            let mode = if own { Mode::Checked } else { Mode::Unchecked };
+            let round = self.repeated(&entry, last)?;
+            let commands = self.run(round, mode, observer)?;
+            if own {
+                self.check_ends(&entry)?;
+            }
+            self.cursors = ends;
+            if self.environment.repeatable() {
+                self.environment.dispatch(&commands);
+                // The process may have been killed between this round and its checkpoint.
+                if own && self.checkpoint_is_due() {
+                    self.save(&entry.configuration)?;
+                }
+            }
+            recovery.rounds_repeated += 1;
+        }
+        self.roll_back(self.topics.end(Topic::Knowledge, 0))?;
+        if !self.environment.repeatable() {
+            self.environment.seek(&last.position)?;
+        }
+        self.introduce = configuration.as_ref() != Some(&self.configuration);
+        if self.introduce {
+            self.take_over()?;
+            if self.round > self.saved_round {
+                // The last round was one of the other configuration: whoever restores this state
+                // takes over once more.
+                self.save(&last.configuration)?;
+            }
+        }
+        if !self.environment.repeatable() {
+            let outstanding = self.engine.execute.outstanding();
+            recovery.commands_sent_again = outstanding.len();
+            self.environment.dispatch(&outstanding);
+        }
+        Ok(())
+    }
+
+    /// The next round once more: from the environment if it can repeat it, or else as it is stored.
+    fn repeated(&mut self, entry: &Entry, last: &Entry) -> Result<Round, DriverError> {
+        if !self.environment.repeatable() {
+            return Ok(entry.round(self.topics.as_ref())?);
+        }
+        loop {
+            match self.environment.next()? {
+                Next::Round(round) => return Ok(round),
+                Next::Idle => {}
+                Next::End => {
+                    let text = format!("it has {} rounds, the journal has {}", self.round, last.round);
+                    return Err(EnvironmentError::Foreign(text).into());
+                }
+            }
+        }
+    }
+
+    /// A round that was done again must have written as much as it did the first time. What
+    /// could not be read is not kept with a round, so a stored one does not reject it again.
+    fn check_ends(&self, entry: &Entry) -> Result<(), DriverError> {
+        let found = self.ends();
+        let rejects = self.environment.repeatable();
+        for partition in found.keys().chain(entry.ends.keys()) {
+            let [written, end] = [&found, &entry.ends].map(|ends| ends.get(partition).copied().unwrap_or(0));
+            if written != end && (rejects || !partition.starts_with(Topic::DeadLetters.name())) {
+                let (partition, offset) = (partition.clone(), written.min(end));
+                return Err(DriverError::Diverged { round: self.round, partition, offset });
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds rollbacks that were put between two rounds by hand, before an offset: the stages
+    /// give none.
+    fn roll_back(&mut self, end: u64) -> Result<(), DriverError> {
+        loop {
+            let next = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
+            if next >= end || next < self.topics.start(Topic::Knowledge, 0) {
+                return Ok(());
+            }
+            let stored = self.topics.read(Topic::Knowledge, 0, next, 1)?;
+            let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
+            if !matches!(fact.fact, Fact::RolledBack { .. }) {
+                return Ok(());
+            }
+            // While rounds are done with another configuration, versions need not agree:
+            // what is known is taken from the topic after them.
+            if self.engine.knowledge.version() + 1 == fact.version {
+                self.engine.knowledge.fold(&fact).map_err(|e| unreadable(next, e.to_string()))?;
+            }
+            self.cursors.insert(KNOWLEDGE, next + 1);
+        }
+    }
+
+    /// Takes over from another configuration. Its rounds, done again with this one, may have led
+    /// to other facts and plans than those that are stored; what is stored counts.
+    fn take_over(&mut self) -> Result<(), DriverError> {
+        let end = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
+        let mut knowledge = Knowledge::new();
+        self.each(KNOWLEDGE, end, |stored| {
+            let fact = recorded_fact(stored)?;
+            knowledge.fold(&fact).map_err(|e| unreadable(stored.offset, e.to_string()))
+        })?;
+        self.engine.knowledge = knowledge;
+        let mut plans: BTreeSet<Id> = BTreeSet::new();
+        for partition in 0..self.topics.partitions(Topic::Plans) {
+            let end = self.cursors.get(&(Topic::Plans, partition)).copied().unwrap_or(0);
+            self.each((Topic::Plans, partition), end, |stored| {
+                // One that cannot be read is none that is under way.
+                plans.extend(serde_json::from_slice::<Plan>(&stored.record.value).ok().map(|plan| plan.id));
+                Ok(())
+            })?;
+        }
+        self.engine.execute.forget(|plan| !plans.contains(plan));
+        Ok(())
+    }
+
+    /// Calls for each record of a partition before an offset.
+    fn each(
+        &self,
+        (topic, partition): (Topic, u32),
+        end: u64,
+        mut call: impl FnMut(&StoredRecord) -> Result<(), DriverError>,
+    ) -> Result<(), DriverError> {
+        let mut next = self.topics.start(topic, partition);
+        while next < end {
+            for stored in self.topics.read(topic, partition, next, 1 << 20)? {
+                if stored.offset >= end {
+                    return Ok(());
+                }
+                call(&stored)?;
+                next = stored.offset + 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(offset: u64, reason: String) -> DriverError {
+    DriverError::Fact { offset, reason }
+}
+
+fn recorded_fact(stored: &StoredRecord) -> Result<RecordedFact, DriverError> {
+    serde_json::from_slice(&stored.record.value).map_err(|e| unreadable(stored.offset, e.to_string()))
+}
+
+/// Ends of partitions by their keys.
+fn cursors(ends: &BTreeMap<String, u64>) -> BTreeMap<(Topic, u32), u64> {
+    let key = |text: &str| {
+        let (topic, partition) = text.split_once('/')?;
+        Some((topic.parse().ok()?, partition.parse().ok()?))
+    };
+    ends.iter().filter_map(|(partition, end)| Some((key(partition)?, *end))).collect()
+}

@@ -1,0 +1,202 @@
+//! A loop that is broken off after any round and opened again writes what it would have
+//! written without, also where its configuration was changed in between.
+
+#![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
+
+use std::{collections::BTreeMap, path::Path};
+
+use theriac_connectors::{
+    read::{FileSettings, from_bytes},
+    topics::{Embedded, Fsync, Settings as TopicSettings},
+};
+use theriac_contract::{Command, Fact, Fetch, Interval, Source, Topic, Topics};
+use theriac_engine::{
+    CheckpointSettings, Driver, Environment, EnvironmentError, Next, Recovery, Round, Settings, Setup,
+    records,
+};
+use theriac_knowledge::Knowledge;
+use theriac_plan::Playbooks;
+use theriac_tests::program::{assert_same, stored};
+
+/// A table, a few rows a round.
+struct Rows {
+    source: Box<dyn Source>,
+    repeatable: bool,
+    ended: bool,
+}
+
+impl Rows {
+    fn new(repeatable: bool) -> Self {
+        let rows = (0..1900).map(|second| {
+            let errors = if (1100..1300).contains(&second) { 90 + second % 7 } else { second % 5 };
+            let broken = if second % 500 == 0 { "no row\n" } else { "" };
+            format!("2026-01-01T00:{:02}:{:02}Z,shop,{errors}\n{broken}", second / 60, second % 60)
+        });
+        let text = format!("timestamp,service,errors\n{}", rows.collect::<String>());
+        let source = from_bytes("past.csv", text.into_bytes(), &FileSettings::default());
+        Self { source, repeatable, ended: false }
+    }
+}
+
+impl Environment for Rows {
+    fn next(&mut self) -> Result<Next, EnvironmentError> {
+        if self.ended {
+            return Ok(Next::End);
+        }
+        Ok(Next::Round(match self.source.fetch(900)? {
+            Fetch::Batch(fetched) => {
+                Round { telemetry: fetched.telemetry, rejects: fetched.rejects, ..Round::default() }
+            }
+            Fetch::Idle | Fetch::End => {
+                self.ended = true;
+                Round { end: true, ..Round::default() }
+            }
+        }))
+    }
+
+    fn dispatch(&mut self, _: &[Command]) {}
+
+    fn position(&self) -> String {
+        format!("{} {}", self.ended, self.source.position())
+    }
+
+    fn seek(&mut self, position: &str) -> Result<(), EnvironmentError> {
+        let (ended, position) = position.split_once(' ').unwrap();
+        self.ended = ended == "true";
+        Ok(self.source.seek(position)?)
+    }
+
+    fn repeatable(&self) -> bool {
+        self.repeatable
+    }
+}
+
+fn topics(folder: &Path) -> Embedded {
+    let settings = TopicSettings { fsync: Fsync::Never, ..TopicSettings::default() };
+    Embedded::open(&folder.join("topics"), settings).unwrap()
+}
+
+fn open(folder: &Path, repeatable: bool, configuration: &str) -> (Driver<Rows>, Recovery) {
+    let mut settings = Settings {
+        checkpoint: CheckpointSettings { every: Interval::from_seconds(400), rounds: 7, keep: 3 },
+        ..Settings::default()
+    };
+    // Ticks are sealed at other times: every round gives something else.
+    settings.monitor.lateness = Interval::from_seconds(match configuration {
+        "a" => 2,
+        "b" => 31,
+        _ => 75,
+    });
+    let setup = Setup {
+        settings,
+        playbooks: Playbooks::builtin(),
+        configuration: configuration.to_owned(),
+        introductions: vec![Fact::EntitySeen { entity: theriac_contract::Entity("shop".to_owned()) }],
+    };
+    let checkpoints = folder.join("checkpoints");
+    Driver::open(setup, Rows::new(repeatable), Box::new(topics(folder)), &checkpoints, &mut ()).unwrap()
+}
+
+/// Runs with one configuration after the other, each for so many rounds, and is broken off
+/// without a word between them; after every round if `often`.
+fn journey(folder: &Path, repeatable: bool, often: bool, stages: &[(&str, usize)]) {
+    for (configuration, rounds) in stages {
+        let mut driver = open(folder, repeatable, configuration).0;
+        for _ in 0..*rounds {
+            if driver.advance(&mut ()).unwrap().is_none() {
+                break;
+            }
+            if often {
+                drop(driver);
+                driver = open(folder, repeatable, configuration).0;
+            }
+        }
+    }
+}
+
+fn configurations(folder: &Path) -> Vec<String> {
+    let topics = topics(folder);
+    let facts = topics.read(Topic::Knowledge, 0, 0, 1 << 30).unwrap();
+    let facts = facts.iter().map(|stored| serde_json::from_slice(&stored.record.value).unwrap());
+    let loaded = facts.filter_map(|recorded: theriac_contract::RecordedFact| match recorded.fact {
+        Fact::ConfigurationLoaded { configuration, .. } => Some(configuration),
+        _ => None,
+    });
+    loaded.collect()
+}
+
+fn symptoms(folder: &Path) -> u64 {
+    topics(folder).end(Topic::Symptoms, 0)
+}
+
+#[test]
+fn broken_off_after_every_round_with_changing_configurations() {
+    for repeatable in [true, false] {
+        for stages in [
+            &[("a", 1000)][..],
+            &[("a", 25), ("b", 1000)],
+            // Changed right behind a checkpoint, right before one, and again before the first.
+            &[("a", 28), ("b", 1), ("c", 1000)],
+            &[("a", 34), ("b", 6), ("a", 13), ("c", 1000)],
+            &[("a", 30), ("b", 0), ("c", 10), ("a", 1000)],
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let (once, often) = (folder.path().join("once"), folder.path().join("often"));
+            journey(&once, repeatable, false, stages);
+            journey(&often, repeatable, true, stages);
+            assert!(symptoms(&once) > 0, "nothing was noticed");
+            let began = stages.iter().filter(|(_, rounds)| *rounds > 0).map(|(name, _)| *name);
+            assert_eq!(configurations(&once), began.collect::<Vec<_>>());
+            assert_same(&stored(&once), &often, &format!("{stages:?}, repeatable: {repeatable}"));
+        }
+    }
+}
+
+/// A damaged checkpoint is passed over for the one before, also if that is one of another
+/// configuration.
+#[test]
+fn a_damaged_checkpoint_after_a_change() {
+    for repeatable in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, damaged) = (folder.path().join("whole"), folder.path().join("damaged"));
+        for folder in [&whole, &damaged] {
+            journey(folder, repeatable, false, &[("a", 25), ("b", 2)]);
+        }
+        let newest = std::fs::read_dir(damaged.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).max();
+        std::fs::write(newest.unwrap().join("manifest.json"), "nonsense").unwrap();
+        let (mut driver, recovery) = open(&damaged, repeatable, "b");
+        assert_eq!(recovery.damaged.len(), 1, "{recovery:?}");
+        assert!(recovery.rounds_repeated > 2, "{recovery:?}");
+        driver.run_to_end(&|| false, &mut ()).unwrap();
+        drop(driver);
+        journey(&whole, repeatable, false, &[("b", 1000)]);
+        let only_topics = |folder: &Path| -> BTreeMap<_, _> {
+            stored(folder).into_iter().filter(|(path, _)| path.starts_with("topics")).collect()
+        };
+        assert!(only_topics(&whole) == only_topics(&damaged), "repeatable: {repeatable}");
+    }
+}
+
+/// What is known is rolled back by hand between two rounds; every later restart knows that.
+#[test]
+fn a_rollback_by_hand_is_repeated() {
+    for (repeatable, next) in [(true, "a"), (false, "a"), (true, "b"), (false, "b")] {
+        let folder = tempfile::tempdir().unwrap();
+        let (once, often) = (folder.path().join("once"), folder.path().join("often"));
+        for (folder, often) in [(&once, false), (&often, true)] {
+            journey(folder, repeatable, often, &[("a", 25)]);
+            let mut topics = topics(folder);
+            let mut knowledge = Knowledge::new();
+            for stored in topics.read(Topic::Knowledge, 0, 0, 1 << 30).unwrap() {
+                knowledge.fold(&serde_json::from_slice(&stored.record.value).unwrap()).unwrap();
+            }
+            let back = Fact::RolledBack { to: 1, reason: "a test".to_owned() };
+            let fact = knowledge.append(theriac_contract::Timestamp(0), vec![back]).remove(0);
+            topics.append(Topic::Knowledge, 0, &[records::fact(&fact).record]).unwrap();
+            topics.commit().unwrap();
+            drop(topics);
+            journey(folder, repeatable, often, &[(next, 1000)]);
+        }
+        assert_same(&stored(&once), &often, &format!("then {next}, repeatable: {repeatable}"));
+    }
+}

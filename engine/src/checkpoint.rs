@@ -173,9 +173,9 @@ impl Checkpoints {
         let mut rounds = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(at_path(&self.folder))? {
             let entry = entry.map_err(at_path(&self.folder))?;
-            if let Some(round) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                rounds.push(round);
-            }
+            // Whatever else lies here is nobody's round: it is neither read nor removed.
+            let name = entry.file_name().into_string().unwrap_or_default();
+            rounds.extend(name.parse().ok().filter(|round: &u64| name == format!("{round:020}")));
         }
         rounds.sort_unstable();
         Ok(rounds)
@@ -271,6 +271,18 @@ mod tests {
         let checkpoints = Checkpoints::open(folder.path(), 2).unwrap();
         assert_eq!(checkpoints.rounds().unwrap(), [9, 27]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["7", "+0000000000000000007", "notes.txt"] {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        let checkpoints = Checkpoints::open(folder.path(), 1).unwrap();
+        checkpoints.write(manifest(27), &tables()).unwrap();
+        assert_eq!(checkpoints.rounds().unwrap(), [27]);
+        assert!(folder.path().join("7").is_file());
     }
 
     #[test]

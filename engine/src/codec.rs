@@ -1,13 +1,19 @@
 //! Arrow batches as bytes. Equal batches give equal bytes.
 
-use std::io::Cursor;
+use std::{
+    io::Cursor,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use arrow::{
     array::RecordBatch,
     error::ArrowError,
-    ipc::{reader::StreamReader, writer::StreamWriter},
+    ipc::{reader::StreamReader, root_as_message, writer::StreamWriter},
 };
-use theriac_contract::Telemetry;
+use theriac_contract::{
+    Telemetry,
+    telemetry::{log_schema, point_schema, span_schema},
+};
 
 /// One batch as an Arrow IPC stream.
 ///
@@ -25,25 +31,126 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 /// # Errors
 /// If the bytes are no Arrow IPC stream with exactly one batch.
 pub fn decode(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
-    let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-    let batch =
-        reader.next().ok_or_else(|| ArrowError::IpcError("the stream holds no batch".to_owned()))??;
-    match reader.next() {
-        None => Ok(batch),
-        Some(_) => Err(ArrowError::IpcError("the stream holds more than one batch".to_owned())),
+    let error = |reason: &str| ArrowError::IpcError(reason.to_owned());
+    is_whole(bytes).ok_or_else(|| error("the stream is cut off, or a message does not fit its length"))?;
+    let read = || {
+        let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+        let batch = reader.next().ok_or_else(|| error("the stream holds no batch"))??;
+        match reader.next() {
+            None => Ok(batch),
+            Some(_) => Err(error("the stream holds more than one batch")),
+        }
+    };
+    // Arrow panics over types and lengths of columns that make no sense.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(error("its structure makes no sense")))
+}
+
+/// Goes through the messages of a stream, as [`encode`] writes them, up to its end mark.
+/// Arrow takes as much memory as a length announces before it looks for the bytes.
+fn is_whole(mut bytes: &[u8]) -> Option<()> {
+    loop {
+        let (marker, rest) = bytes.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        match (u32::from_le_bytes(*marker), length) {
+            (u32::MAX, 0) => return Some(()),
+            (u32::MAX, _) => {}
+            _ => return None,
+        }
+        let (message, rest) = rest.split_at_checked(length)?;
+        let body = usize::try_from(root_as_message(message).ok()?.bodyLength()).ok()?;
+        bytes = rest.get(body..)?;
     }
 }
 
 /// A batch of telemetry from its signal name and bytes.
 ///
 /// # Errors
-/// If the signal is none of the three, or the bytes are no batch.
+/// If the signal is none of the three, or the bytes are no batch of its schema.
 pub fn decode_telemetry(signal: &[u8], bytes: &[u8]) -> Result<Telemetry, ArrowError> {
+    let (schema, telemetry): (_, fn(RecordBatch) -> Telemetry) = match signal {
+        b"points" => (point_schema(), Telemetry::Points),
+        b"logs" => (log_schema(), Telemetry::Logs),
+        b"spans" => (span_schema(), Telemetry::Spans),
+        other => {
+            return Err(ArrowError::IpcError(format!("`{}` is no signal", String::from_utf8_lossy(other))));
+        }
+    };
     let batch = decode(bytes)?;
-    match signal {
-        b"points" => Ok(Telemetry::Points(batch)),
-        b"logs" => Ok(Telemetry::Logs(batch)),
-        b"spans" => Ok(Telemetry::Spans(batch)),
-        other => Err(ArrowError::IpcError(format!("`{}` is no signal", String::from_utf8_lossy(other)))),
+    if batch.schema() != schema {
+        return Err(ArrowError::SchemaError("the batch does not have the columns of its signal".to_owned()));
+    }
+    Ok(telemetry(batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use theriac_contract::telemetry::{Histogram, PointBuilder, PointKind, PointRow, Temporality};
+
+    use super::*;
+
+    /// Points with text, numbers, lists and nulls.
+    fn points() -> RecordBatch {
+        let mut builder = PointBuilder::default();
+        let histogram = Histogram {
+            count: 3,
+            sum: Some(1.5),
+            bounds: vec![1.0],
+            buckets: vec![2.0, 1.0],
+            ..Histogram::default()
+        };
+        for (at, histogram) in [(1, None), (2, Some(&histogram))] {
+            builder.push(&PointRow {
+                time: theriac_contract::Timestamp(at),
+                start_time: None,
+                resource: r#"{"service.name":"cart"}"#,
+                scope: "{}",
+                name: "cpu",
+                unit: "1",
+                attributes: "{}",
+                kind: PointKind::Gauge,
+                temporality: Temporality::Unspecified,
+                monotonic: false,
+                value: histogram.is_none().then_some(0.5),
+                histogram,
+            });
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn gives_back_what_was_encoded() {
+        let bytes = encode(&points()).unwrap();
+        assert_eq!(decode_telemetry(b"points", &bytes).unwrap(), Telemetry::Points(points()));
+        assert!(decode_telemetry(b"pints", &bytes).unwrap_err().to_string().contains("`pints` is no signal"));
+        assert!(decode_telemetry(b"logs", &bytes).unwrap_err().to_string().contains("columns of its signal"));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_off_or_goes_on_is_refused() {
+        let bytes = encode(&points()).unwrap();
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+        }
+        // Another batch where the stream should end.
+        let mut writer = StreamWriter::try_new(Vec::new(), &points().schema()).unwrap();
+        writer.write(&points()).unwrap();
+        writer.write(&points()).unwrap();
+        assert!(decode(&writer.into_inner().unwrap()).is_err());
+    }
+
+    /// Arrow's reader alone panics on hundreds of these, and takes all memory on others.
+    #[test]
+    fn no_changed_byte_makes_it_panic() {
+        let bytes = encode(&points()).unwrap();
+        let mut refused = 0;
+        for at in 0..bytes.len() {
+            for (value, width) in [(0, 1), (0xff, 1), (0x7f, 8)] {
+                let mut changed = bytes.clone();
+                changed[at..].iter_mut().take(width).for_each(|byte| *byte = value);
+                refused += usize::from(decode(&changed).is_err());
+            }
+        }
+        assert!(refused > bytes.len() / 4, "{refused} were refused");
     }
 }

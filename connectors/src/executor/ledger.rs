@@ -29,9 +29,9 @@ pub enum LedgerError {
     /// Another process has it.
     #[error("ledger {0}: another process uses it; end that one first")]
     InUse(PathBuf),
-    /// It is damaged before its end, so what was done is not known.
+    /// It is damaged, or no ledger: what was done is not known.
     #[error(
-        "ledger {path}, line {line}: checksum or content is wrong, and good lines follow; restore the file, or move it away once it is certain that nothing is under way"
+        "ledger {path}, line {line}: checksum or content is wrong; restore the file, or move it away once it is certain that nothing is under way"
     )]
     Damaged {
         /// File.
@@ -112,7 +112,7 @@ impl<E: Executor> Ledger<E> {
     /// Opens or makes the file, and cuts off a last line that was not written to its end.
     ///
     /// # Errors
-    /// If the file cannot be used, another process has it, or it is damaged before its end.
+    /// If the file cannot be used, another process has it, or a line of it is damaged.
     pub fn open(path: &Path, limits: LedgerLimits, executor: E) -> Result<Self, LedgerError> {
         let io = |source| LedgerError::Io { path: path.to_owned(), source };
         let options = || OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
@@ -142,19 +142,18 @@ impl<E: Executor> Ledger<E> {
             tokens: BTreeMap::new(),
             _lock: lock,
         };
-        let mut bad = None;
         for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            match (parse(line), bad) {
-                (Some(entry), None) => {
+            match parse(line) {
+                Some(entry) => {
                     book.length += line.len() as u64;
                     book.fold(entry);
                 }
-                (Some(_), Some(line)) => return Err(LedgerError::Damaged { path: path.to_owned(), line }),
-                (None, _) => bad = bad.or(Some(index + 1)),
+                // A write that was broken off leaves no line feed.
+                None if line.ends_with(b"\n") => {
+                    return Err(LedgerError::Damaged { path: path.to_owned(), line: index + 1 });
+                }
+                None => book.file.set_len(book.length).map_err(io)?,
             }
-        }
-        if bad.is_some() {
-            book.file.set_len(book.length).map_err(io)?;
         }
         book.file.sync_all().map_err(io)?;
         sync_folder(path).map_err(io)?;

@@ -13,6 +13,7 @@ use theriac_contract::TopicError;
 use super::{
     corrupt, io_error,
     place::{Extent, Place},
+    settings::PARTITIONS_MAX,
 };
 
 /// All that is committed, or what one transaction changed.
@@ -35,6 +36,18 @@ impl State {
         for (group, positions) in change.positions {
             self.positions.entry(group).or_default().extend(positions);
         }
+    }
+
+    /// The first thing in it that cannot be, whoever wrote it.
+    fn flaw(&self) -> Option<String> {
+        if self.transaction > u64::MAX / 2 {
+            return Some(format!("there cannot be {} transactions", self.transaction));
+        }
+        let wrong =
+            |(place, extent): &(&Place, &Extent)| place.partition >= PARTITIONS_MAX || !extent.is_sound();
+        let (place, extent) = self.partitions.iter().find(wrong)?;
+        let Extent { start, end, segments } = extent;
+        Some(format!("partition {place} cannot have offsets {start}..{end} in {} segments", segments.len()))
     }
 
     fn line(&self) -> Result<Vec<u8>, TopicError> {
@@ -79,13 +92,16 @@ pub(super) fn read(dir: &Path) -> Result<Option<Read>, TopicError> {
         let change = parse(&rest[..length]).map_err(|reason| corrupt(&path, read.bytes, reason))?;
         if read.first_line_bytes == 0 {
             read.first_line_bytes = length as u64 + 1;
-        } else if change.transaction != read.state.transaction + 1 {
+        } else if change.transaction.checked_sub(1) != Some(read.state.transaction) {
             let (last, this) = (read.state.transaction, change.transaction);
             return Err(corrupt(&path, read.bytes, format!("transaction {last} is followed by {this}")));
         }
         read.state.apply(change);
         read.bytes += length as u64 + 1;
         rest = &rest[length + 1..];
+    }
+    if let Some(flaw) = read.state.flaw() {
+        return Err(corrupt(&path, read.bytes, flaw));
     }
     // A torn line misses bytes; a line that is whole but for its line feed was changed.
     if let Some((_, line)) = rest.split_last()

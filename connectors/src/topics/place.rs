@@ -105,6 +105,15 @@ impl Extent {
         self.segments.retain(|segment| segment.base >= change.start);
     }
 
+    /// Whether a log can be like this. Offsets stay below the half of their range, so that
+    /// they can be counted on.
+    pub(super) fn is_sound(&self) -> bool {
+        let first = self.segments.first().map_or(self.end, |segment| segment.base);
+        let ascend = self.segments.is_sorted_by(|a, b| a.base < b.base);
+        let within = self.segments.last().is_none_or(|segment| segment.base <= self.end);
+        first == self.start && ascend && within && self.end <= u64::MAX / 2
+    }
+
     /// Lets go of closed segments beyond the limits; a limit of 0 keeps all.
     pub(super) fn retain(&mut self, bytes_max: u64, age_max: i64) {
         let Some((_, closed)) = self.segments.split_last() else { return };

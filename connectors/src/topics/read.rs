@@ -104,8 +104,12 @@ impl Frames {
                 format!("a record of {length} bytes reaches beyond the committed end {}", self.bytes);
             return Err(corrupt(&self.path, at, reason));
         }
-        self.body.resize(length, 0);
-        self.file.read_exact(&mut self.body).map_err(|error| end_of_file(&self.path, at, error))?;
+        // Not more memory than the file has bytes, whatever is committed.
+        self.body.clear();
+        let body = self.file.by_ref().take(length as u64).read_to_end(&mut self.body);
+        if body.map_err(io_error("reading", &self.path))? < length {
+            return Err(end_of_file(&self.path, at, ErrorKind::UnexpectedEof.into()));
+        }
         let record = frame::decode(prefix, &self.body).map_err(|reason| corrupt(&self.path, at, reason))?;
         if record.offset != self.offset {
             let reason = format!("offset {} was expected, not {}", self.offset, record.offset);

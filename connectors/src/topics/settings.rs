@@ -7,6 +7,9 @@ use theriac_contract::{Interval, Topic, TopicError};
 
 use super::frame;
 
+/// Partitions that a topic can have: each is looked at when the log is opened.
+pub(super) const PARTITIONS_MAX: u32 = 1024;
+
 /// When committed bytes are forced to the disk. Written as `every_commit`, `never`, or a
 /// length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,8 +122,10 @@ impl Settings {
 
     pub(super) fn check(&self) -> Result<(), TopicError> {
         for topic in Topic::ALL {
-            if self.partitions(topic) == 0 {
-                return Err(TopicError::Invalid(format!("topic {topic}: `partitions` must be at least 1")));
+            if !(1..=PARTITIONS_MAX).contains(&self.partitions(topic)) {
+                return Err(TopicError::Invalid(format!(
+                    "topic {topic}: `partitions` must be at least 1 and at most {PARTITIONS_MAX}"
+                )));
             }
             if self.retention_age(topic).0 < 0 {
                 return Err(TopicError::Invalid(format!(

@@ -261,3 +261,59 @@ proptest! {
         }
     }
 }
+
+/// A log of one commit, under its right checksum.
+fn forged(dir: &Path, partitions: &str, transaction: u64) -> Result<Embedded, TopicError> {
+    let json = format!(r#"{{"transaction":{transaction},"partitions":{{{partitions}}},"positions":{{}}}}"#);
+    fs::create_dir_all(dir).unwrap();
+    fs::write(dir.join("commits"), format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))).unwrap();
+    Embedded::open_to_read(dir)
+}
+
+#[test]
+fn a_commit_that_cannot_be_is_refused_though_its_checksum_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let segment = |base: u64| format!(r#"{{"base":{base},"bytes":9,"newest":"1970-01-01T00:00:00Z"}}"#);
+    let extent = |place: &str, start: u64, end: u64, segments: &[u64]| {
+        let segments: Vec<_> = segments.iter().copied().map(segment).collect();
+        format!(r#""{place}":{{"start":{start},"end":{end},"segments":[{}]}}"#, segments.join(","))
+    };
+    for (partitions, transaction) in [
+        (extent("symptoms/0", 0, 5, &[]), 1),
+        (extent("symptoms/0", 3, 2, &[3]), 1),
+        (extent("symptoms/0", 1, 5, &[2]), 1),
+        (extent("symptoms/0", 0, 5, &[0, 4, 2]), 1),
+        (extent("symptoms/0", u64::MAX, u64::MAX, &[u64::MAX]), 1),
+        (extent("symptoms/4294967295", 0, 5, &[0]), 1),
+        (extent("symptoms/0", 0, 5, &[0]), u64::MAX),
+    ] {
+        let found = forged(dir.path(), &partitions, transaction);
+        assert!(matches!(found, Err(TopicError::Corrupt { .. })), "{partitions}");
+    }
+    let log = forged(dir.path(), &extent("symptoms/0", 0, 5, &[0, 2]), 1).unwrap();
+    assert_eq!((log.start(Topic::Symptoms, 0), log.end(Topic::Symptoms, 0)), (0, 5));
+}
+
+#[test]
+fn a_record_takes_no_more_memory_than_its_file_has_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let extent = format!(
+        r#""symptoms/0":{{"start":0,"end":1,"segments":[{{"base":0,"bytes":{},"newest":"1970-01-01T00:00:00Z"}}]}}"#,
+        u64::MAX
+    );
+    let folder = dir.path().join("symptoms/0");
+    fs::create_dir_all(&folder).unwrap();
+    // Four gigabytes are announced.
+    fs::write(folder.join("00000000000000000000.segment"), b"theriac1\xff\xff\xff\xff\0\0\0\0body").unwrap();
+    let log = forged(dir.path(), &extent, 1).unwrap();
+    assert!(matches!(log.read(Topic::Symptoms, 0, 0, 1), Err(TopicError::Corrupt { .. })));
+}
+
+#[test]
+fn a_topic_has_only_so_many_partitions() {
+    let dir = tempfile::tempdir().unwrap();
+    for partitions in [0, u32::MAX] {
+        let found = Embedded::open(dir.path(), Settings { partitions, ..settings() });
+        assert!(matches!(found, Err(TopicError::Invalid(_))), "{partitions}");
+    }
+}

@@ -160,7 +160,7 @@ fn killed_at_every_byte_nothing_is_done_twice() {
 }
 
 #[test]
-fn damage_before_the_end_is_not_passed_over() {
+fn damage_is_not_passed_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger");
     {
@@ -169,13 +169,16 @@ fn damage_before_the_end_is_not_passed_over() {
         ledger.execute(&on("b", 1, 2));
     }
     let whole = fs::read(&path).expect("the ledger");
-    let first_line = whole.iter().position(|byte| *byte == b'\n').expect("lines");
-    for position in 0..=first_line {
+    // The last line feed stands for the end of a write: without it, the line was broken off.
+    for position in 0..whole.len() - 1 {
         let mut damaged = whole.clone();
         damaged[position] ^= 1;
         fs::write(&path, &damaged).expect("written");
-        let opened = Ledger::open(&path, LedgerLimits::default(), Hand::default()).err();
-        assert!(matches!(opened, Some(LedgerError::Damaged { line: 1, .. })), "byte {position}: {opened:?}");
+        let line = 1 + whole[..position].iter().filter(|byte| **byte == b'\n').count();
+        match Ledger::open(&path, LedgerLimits::default(), Hand::default()).err() {
+            Some(LedgerError::Damaged { line: found, .. }) => assert_eq!(found, line, "byte {position}"),
+            other => panic!("byte {position}: {other:?}"),
+        }
     }
 }
 
@@ -281,4 +284,14 @@ fn killed_while_it_is_written_anew_nothing_is_done_twice() {
         }
         assert_eq!(ledger.execute(&nth(last + 1)).0, Verdict::Succeeded);
     }
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("theriac.yaml");
+    fs::write(&path, "act:\n  ledger: theriac.yaml\n").expect("written");
+    let opened = Ledger::open(&path, LedgerLimits::default(), Hand::default()).err();
+    assert!(matches!(opened, Some(LedgerError::Damaged { line: 1, .. })), "{opened:?}");
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), "act:\n  ledger: theriac.yaml\n");
 }

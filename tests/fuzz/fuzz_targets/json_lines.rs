@@ -1,6 +1,3 @@
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use theriac_connectors::read::Format;
-
-fuzz_target!(|bytes: &[u8]| theriac_fuzz::read_to_end("input.jsonl", Format::JsonLines, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| theriac_fuzz::read::json_lines(bytes));

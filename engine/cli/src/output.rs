@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     fmt,
     io::{self, ErrorKind, Write, stdout},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use clap::ValueEnum;
 use serde::Serialize;
-use theriac_contract::SourceError;
+use theriac_contract::{SourceError, Topic};
 use theriac_datasets::catalogue::NotFound;
 use theriac_engine::{DriverError, EnvironmentError};
 use theriac_plan::PlaybookError;
@@ -47,6 +48,16 @@ pub(crate) fn write(line: fmt::Arguments<'_>) {
     let mut broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
     if broken.is_none() {
         *broken = writeln!(stdout().lock(), "{line}").err();
+    }
+}
+
+/// How to ask about what a topic of a folder holds, with what this build can do.
+pub(crate) fn ask_about(data_dir: &Path, topic: Topic, table: &str) -> String {
+    let folder = data_dir.display();
+    if cfg!(feature = "sql") {
+        format!("theriac sql --data-dir {folder} 'select * from {table}'")
+    } else {
+        format!("theriac tap {topic} --data-dir {folder}")
     }
 }
 

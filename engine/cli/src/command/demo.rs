@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use theriac_contract::{Interval, Tick, Timestamp};
+use theriac_contract::{Interval, Tick, Timestamp, Topic};
 use theriac_datasets::simulator::{Scenario, World};
 use theriac_engine::{Engine, Observer, Outputs, Progress};
 
@@ -13,7 +13,7 @@ use crate::{
     account::Account,
     config::Config,
     environment::Simulation,
-    output::{self, Format, say},
+    output::{self, Format, ask_about, say},
     report::{self, FaultRow, History},
     story::Story,
     wiring,
@@ -149,37 +149,39 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     print_table(&rows, start);
     say!("\nreport:       {}", path.display());
-    say!("ask about it: theriac sql --data-dir {} 'select * from plans'", arguments.data_dir.display());
+    say!("ask about it: {}", ask_about(&arguments.data_dir, Topic::Plans, "plans"));
     Ok(())
 }
 
 fn print_table(rows: &[FaultRow], start: Timestamp) {
-    say!(
-        "\n{:<18} {:<18} {:>8} {:>9}  {:<34} {:<34} {:>9}  verdict",
-        "fault",
-        "where",
-        "at",
-        "detected",
-        "cause named",
-        "action",
-        "recovered"
-    );
     let seconds =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0} s"));
-    for row in rows {
-        let at = row
-            .injected
-            .map_or_else(|| "-".to_owned(), |at| format!("{:.0} s", at.since(start).as_seconds()));
-        say!(
-            "{:<18} {:<18} {at:>8} {:>9}  {:<34} {:<34} {:>9}  {}",
-            row.fault,
-            row.entity.as_str(),
+    let head = ["fault", "where", "at", "detected", "cause named", "action", "recovered", "verdict"];
+    let mut table = vec![head.map(str::to_owned)];
+    table.extend(rows.iter().map(|row| {
+        [
+            row.fault.clone(),
+            row.entity.as_str().to_owned(),
+            seconds(row.injected.map(|at| at.since(start).as_seconds())),
             seconds(row.detect_seconds),
             row.cause_told(),
             row.action_told(),
             seconds(row.recover_seconds),
-            row.verdict()
-        );
+            row.verdict().to_owned(),
+        ]
+    }));
+    let width = |column: usize| table.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 8] = std::array::from_fn(width);
+    say!("");
+    for cells in &table {
+        let line: Vec<String> = (cells.iter().zip(widths).enumerate())
+            .map(|(column, (cell, width))| match column {
+                // Times end where their columns end.
+                2 | 3 | 6 => format!("{cell:>width$}"),
+                _ => format!("{cell:<width$}"),
+            })
+            .collect();
+        say!("{}", line.join("  ").trim_end());
     }
     let healed = rows.iter().filter(|row| row.healed).count();
     let named = rows.iter().filter(|row| row.cause_right).count();

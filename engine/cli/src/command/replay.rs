@@ -18,7 +18,7 @@ use crate::{
     account::{Account, hypothesis},
     config::{Config, SourceConfig},
     environment::{Recorded, Replay},
-    output::{self, Format, Report, Wrong, say},
+    output::{self, Format, Report, Wrong, ask_about, say},
     wiring,
 };
 
@@ -228,9 +228,6 @@ fn replay<E: Environment>(
         let cause = incident.hypotheses.first().map_or_else(String::new, hypothesis);
         say!("  {}  {:<8} {:<18} {cause}", incident.opened, state, incident.id.short());
     }
-    say!(
-        "\nask about it:  theriac sql --data-dir {} 'select * from incidents_now'",
-        config.data_dir.display()
-    );
+    say!("\nask about it:  {}", ask_about(&config.data_dir, Topic::Incidents, "incidents_now"));
     Ok(())
 }

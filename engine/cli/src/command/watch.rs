@@ -20,7 +20,7 @@ use theriac_connectors::{
     read::{self, FileSettings},
     topics::Fsync,
 };
-use theriac_contract::{Interval, Source, SymptomPhase, Tick};
+use theriac_contract::{Interval, Source, SymptomPhase, Tick, Topic};
 use theriac_engine::{Engine, Observer, Outputs};
 use theriac_monitor::Step;
 
@@ -28,7 +28,7 @@ use self::{stdin::Lines, table::Table};
 use crate::{
     config::Config,
     environment::Live,
-    output::{self, Wrong, note, say},
+    output::{self, Wrong, ask_about, note, say},
     wiring,
 };
 
@@ -183,10 +183,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     driver.run_to_end(&|| true, &mut screen)?;
     screen.finish();
     if let Some(folder) = &arguments.record {
-        note!(
-            "recorded; ask about it with: theriac sql --data-dir {} 'select * from symptoms'",
-            folder.display()
-        );
+        note!("recorded; ask about it with: {}", ask_about(folder, Topic::Symptoms, "symptoms"));
     }
     drop(driver);
     if let Some(folder) = temporary {

@@ -2,7 +2,7 @@
 
 mod scripts;
 
-use scripts::{at, deploy, entity, replicas, shop, symptom};
+use scripts::{at, deploy, entity, replicas, restart, shop, symptom};
 use theriac_contract::{FaultClass, Incident, Snapshot, Symptom};
 use theriac_diagnose::{Diagnose, Settings};
 
@@ -73,6 +73,32 @@ fn one_replica_that_starts_again_and_again_is_a_crash_loop() {
     ];
     all.extend(callers_suffer("cart", ERRORS, 60));
     assert_cause(&all, &shop(), "cart/cart-2", "crash_loop", FaultClass::Permanent);
+}
+
+/// What callers see of a callee that refuses connections: errors, and nothing else is known.
+fn refused(callee: &str) -> Vec<Symptom> {
+    let mut all = vec![symptom(&format!("shop->{callee}"), "edge.error_ratio", 60, STRONG)];
+    all.extend(replicas("gateway", ERRORS, 60, CLEAR));
+    all
+}
+
+#[test]
+fn the_first_crash_tells_a_crash_loop_from_a_burst_of_errors() {
+    let mut knowledge = shop();
+    assert_cause(&refused("cart"), &knowledge, "cart", "error_burst", FaultClass::Transient);
+    knowledge.changes.push(restart("cart/cart-2", 67));
+    assert_cause(&refused("cart"), &knowledge, "cart/cart-2", "crash_loop", FaultClass::Permanent);
+}
+
+#[test]
+fn restarts_of_a_rollout_are_no_crash_loop() {
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("cart", 50));
+    knowledge.changes.extend((1..=3).map(|n| restart(&format!("cart/cart-{n}"), 50 + 8 * n)));
+    let mut all = replicas("cart", "container.restarts.rate", 70, CLEAR);
+    assert!(diagnose(&all, &knowledge).is_empty(), "a rollout alone is no trouble");
+    all.extend(replicas("cart", ERRORS, 60, STRONG));
+    assert_cause(&all, &knowledge, "cart", "bad_deploy", FaultClass::Permanent);
 }
 
 #[test]

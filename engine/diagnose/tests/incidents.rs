@@ -25,6 +25,23 @@ fn two_faults_at_once_are_two_incidents() {
 }
 
 #[test]
+fn a_fault_elsewhere_while_an_incident_stands_is_an_incident_of_its_own() {
+    let mut stage = Diagnose::new(Settings::default());
+    let mut first = replicas("cart", ERRORS, 60, 1e-15);
+    first.extend(replicas("shop", ERRORS, 60, 1e-9));
+    let cart = stage.step(at(70), &first, &shop())[0].id.clone();
+    // A caller of the cause suffers, later: that is explained.
+    let caller = replicas("gateway", ERRORS, 240, 1e-9);
+    assert!(stage.step(at(250), &caller, &shop()).iter().all(|incident| incident.id == cart));
+    // Payment does not call cart: what happens there has another cause.
+    let other = replicas("payment", LATENCY, 300, 1e-15);
+    let told = stage.step(at(310), &other, &shop());
+    let opened: Vec<_> = told.iter().filter(|i| i.phase == IncidentPhase::Opened).collect();
+    assert_eq!(opened.len(), 1, "{told:?}");
+    assert_eq!(opened[0].hypotheses[0].entity.as_ref().map(|entity| entity.as_str()), Some("payment"));
+}
+
+#[test]
 fn domains_are_kept_apart() {
     let one = replicas("cart", ERRORS, 60, 1e-15);
     let other = one.iter().map(|symptom| {

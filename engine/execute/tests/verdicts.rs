@@ -72,6 +72,36 @@ fn standing_symptoms_at_the_deadline_are_no_recovery() {
     assert_eq!(kinds.last(), Some(&OutcomeKind::Completed));
 }
 
+/// An incident with the symptom of before over, and the same signal unusual again since `onset`.
+fn back(seconds: i64, revision: u32, onset: i64) -> Incident {
+    let mut again = incident(seconds, revision, IncidentPhase::Updated, &[CLOSED, OPEN]);
+    again.symptoms[0].end = Some(at(10));
+    again.symptoms[1].onset = at(onset);
+    again
+}
+
+#[test]
+fn what_comes_back_was_not_cured() {
+    let first = incident(0, 0, IncidentPhase::Opened, &[OPEN]);
+    let incidents = [(0, first), (30, back(30, 1, 25))];
+    let (_, out, _) = run(&restart(), &incidents, 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
+    assert_eq!(out.verifications[0].at, at(30), "there is nothing to wait for");
+    assert!(out.verifications[0].explanation.contains("came back"), "{:?}", out.verifications[0]);
+}
+
+#[test]
+fn recovery_is_believed_after_a_quiet() {
+    let first = incident(0, 0, IncidentPhase::Opened, &[OPEN]);
+    // It flickers once more while the effect settles, and ends at 25 s; ten seconds must pass.
+    let mut flicker = back(20, 1, 12);
+    flicker.symptoms[1].state = CLOSED;
+    flicker.symptoms[1].end = Some(at(25));
+    let (_, out, _) = run(&restart(), &[(0, first), (20, flicker)], 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, true)]);
+    assert_eq!(out.verifications[0].at, at(40));
+}
+
 #[test]
 fn lost_telemetry_is_unknown_and_nothing_more_is_done() {
     let two = plan(

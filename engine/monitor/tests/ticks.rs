@@ -195,6 +195,23 @@ fn a_sum_becomes_a_rate_and_survives_a_restart() {
 }
 
 #[test]
+fn a_process_that_begins_anew_is_a_change_once() {
+    let sum = |ms, start_ms, name, value| Row::Sum { ms, start_ms, name, value };
+    let rows = [
+        sum(0, 0, "jobs", 100.0),
+        sum(0, 0, "mails", 3.0),
+        sum(20_000, 15_000, "jobs", 5.0),
+        sum(20_000, 15_100, "mails", 1.0),
+        sum(30_000, 15_000, "jobs", 35.0),
+    ];
+    let (_, ticks) = run(&rows, settings());
+    let changes: Vec<_> = ticks.iter().flat_map(|tick| &tick.changes).collect();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!((changes[0].entity.as_str(), changes[0].kind.as_str()), ("cart/cart-1", "restart"));
+    assert_eq!(changes[0].at, at(15_000));
+}
+
+#[test]
 fn requests_are_added_over_how_they_ended() {
     let requests = |ms, status, count, sum, buckets: [f64; 3]| Row::Requests {
         ms,

@@ -47,6 +47,18 @@ pub(crate) fn deploy(service: &str, seconds: i64) -> Change {
     }
 }
 
+/// The process of an instance began anew.
+pub(crate) fn restart(instance: &str, seconds: i64) -> Change {
+    Change {
+        at: at(seconds),
+        entity: entity(instance),
+        kind: Change::RESTART.into(),
+        from: String::new(),
+        to: String::new(),
+        description: "its process began anew".into(),
+    }
+}
+
 /// One symptom: `cart/cart-1 process.memory.usage` or, for an edge, `shop->cart edge.duration.p95`.
 pub(crate) fn symptom(place: &str, signal: &str, onset: i64, p_value: f64) -> Symptom {
     let (from, peer) = match place.split_once("->") {

@@ -10,6 +10,7 @@ use std::{
     fs,
     path::Path,
     process::Stdio,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +23,9 @@ use theriac_tests::program::{assert_same, command, run, run_well, stored};
 const LIFE_PARTS: u64 = 5;
 /// After so many kills a folder's last process may run to its end.
 const KILLS_MAX: usize = 40;
+
+/// How long a whole run takes is measured, and lives are drawn from that: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn now() -> Instant {
     Instant::now()
@@ -82,6 +86,7 @@ fn kill_until_done(
 
 /// An undisturbed run, a second one, then `folders` disturbed ones, all with the same bytes.
 fn survives(folder: &Path, arguments: &[&str], folders: usize, kills_min: usize) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let with = |name: &str| {
         [arguments, &["--data-dir", name]].concat().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
@@ -131,6 +136,7 @@ fn copied(from: &Path, to: &Path) {
 /// Begun with `a.yaml` and killed, gone on with `b.yaml`: killed at any instant after that, it
 /// ends as if it had not been. Gives the folders, that of the undisturbed run first.
 fn survives_a_change(folder: &Path, arguments: &[&str], rounds_before: usize, folders: usize) -> Vec<String> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let with = |config: &'static str, name: &str| {
         let more = ["-c", config, "--data-dir", name];
         [arguments, &more].concat().iter().map(ToString::to_string).collect::<Vec<_>>()

@@ -13,6 +13,9 @@ pub(crate) const COLUMNS: [&str; 8] =
 
 const LN_TAIL: f64 = -2.995_732_273_553_991;
 const LN_10: f64 = std::f64::consts::LN_10;
+/// A score below this, a quarter of the detector's own unit, is no departure however constant
+/// the series was.
+const SLIGHT: f64 = 0.25;
 /// Exceedances that must have been seen before the tail is extrapolated.
 const SUPPORT: f64 = 4.0;
 /// Weight, in exceedances, of the first guess of the mean excess.
@@ -101,6 +104,7 @@ impl Calibration {
         let unsupported = -ln_seen * rarity;
         let extrapolated = select(self.exceedances < SUPPORT, most(tail, unsupported), tail);
         let ln_p = least(select(above > 0.0, extrapolated, body), 0.0);
+        let ln_p = select(score < SLIGHT, most(ln_p, LN_TAIL), ln_p);
         let p = most(exp(ln_p), P_VALUE_MIN);
         select(self.seen >= warmup, p, 1.0)
     }

@@ -78,9 +78,15 @@ const CONTEXT: [&str; 3] = ["last", "run", "silent"];
 /// State by detector and column, without context.
 fn learnt(bank: &Bank) -> Vec<(String, String, Vec<u64>)> {
     let mut columns = Vec::new();
-    for table in bank.snapshot().unwrap().into_iter().filter(|table| table.name != "detectors.bank") {
+    for table in bank
+        .snapshot()
+        .expect("state can be saved")
+        .into_iter()
+        .filter(|table| table.name != "detectors.bank")
+    {
         for (field, values) in table.rows.schema().fields().iter().zip(table.rows.columns()) {
-            let values = values.as_any().downcast_ref::<arrow::array::Float64Array>().unwrap();
+            let values =
+                values.as_any().downcast_ref::<arrow::array::Float64Array>().expect("columns of doubles");
             let bits = values.values().iter().map(|value| value.to_bits()).collect();
             columns.push((table.name.clone(), field.name().clone(), bits));
         }

@@ -1,7 +1,7 @@
 //! Drift: the series has moved slowly and for long, as a leak does.
 
 use crate::{
-    arithmetic::{most, select},
+    arithmetic::{least, most, select},
     detector::Spec,
     lanes::{Kernel, Reading},
     level::{relative, spread, tempered},
@@ -51,5 +51,13 @@ impl Kernel<3> for Drift {
         let next_slow = slow + slow_gain * (x - slow);
         let distance = tempered(fast - slow, square.sqrt(), seen);
         [fast, next_slow, square + slow_gain * (distance * distance - square)]
+    }
+
+    #[inline(always)]
+    fn follow(&self, &[fast, slow, square]: &[f64; 3], x: f64) -> [f64; 3] {
+        // On its way back it hurries: what has returned is not to be held for drifting.
+        let returns = (x - slow).abs() < (fast - slow).abs();
+        let gain = least(select(returns, 4.0, 1.0) / self.fast_ticks, 1.0);
+        [fast + gain * (x - fast), slow, square]
     }
 }

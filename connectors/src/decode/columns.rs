@@ -17,6 +17,7 @@ use super::{
     BadRecord, Rows,
     entity::{TIME_NAMES, plain, resource_key},
     hex,
+    memo::Kind,
     text::severity_number,
     time,
 };
@@ -241,8 +242,8 @@ impl Layout {
             }
             Ok::<_, std::convert::Infallible>(canonical(&set))
         };
-        let Ok(resource) = rows.memo.canonical(&format!("resource {raw}"), |_| set(true));
-        let Ok(attributes) = rows.memo.canonical(&raw, |_| set(false));
+        let Ok(resource) = rows.memo.canonical(Kind::Resource, raw.as_bytes(), || set(true));
+        let Ok(attributes) = rows.memo.canonical(Kind::Attributes, raw.as_bytes(), || set(false));
         (resource, attributes)
     }
 

@@ -8,16 +8,19 @@ pub(crate) mod entity;
 pub(crate) mod flat_json;
 pub(crate) mod hex;
 pub(crate) mod memo;
+pub(crate) mod otlp;
 pub mod otlp_json;
 pub(crate) mod text;
 pub(crate) mod time;
+mod wire;
 
 use theriac_contract::{
     Telemetry,
     telemetry::{LogBuilder, PointBuilder, SpanBuilder},
 };
 
-pub(crate) use memo::Memo;
+use memo::Memo;
+pub use otlp::Signal;
 
 /// A record that could not be decoded, while the rest of its payload was.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,7 @@ use serde_json::{Map, Number, Value, value::RawValue};
 use theriac_contract::telemetry::Attributes;
 
 use super::scalars::{F64, I64};
-
-/// Deeper values are refused.
-const DEPTH_MAX: usize = 32;
+use crate::decode::otlp::{DEPTH_MAX, too_deep};
 
 /// One attribute.
 #[derive(Deserialize)]
@@ -76,7 +74,7 @@ fn within(any: AnyValue<'_>, depth: usize) -> Result<Value, String> {
         let finite = Number::from_f64(number).map(Value::Number);
         return Ok(finite.unwrap_or_else(|| Value::String(number.to_string())));
     }
-    let below = || depth.checked_sub(1).ok_or_else(|| format!("a value is nested deeper than {DEPTH_MAX}"));
+    let below = || depth.checked_sub(1).ok_or_else(too_deep);
     if let Some(array) = any.array_value {
         let below = below()?;
         let values: Vec<Option<AnyValue<'_>>> = nested(&array)?;

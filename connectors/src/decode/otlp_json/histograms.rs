@@ -5,12 +5,16 @@ use serde_json::value::RawValue;
 use theriac_contract::telemetry::Histogram;
 
 use super::{
-    exponential::{Buckets, explicit_buckets},
-    list,
-    metrics::{Head, NO_RECORDED_VALUE, Shared},
+    attributes_text, list,
     scalars::{F64, I64, U64},
 };
-use crate::decode::Rows;
+use crate::decode::{
+    Rows,
+    otlp::{
+        exponential::{Buckets, explicit_buckets},
+        points::{Head, Shared, check_buckets, finite, has_value, quantiles},
+    },
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,45 +106,29 @@ struct QuantileValue {
     value: F64,
 }
 
-/// Sum, minimum and maximum count only if they are numbers.
-fn finite(value: Option<F64>) -> Option<f64> {
-    value.map(|F64(value)| value).filter(|value| value.is_finite())
-}
-
-fn has_value(flags: Option<u32>) -> bool {
-    flags.unwrap_or(0) & NO_RECORDED_VALUE == 0
-}
-
 pub(super) fn explicit(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
     let point: HistogramDataPoint<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
-    let head = Head::read(point.time_unix_nano, point.start_time_unix_nano, point.attributes, rows)?;
+    let attributes = attributes_text(point.attributes, rows)?;
+    let head = Head::new(point.time_unix_nano.0, point.start_time_unix_nano.0, attributes)?;
     let bounds: Vec<f64> = list(point.explicit_bounds, "explicitBounds")?.iter().map(|b| b.0).collect();
     let buckets: Vec<f64> = list(point.bucket_counts, "bucketCounts")?.iter().map(|c| c.0 as f64).collect();
-    if !(buckets.is_empty() && bounds.is_empty()) && buckets.len() != bounds.len() + 1 {
-        return Err(format!(
-            "{} bucket counts do not fit {} bounds: there must be one more count than bounds",
-            buckets.len(),
-            bounds.len()
-        ));
-    }
-    if !bounds.is_sorted_by(|a, b| a < b) || bounds.iter().any(|bound| bound.is_nan()) {
-        return Err("`explicitBounds` do not grow".to_owned());
-    }
+    check_buckets(&bounds, &buckets)?;
     let histogram = Histogram {
         count: point.count.0,
-        sum: finite(point.sum),
-        min: finite(point.min),
-        max: finite(point.max),
+        sum: finite(point.sum.map(|sum| sum.0)),
+        min: finite(point.min.map(|min| min.0)),
+        max: finite(point.max.map(|max| max.0)),
         bounds,
         buckets,
     };
-    head.push(shared, None, has_value(point.flags).then_some(&histogram), rows);
+    head.push(shared, None, has_value(point.flags.unwrap_or(0)).then_some(&histogram), rows);
     Ok(())
 }
 
 pub(super) fn exponential(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
     let point: ExponentialDataPoint<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
-    let head = Head::read(point.time_unix_nano, point.start_time_unix_nano, point.attributes, rows)?;
+    let attributes = attributes_text(point.attributes, rows)?;
+    let head = Head::new(point.time_unix_nano.0, point.start_time_unix_nano.0, attributes)?;
     let side = |side: Option<Side>| -> Result<Buckets, String> {
         let side = side.unwrap_or_default();
         let counts = list(side.bucket_counts, "bucketCounts")?.iter().map(|c| c.0 as f64).collect();
@@ -150,28 +138,26 @@ pub(super) fn exponential(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) 
     let (bounds, buckets) = explicit_buckets(point.scale.0, point.zero_count.0 as f64, &positive, &negative)?;
     let histogram = Histogram {
         count: point.count.0,
-        sum: finite(point.sum),
-        min: finite(point.min),
-        max: finite(point.max),
+        sum: finite(point.sum.map(|sum| sum.0)),
+        min: finite(point.min.map(|min| min.0)),
+        max: finite(point.max.map(|max| max.0)),
         bounds,
         buckets,
     };
-    head.push(shared, None, has_value(point.flags).then_some(&histogram), rows);
+    head.push(shared, None, has_value(point.flags.unwrap_or(0)).then_some(&histogram), rows);
     Ok(())
 }
 
 pub(super) fn summary(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
     let point: SummaryDataPoint<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
-    let head = Head::read(point.time_unix_nano, point.start_time_unix_nano, point.attributes, rows)?;
-    let quantiles = point.quantile_values.unwrap_or_default();
-    if let Some(wrong) = quantiles.iter().find(|q| !(0.0..=1.0).contains(&q.quantile.0)) {
-        return Err(format!("quantile {} is not within 0 and 1", wrong.quantile.0));
-    }
-    // A summary of nothing has NaN at each quantile: there is no value to keep.
-    let known = quantiles.iter().filter(|q| q.value.0.is_finite());
-    let (bounds, buckets) = known.map(|q| (q.quantile.0, q.value.0)).unzip();
-    let histogram =
-        Histogram { count: point.count.0, sum: finite(point.sum), min: None, max: None, bounds, buckets };
-    head.push(shared, None, has_value(point.flags).then_some(&histogram), rows);
+    let attributes = attributes_text(point.attributes, rows)?;
+    let head = Head::new(point.time_unix_nano.0, point.start_time_unix_nano.0, attributes)?;
+    let given: Vec<(f64, f64)> =
+        point.quantile_values.unwrap_or_default().iter().map(|q| (q.quantile.0, q.value.0)).collect();
+    let (bounds, buckets) = quantiles(&given)?;
+    // Writers leave a sum of 0 out.
+    let sum = finite(Some(point.sum.unwrap_or_default().0));
+    let histogram = Histogram { count: point.count.0, sum, min: None, max: None, bounds, buckets };
+    head.push(shared, None, has_value(point.flags.unwrap_or(0)).then_some(&histogram), rows);
     Ok(())
 }

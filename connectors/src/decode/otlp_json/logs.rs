@@ -4,15 +4,18 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use theriac_contract::{Timestamp, telemetry::LogRow};
+use theriac_contract::telemetry::LogRow;
 
 use super::{
-    Origin, Place,
+    Place,
     any_value::{self, AnyValue},
     attributes_text,
     scalars::{EnumValue, U64},
 };
-use crate::decode::{Rows, hex};
+use crate::decode::{
+    Rows, hex,
+    otlp::{Origin, event_name, log_time},
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,15 +40,6 @@ struct LogRecord<'a> {
     event_name: Option<Cow<'a, str>>,
 }
 
-/// Nanoseconds since the epoch; `None` for 0, which means "not known".
-pub(super) fn instant(nanos: U64, name: &str) -> Result<Option<Timestamp>, String> {
-    match i64::try_from(nanos.0) {
-        Ok(0) => Ok(None),
-        Ok(nanos) => Ok(Some(Timestamp(nanos))),
-        Err(_) => Err(format!("`{name}` {} lies beyond the year 2262", nanos.0)),
-    }
-}
-
 pub(super) fn decode(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) {
     if let Err(reason) = push(raw, origin, rows) {
         place.bad(rows, raw, "", reason);
@@ -55,24 +49,14 @@ pub(super) fn decode(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &
 fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> {
     let record: LogRecord<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
     let attributes = attributes_text(record.attributes, rows)?;
-    let observed_time = instant(record.observed_time_unix_nano, "observedTimeUnixNano")?;
-    let time = instant(record.time_unix_nano, "timeUnixNano")?
-        .or(observed_time)
-        .ok_or("neither `timeUnixNano` nor `observedTimeUnixNano` is set: give one of them")?;
+    let (time, observed_time) = log_time(record.time_unix_nano.0, record.observed_time_unix_nano.0)?;
     let body = match record.body.map(any_value::value).transpose()? {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text,
         Some(other) => other.to_string(),
     };
     let number = severity(record.severity_number.as_ref())?;
-    let event_name = record.event_name.unwrap_or_default();
-    let event_name = match (&*event_name, attributes.contains("\"event.name\"")) {
-        ("", true) => theriac_contract::telemetry::parse_attributes(&attributes)
-            .get("event.name")
-            .and_then(Value::as_str)
-            .map_or(Cow::Borrowed(""), |name| Cow::Owned(name.to_owned())),
-        _ => event_name,
-    };
+    let event_name = event_name(record.event_name.unwrap_or_default(), &attributes);
     rows.logs.push(&LogRow {
         time,
         observed_time,

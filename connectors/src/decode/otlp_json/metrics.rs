@@ -1,20 +1,23 @@
 //! Metrics: gauges and sums here, the others in `histograms`.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use theriac_contract::{
-    Timestamp,
-    telemetry::{Histogram, PointKind, PointRow, Temporality},
-};
 
 use super::{
-    Origin, Place, attributes_text, histograms,
-    logs::instant,
+    Place, attributes_text, histograms,
     scalars::{EnumValue, F64, I64, U64},
 };
-use crate::decode::Rows;
+use crate::decode::{
+    Rows,
+    otlp::{
+        Origin,
+        points::{
+            self, EXPONENTIAL, GAUGE, HISTOGRAM, Head, NO_NAME, SUM, SUMMARY, Shared, no_data, temporality,
+        },
+    },
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -63,62 +66,6 @@ struct NumberDataPoint<'a> {
     flags: Option<u32>,
 }
 
-/// What all points of a metric share.
-pub(super) struct Shared<'a> {
-    pub(super) origin: &'a Origin,
-    pub(super) name: &'a str,
-    pub(super) unit: &'a str,
-    pub(super) kind: PointKind,
-    pub(super) temporality: Temporality,
-    pub(super) monotonic: bool,
-}
-
-/// What every kind of point has.
-pub(super) struct Head {
-    pub(super) time: Timestamp,
-    pub(super) start_time: Option<Timestamp>,
-    pub(super) attributes: Arc<str>,
-}
-
-impl Head {
-    pub(super) fn read(
-        time: U64,
-        start_time: U64,
-        attributes: Option<&RawValue>,
-        rows: &mut Rows,
-    ) -> Result<Self, String> {
-        let attributes = attributes_text(attributes, rows)?;
-        let time = instant(time, "timeUnixNano")?.ok_or("`timeUnixNano` is missing")?;
-        Ok(Self { time, start_time: instant(start_time, "startTimeUnixNano")?, attributes })
-    }
-
-    pub(super) fn push(
-        &self,
-        shared: &Shared<'_>,
-        value: Option<f64>,
-        histogram: Option<&Histogram>,
-        rows: &mut Rows,
-    ) {
-        rows.points.push(&PointRow {
-            time: self.time,
-            start_time: self.start_time,
-            resource: &shared.origin.resource,
-            scope: &shared.origin.scope,
-            name: shared.name,
-            unit: shared.unit,
-            attributes: &self.attributes,
-            kind: shared.kind,
-            temporality: shared.temporality,
-            monotonic: shared.monotonic,
-            value,
-            histogram,
-        });
-    }
-}
-
-/// Bit of a point's flags: there is no recorded value.
-pub(super) const NO_RECORDED_VALUE: u32 = 1;
-
 const TEMPORALITIES: [(&str, i64); 3] = [
     ("AGGREGATION_TEMPORALITY_UNSPECIFIED", 0),
     ("AGGREGATION_TEMPORALITY_DELTA", 1),
@@ -137,28 +84,21 @@ fn metric(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) -
     let metric: Metric<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
     let name = metric.name.as_deref().unwrap_or_default();
     if name.is_empty() {
-        return Err("the metric has no `name`".to_owned());
+        return Err(NO_NAME.to_owned());
     }
-    let kinds: [(&str, PointKind, Option<Data<'_>>, PushPoint); 5] = [
-        ("gauge", PointKind::Gauge, metric.gauge, number),
-        ("sum", PointKind::Sum, metric.sum, number),
-        ("histogram", PointKind::Histogram, metric.histogram, histograms::explicit),
-        ("exponentialHistogram", PointKind::Histogram, metric.exponential_histogram, histograms::exponential),
-        ("summary", PointKind::Summary, metric.summary, histograms::summary),
+    let kinds: [(_, Option<Data<'_>>, PushPoint); 5] = [
+        (GAUGE, metric.gauge, number),
+        (SUM, metric.sum, number),
+        (HISTOGRAM, metric.histogram, histograms::explicit),
+        (EXPONENTIAL, metric.exponential_histogram, histograms::exponential),
+        (SUMMARY, metric.summary, histograms::summary),
     ];
-    for (field, kind, data, push) in kinds {
+    for ((field, kind), data, push) in kinds {
         let Some(data) = data else { continue };
-        let temporality = match EnumValue::number(data.aggregation_temporality.as_ref(), &TEMPORALITIES) {
-            Some(0) => Temporality::Unspecified,
-            Some(1) => Temporality::Delta,
-            Some(2) => Temporality::Cumulative,
-            _ => {
-                return Err(format!(
-                    "`aggregationTemporality` {:?} is not 0, 1 or 2",
-                    data.aggregation_temporality
-                ));
-            }
-        };
+        let given = data.aggregation_temporality;
+        let temporality = EnumValue::number(given.as_ref(), &TEMPORALITIES)
+            .and_then(temporality)
+            .ok_or_else(|| format!("`aggregationTemporality` {given:?} is not 0, 1 or 2"))?;
         let shared = Shared {
             origin,
             name,
@@ -179,28 +119,18 @@ fn metric(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) -
         }
         return Ok(());
     }
-    Err(format!("metric `{name}` has none of `gauge`, `sum`, `histogram`, `exponentialHistogram`, `summary`"))
+    Err(no_data(name))
 }
 
 fn number(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
     let point: NumberDataPoint<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
-    let head = Head::read(point.time_unix_nano, point.start_time_unix_nano, point.attributes, rows)?;
-    let value = if point.flags.unwrap_or(0) & NO_RECORDED_VALUE != 0 {
-        None
-    } else {
-        let value = match (point.as_double, point.as_int) {
-            (Some(F64(value)), _) => value,
-            (None, Some(I64(value))) => value as f64,
-            (None, None) => {
-                return Err("the point has neither `asDouble` nor `asInt`, and its flags do not say that it has no recorded value".to_owned());
-            }
-        };
-        if value.is_infinite() {
-            return Err("the value is infinite".to_owned());
-        }
-        // NaN is how some exporters say that there is no value.
-        (!value.is_nan()).then_some(value)
+    let attributes = attributes_text(point.attributes, rows)?;
+    let head = Head::new(point.time_unix_nano.0, point.start_time_unix_nano.0, attributes)?;
+    let value = match (point.as_double, point.as_int) {
+        (Some(F64(value)), _) => Some(value),
+        (None, Some(I64(value))) => Some(value as f64),
+        (None, None) => None,
     };
-    head.push(shared, value, None, rows);
+    head.push(shared, points::number(value, point.flags.unwrap_or(0))?, None, rows);
     Ok(())
 }

@@ -6,7 +6,6 @@
 //! apart one by one, so a bad one is noted with its path while the rest is kept.
 
 mod any_value;
-mod exponential;
 mod histograms;
 mod logs;
 mod metrics;
@@ -20,11 +19,12 @@ use serde_json::value::RawValue;
 use theriac_contract::telemetry::Attributes;
 
 use self::any_value::KeyValue;
-use super::{BadRecord, DecodeError, Rows};
-
-/// Entries of one list (resources, scopes, attributes, buckets) beyond which a request is
-/// refused: no exporter comes near it, and it bounds what one payload can ask for.
-const LIST_MAX: usize = 1 << 20;
+use super::{
+    BadRecord, DecodeError, Rows,
+    memo::Kind,
+    otlp::{Origin, Signal},
+    wire::LIST_MAX,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,12 +71,6 @@ struct Scope<'a> {
     attributes: Option<Vec<KeyValue<'a>>>,
 }
 
-/// Resource and scope of the records that follow, canonical.
-struct Origin {
-    resource: Arc<str>,
-    scope: Arc<str>,
-}
-
 /// Where a record lies, for its path and offset.
 struct Place<'p> {
     payload: &'p [u8],
@@ -119,14 +113,12 @@ pub(crate) fn decode_with(payload: &[u8], defaults: &Attributes, rows: &mut Rows
             )),
         };
     }
-    let groups = [
-        ("resourceMetrics", "scopeMetrics", "metrics", resource_metrics),
-        ("resourceLogs", "scopeLogs", "logRecords", resource_logs),
-        ("resourceSpans", "scopeSpans", "spans", resource_spans),
-    ];
-    for (outer, middle, inner, resources) in groups {
+    let groups =
+        [(Signal::Points, resource_metrics), (Signal::Logs, resource_logs), (Signal::Spans, resource_spans)];
+    rows.memo.set_defaults(defaults);
+    for (signal, resources) in groups {
         for (r, group) in resources.unwrap_or_default().iter().enumerate() {
-            decode_resource(payload, defaults, rows, group, [outer, middle, inner], r);
+            decode_resource(payload, defaults, rows, group, signal, r);
         }
     }
     Ok(())
@@ -137,9 +129,10 @@ fn decode_resource(
     defaults: &Attributes,
     rows: &mut Rows,
     group: &ResourceGroup<'_>,
-    [outer, middle, inner]: [&str; 3],
+    signal: Signal,
     r: usize,
 ) {
+    let [outer, middle, inner] = signal.lists();
     let resource = resource_text(group.resource, defaults, rows);
     let resource = resource.unwrap_or_else(|reason| {
         let place = Place { payload, path: format!("{outer}[{r}].resource") };
@@ -160,10 +153,10 @@ fn decode_resource(
         let origin = Origin { resource: Arc::clone(&resource), scope };
         for (i, raw) in scope_group.records.iter().flatten().enumerate() {
             let place = Place { payload, path: format!("{path}.{inner}[{i}]") };
-            match inner {
-                "metrics" => metrics::decode(&place, raw, &origin, rows),
-                "logRecords" => logs::decode(&place, raw, &origin, rows),
-                _ => spans::decode(&place, raw, &origin, rows),
+            match signal {
+                Signal::Points => metrics::decode(&place, raw, &origin, rows),
+                Signal::Logs => logs::decode(&place, raw, &origin, rows),
+                Signal::Spans => spans::decode(&place, raw, &origin, rows),
             }
         }
     }
@@ -175,8 +168,7 @@ fn malformed(error: &serde_json::Error) -> DecodeError {
 
 fn resource_text(raw: Option<&RawValue>, defaults: &Attributes, rows: &mut Rows) -> Result<Arc<str>, String> {
     let raw = raw.map_or("null", RawValue::get);
-    // The key keeps resources apart from attribute lists that are written alike.
-    rows.memo.canonical(raw, |raw| {
+    rows.memo.canonical(Kind::Resource, raw.as_bytes(), || {
         let resource: Option<Resource<'_>> = serde_json::from_str(raw).map_err(|e| e.to_string())?;
         let own = any_value::attributes(resource.and_then(|r| r.attributes).unwrap_or_default())?;
         let mut all = defaults.clone();
@@ -187,8 +179,7 @@ fn resource_text(raw: Option<&RawValue>, defaults: &Attributes, rows: &mut Rows)
 
 fn scope_text(raw: Option<&RawValue>, rows: &mut Rows) -> Result<Arc<str>, String> {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok("{}".into()) };
-    // A scope and a resource may be written alike; the prefix keeps them apart in the memo.
-    rows.memo.canonical(&format!("scope {}", raw.get()), |_| {
+    rows.memo.canonical(Kind::Scope, raw.get().as_bytes(), || {
         let scope: Scope<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
         let mut all = Attributes::new();
         let attributes = any_value::attributes(scope.attributes.unwrap_or_default())?;
@@ -207,8 +198,9 @@ fn scope_text(raw: Option<&RawValue>, rows: &mut Rows) -> Result<Arc<str>, Strin
 /// Canonical text of an attribute list as it stands in the payload.
 fn attributes_text(raw: Option<&RawValue>, rows: &mut Rows) -> Result<Arc<str>, String> {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok("{}".into()) };
-    rows.memo.canonical(raw.get(), |raw| {
-        let list: Vec<KeyValue<'_>> = serde_json::from_str(raw).map_err(|e| format!("attributes: {e}"))?;
+    rows.memo.canonical(Kind::Attributes, raw.get().as_bytes(), || {
+        let list: Vec<KeyValue<'_>> =
+            serde_json::from_str(raw.get()).map_err(|e| format!("attributes: {e}"))?;
         Ok(theriac_contract::telemetry::canonical(&any_value::attributes(list)?))
     })
 }

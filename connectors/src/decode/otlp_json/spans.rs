@@ -4,16 +4,18 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use theriac_contract::telemetry::{SpanKind, SpanRow, SpanStatus};
+use theriac_contract::telemetry::SpanRow;
 
 use super::{
-    Origin, Place,
+    Place,
     any_value::{self, KeyValue},
     attributes_text,
-    logs::instant,
     scalars::{EnumValue, U64},
 };
-use crate::decode::{Rows, hex};
+use crate::decode::{
+    Rows, hex,
+    otlp::{Origin, instant, span_kind, span_status, span_times},
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,30 +97,14 @@ fn id<const N: usize>(text: Option<&Cow<'_, str>>, name: &str) -> Result<Option<
 fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> {
     let span: Span<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
     let attributes = attributes_text(span.attributes, rows)?;
-    let start = instant(span.start_time_unix_nano, "startTimeUnixNano")?;
-    let end = instant(span.end_time_unix_nano, "endTimeUnixNano")?;
-    let (Some(start), Some(end)) = (start, end) else {
-        return Err("`startTimeUnixNano` and `endTimeUnixNano` must both be set".to_owned());
-    };
-    if end < start {
-        return Err(format!("the span ends ({end}) before it starts ({start}): check the clock of its host"));
-    }
-    let kind = match EnumValue::number(span.kind.as_ref(), &KINDS) {
-        Some(0) => SpanKind::Unspecified,
-        Some(1) => SpanKind::Internal,
-        Some(2) => SpanKind::Server,
-        Some(3) => SpanKind::Client,
-        Some(4) => SpanKind::Producer,
-        Some(5) => SpanKind::Consumer,
-        _ => return Err(format!("`kind` {:?} is not one of 0 to 5", span.kind)),
-    };
+    let (start, end) = span_times(span.start_time_unix_nano.0, span.end_time_unix_nano.0)?;
+    let kind = EnumValue::number(span.kind.as_ref(), &KINDS)
+        .and_then(span_kind)
+        .ok_or_else(|| format!("`kind` {:?} is not one of 0 to 5", span.kind))?;
     let code = span.status.as_ref().and_then(|status| status.code.as_ref());
-    let status = match EnumValue::number(code, &CODES) {
-        Some(0) => SpanStatus::Unset,
-        Some(1) => SpanStatus::Ok,
-        Some(2) => SpanStatus::Error,
-        _ => return Err(format!("`status.code` {code:?} is not one of 0 to 2")),
-    };
+    let status = EnumValue::number(code, &CODES)
+        .and_then(span_status)
+        .ok_or_else(|| format!("`status.code` {code:?} is not one of 0 to 2"))?;
     rows.spans.push(&SpanRow {
         trace_id: id(span.trace_id.as_ref(), "traceId")?.ok_or("`traceId` is missing")?,
         span_id: id(span.span_id.as_ref(), "spanId")?.ok_or("`spanId` is missing")?,
@@ -142,7 +128,7 @@ fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> 
 fn events(events: Option<Vec<Event<'_>>>) -> Result<String, String> {
     let events = events.unwrap_or_default().into_iter().map(|event| {
         let attributes = any_value::attributes(event.attributes.unwrap_or_default())?;
-        let time = instant(event.time_unix_nano, "events.timeUnixNano")?;
+        let time = instant(event.time_unix_nano.0, "events.timeUnixNano")?;
         let time = time.map_or(Value::Null, |time| time.to_string().into());
         Ok(json!({ "attributes": attributes, "name": event.name.unwrap_or_default(), "time": time }))
     });

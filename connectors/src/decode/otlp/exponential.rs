@@ -2,9 +2,9 @@
 
 /// One side: `counts[i]` values lie in `(base^(offset + i), base^(offset + i + 1)]`.
 #[derive(Default)]
-pub(super) struct Buckets {
-    pub(super) offset: i64,
-    pub(super) counts: Vec<f64>,
+pub(crate) struct Buckets {
+    pub(crate) offset: i64,
+    pub(crate) counts: Vec<f64>,
 }
 
 /// Buckets on both sides together beyond which a point is refused; SDKs make at most 320.
@@ -14,7 +14,7 @@ const BUCKETS_MAX: usize = 4096;
 ///
 /// The base is `2^(2^-scale)` (OpenTelemetry metrics data model, "Exponential scale"). What
 /// lies between the sides, zeros among it, is one bucket.
-pub(super) fn explicit_buckets(
+pub(crate) fn explicit_buckets(
     scale: i64,
     zero_count: f64,
     positive: &Buckets,

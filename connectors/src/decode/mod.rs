@@ -3,6 +3,7 @@
 //! A decoder appends what it understands to [`Rows`] and notes what it does not as a
 //! [`BadRecord`]; one bad record never costs its neighbours.
 
+mod base64;
 pub(crate) mod columns;
 pub(crate) mod entity;
 pub(crate) mod flat_json;
@@ -10,6 +11,7 @@ pub(crate) mod hex;
 pub(crate) mod memo;
 pub(crate) mod otlp;
 pub mod otlp_json;
+pub mod otlp_proto;
 pub(crate) mod text;
 pub(crate) mod time;
 mod wire;

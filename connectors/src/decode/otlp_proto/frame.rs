@@ -1,0 +1,246 @@
+//! The frame of a request: resources, scopes, records; and where in it something lies.
+
+use crate::decode::{
+    BadRecord, DecodeError, Rows, Signal,
+    wire::{Fields, Value, room},
+};
+
+/// Longer payloads are refused; nothing sends requests of this size.
+const PAYLOAD_BYTES_MAX: usize = 256 << 20;
+
+/// Bad records of one payload that are noted one by one. An empty record takes two bytes, and
+/// what is said of it a hundred times as much.
+const NOTED_MAX: usize = 4096;
+
+/// What a payload holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// The signal of its records, if they tell.
+    pub(crate) signal: Option<Signal>,
+    /// Resources.
+    pub(crate) resources: usize,
+    /// Metrics, log records or spans.
+    pub(crate) records: usize,
+    /// Whether there are fields beside the resources.
+    pub(crate) foreign: bool,
+}
+
+/// Checks the frame, and tells the signal.
+///
+/// # Errors
+/// If the frame is broken.
+pub(crate) fn survey(payload: &[u8]) -> Result<Survey, DecodeError> {
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(DecodeError::new(format!(
+            "the payload has {} bytes; the limit is {PAYLOAD_BYTES_MAX}: send smaller batches",
+            payload.len()
+        )));
+    }
+    let mut survey = Survey::default();
+    let mut guess = None;
+    frame(payload, &mut survey, &mut guess).map_err(|reason| {
+        let group = survey.resources.saturating_sub(1);
+        DecodeError::new(format!("not an OTLP protobuf request: {reason} (resource {group})"))
+    })?;
+    survey.signal = survey.signal.or(guess);
+    Ok(survey)
+}
+
+fn frame(payload: &[u8], survey: &mut Survey, guess: &mut Option<Signal>) -> Result<(), String> {
+    let mut groups = Fields::new(payload);
+    while let Some((number, group)) = groups.next()? {
+        if number != 1 {
+            survey.foreign = true;
+            continue;
+        }
+        survey.resources += 1;
+        room("resources", survey.resources, 0)?;
+        let mut scopes = Fields::new(group.bytes("resource group")?);
+        while let Some((number, scope)) = scopes.next()? {
+            match number {
+                1 => drop(scope.bytes("resource")?),
+                2 => scope_frame(scope.bytes("scope group")?, survey, guess)?,
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn scope_frame(scope: &[u8], survey: &mut Survey, guess: &mut Option<Signal>) -> Result<(), String> {
+    let mut records = Fields::new(scope);
+    while let Some((number, record)) = records.next()? {
+        match number {
+            1 => drop(record.bytes("scope")?),
+            2 => {
+                let record = record.bytes("record")?;
+                survey.records += 1;
+                room("records", survey.records, 0)?;
+                if survey.signal.is_none() {
+                    match classify(record) {
+                        Some((signal, true)) => survey.signal = Some(signal),
+                        Some((signal, false)) => *guess = guess.or(Some(signal)),
+                        None => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The signal of a record, and whether it is sure. The three kinds of record use the same
+/// numbers for fields of different wire types; times tell log records from spans, data tell
+/// metrics from both.
+fn classify(record: &[u8]) -> Option<(Signal, bool)> {
+    let mut guess = None;
+    let mut data = false;
+    let mut fields = Fields::new(record);
+    while let Ok(Some((number, value))) = fields.next() {
+        match (number, value) {
+            // Times: `time_unix_nano` and `observed_time_unix_nano`; start and end.
+            (1 | 11, Value::Fixed64(_)) => return Some((Signal::Logs, true)),
+            (7 | 8, Value::Fixed64(_)) => return Some((Signal::Spans, true)),
+            // A sum: the only thing of this number that has a length.
+            (7, Value::Bytes(_)) => return Some((Signal::Points, true)),
+            // Severity and dropped attributes, flags, attributes.
+            (2 | 7, Value::Varint(_)) | (8, Value::Fixed32(_)) | (6, Value::Bytes(_)) => {
+                guess = guess.or(Some(Signal::Logs));
+            }
+            // Kind and dropped things, flags, links, status.
+            (6 | 10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) | (13 | 15, Value::Bytes(_)) => {
+                guess = guess.or(Some(Signal::Spans));
+            }
+            // Also the body of a log record and the name of a span, but those have times.
+            (5 | 9 | 10 | 11, Value::Bytes(_)) => data = true,
+            _ => {}
+        }
+    }
+    match guess {
+        Some(signal) => Some((signal, false)),
+        None => data.then_some((Signal::Points, true)),
+    }
+}
+
+/// Where the walk is, for paths and offsets of what cannot be decoded.
+pub(super) struct Place<'p> {
+    payload: &'p [u8],
+    signal: Signal,
+    resource: usize,
+    scope: usize,
+    record: usize,
+    /// Bad records of other payloads before.
+    before: usize,
+    /// Bad records that were not noted.
+    unnoted: u64,
+}
+
+impl<'p> Place<'p> {
+    pub(super) const fn new(payload: &'p [u8], signal: Signal, rows: &Rows) -> Self {
+        let before = rows.bad.len();
+        Self { payload, signal, resource: 0, scope: 0, record: 0, before, unnoted: 0 }
+    }
+
+    pub(super) const fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    pub(super) const fn next_resource(&mut self) {
+        self.resource += 1;
+        self.scope = 0;
+    }
+
+    pub(super) const fn next_scope(&mut self) {
+        self.scope += 1;
+        self.record = 0;
+    }
+
+    pub(super) const fn next_record(&mut self) {
+        self.record += 1;
+    }
+
+    pub(super) fn bad_resource(&mut self, rows: &mut Rows, raw: &[u8], reason: String) {
+        let path = format!("{}[{}].resource", self.signal.lists()[0], self.resource);
+        self.note(rows, raw, path, reason);
+    }
+
+    pub(super) fn bad_scope(&mut self, rows: &mut Rows, raw: &[u8], reason: String) {
+        let [outer, middle, _] = self.signal.lists();
+        let path = format!("{outer}[{}].{middle}[{}].scope", self.resource, self.scope);
+        self.note(rows, raw, path, reason);
+    }
+
+    /// Notes the record that the walk is at, or what lies `below` it.
+    pub(super) fn bad(&mut self, rows: &mut Rows, raw: &[u8], below: &str, reason: String) {
+        let [outer, middle, inner] = self.signal.lists();
+        let Self { resource, scope, record, .. } = self;
+        let path = format!("{outer}[{resource}].{middle}[{scope}].{inner}[{record}]{below}");
+        self.note(rows, raw, path, reason);
+    }
+
+    fn note(&mut self, rows: &mut Rows, raw: &[u8], path: String, reason: String) {
+        if rows.bad.len() - self.before >= NOTED_MAX {
+            self.unnoted += 1;
+            return;
+        }
+        // Pieces that had to be put together lie elsewhere.
+        let start = (raw.as_ptr() as usize).checked_sub(self.payload.as_ptr() as usize);
+        let offset = start.filter(|start| start + raw.len() <= self.payload.len()).unwrap_or(0);
+        rows.bad.push(BadRecord { offset, path, reason, bytes: raw.to_vec() });
+    }
+
+    /// Says how much was not noted.
+    pub(super) fn finish(self, rows: &mut Rows) {
+        if self.unnoted > 0 {
+            rows.bad.push(BadRecord {
+                offset: 0,
+                path: String::new(),
+                reason: format!(
+                    "{} more records of this payload could not be decoded; the first {NOTED_MAX} are listed",
+                    self.unnoted
+                ),
+                bytes: Vec::new(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_tell_their_signal() {
+        let fixed = |number: u8| [&[number << 3 | 1][..], &[0; 8]].concat();
+        let length = |number: u8| vec![number << 3 | 2, 0];
+        for number in [1, 11] {
+            assert_eq!(classify(&fixed(number)), Some((Signal::Logs, true)));
+        }
+        for number in [7, 8] {
+            assert_eq!(classify(&[length(5), fixed(number)].concat()), Some((Signal::Spans, true)));
+        }
+        for number in [5, 7, 9, 10, 11] {
+            assert_eq!(classify(&length(number)), Some((Signal::Points, true)));
+        }
+        assert_eq!(classify(&[length(5), vec![2 << 3, 9]].concat()), Some((Signal::Logs, false)));
+        assert_eq!(classify(&[length(5), vec![6 << 3, 2]].concat()), Some((Signal::Spans, false)));
+        assert_eq!(classify(&length(1)), None);
+    }
+
+    #[test]
+    fn a_broken_frame_is_refused() {
+        assert_eq!(survey(&[]), Ok(Survey::default()));
+        for broken in
+            [&[0x0a][..], &[0x0a, 5, 1], &[0x08, 1], &[0x0a, 2, 0x12, 9], &[0x0a, 2, 0x10, 9], &[0x0b]]
+        {
+            assert!(
+                survey(broken).unwrap_err().reason.starts_with("not an OTLP protobuf request: "),
+                "{broken:?}"
+            );
+        }
+        let empty = Survey { resources: 1, ..Survey::default() };
+        assert_eq!(survey(&[0x0a, 0]), Ok(empty));
+        assert_eq!(survey(&[0x0a, 0, 0x10, 1]), Ok(Survey { foreign: true, ..empty }));
+    }
+}

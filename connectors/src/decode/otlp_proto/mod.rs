@@ -1,0 +1,217 @@
+//! OTLP in protobuf: one export request (or `MetricsData`, `LogsData`, `TracesData`, which
+//! are the same bytes) a payload.
+//!
+//! After `opentelemetry/proto/**` of opentelemetry-proto 1.11. The payload is walked once, and
+//! rows are made from its bytes without messages in between. It gives the rows that
+//! [`otlp_json`](super::otlp_json) gives for the same content. Fields that are not known are
+//! passed over, lists of numbers may be packed or not, a message field that stands twice is
+//! one message. The frame of resources and scopes must be whole; data points, log records and
+//! spans inside it are taken apart one by one, so a bad one is noted with its path while the
+//! rest is kept.
+
+mod any_value;
+mod frame;
+mod histograms;
+mod logs;
+mod metrics;
+mod spans;
+
+use std::{borrow::Cow, sync::Arc};
+
+use theriac_contract::telemetry::{Attributes, canonical, parse_attributes};
+
+use self::frame::Place;
+use super::{
+    DecodeError, Rows,
+    memo::Kind,
+    otlp::{Origin, Signal},
+    wire::{Fields, merge},
+};
+
+pub(crate) use self::frame::survey;
+
+/// Decodes one request and appends its rows. Records that cannot be decoded go to
+/// [`Rows::bad`].
+///
+/// # Errors
+/// If the payload is no OTLP request as a whole, or nothing in it says which signal it is of.
+pub fn decode(payload: &[u8], rows: &mut Rows) -> Result<(), DecodeError> {
+    decode_with(payload, &Attributes::new(), rows)
+}
+
+/// As [`decode`], of a payload that holds `signal`, whatever its records look like.
+///
+/// # Errors
+/// If the payload is no OTLP request as a whole.
+pub fn decode_as(signal: Signal, payload: &[u8], rows: &mut Rows) -> Result<(), DecodeError> {
+    frame::survey(payload)?;
+    walk(payload, signal, &Attributes::new(), rows).map_err(DecodeError::new)
+}
+
+/// As [`decode`]; `defaults` are resource attributes for resources that lack them.
+pub(crate) fn decode_with(payload: &[u8], defaults: &Attributes, rows: &mut Rows) -> Result<(), DecodeError> {
+    let survey = frame::survey(payload)?;
+    match survey.signal {
+        Some(signal) => walk(payload, signal, defaults, rows).map_err(DecodeError::new),
+        None if survey.records == 0 => Ok(()),
+        None => Err(DecodeError::new(format!(
+            "not an OTLP protobuf request: none of its {} records has a field that metrics, log records or spans have",
+            survey.records
+        ))),
+    }
+}
+
+/// Goes through resources and scopes, whose frame is known to be whole.
+fn walk(payload: &[u8], signal: Signal, defaults: &Attributes, rows: &mut Rows) -> Result<(), String> {
+    rows.memo.set_defaults(defaults);
+    let mut place = Place::new(payload, signal, rows);
+    let mut groups = Fields::new(payload);
+    while let Some((number, group)) = groups.next()? {
+        if number == 1 {
+            resource_group(group.bytes("resource group")?, defaults, &mut place, rows)?;
+            place.next_resource();
+        }
+    }
+    place.finish(rows);
+    Ok(())
+}
+
+fn resource_group(
+    group: &[u8],
+    defaults: &Attributes,
+    place: &mut Place<'_>,
+    rows: &mut Rows,
+) -> Result<(), String> {
+    let mut raw = None;
+    let mut fields = Fields::new(group);
+    while let Some((number, value)) = fields.next()? {
+        if number == 1 {
+            merge(&mut raw, value.bytes("resource")?);
+        }
+    }
+    let raw: Cow<'_, [u8]> = raw.unwrap_or_default();
+    let resource = resource_text(&raw, defaults, rows).unwrap_or_else(|reason| {
+        let reason = format!("{reason}; its records are kept without its attributes");
+        place.bad_resource(rows, &raw, reason);
+        canonical(defaults).into()
+    });
+    let mut fields = Fields::new(group);
+    while let Some((number, value)) = fields.next()? {
+        if number == 2 {
+            scope_group(value.bytes("scope group")?, &resource, place, rows)?;
+            place.next_scope();
+        }
+    }
+    Ok(())
+}
+
+fn scope_group(
+    group: &[u8],
+    resource: &Arc<str>,
+    place: &mut Place<'_>,
+    rows: &mut Rows,
+) -> Result<(), String> {
+    let mut raw = None;
+    let mut fields = Fields::new(group);
+    while let Some((number, value)) = fields.next()? {
+        if number == 1 {
+            merge(&mut raw, value.bytes("scope")?);
+        }
+    }
+    let raw: Cow<'_, [u8]> = raw.unwrap_or_default();
+    let scope = scope_text(&raw, rows).unwrap_or_else(|reason| {
+        place.bad_scope(rows, &raw, format!("{reason}; its records are kept without it"));
+        "{}".into()
+    });
+    let origin = Origin { resource: Arc::clone(resource), scope };
+    let mut fields = Fields::new(group);
+    while let Some((number, value)) = fields.next()? {
+        if number != 2 {
+            continue;
+        }
+        let raw = value.bytes("record")?;
+        let decoded = match place.signal() {
+            Signal::Points => metrics::decode(raw, &origin, place, rows),
+            Signal::Logs => logs::decode(raw, &origin, rows),
+            Signal::Spans => spans::decode(raw, &origin, rows),
+        };
+        if let Err(reason) = decoded {
+            place.bad(rows, raw, "", reason);
+        }
+        place.next_record();
+    }
+    Ok(())
+}
+
+/// Canonical attributes of a `Resource` message.
+fn resource_text(raw: &[u8], defaults: &Attributes, rows: &mut Rows) -> Result<Arc<str>, String> {
+    rows.memo.canonical(Kind::ProtoResource, raw, || {
+        let own = any_value::object(raw, 1)?;
+        if defaults.is_empty() {
+            return Ok(own);
+        }
+        let mut all = defaults.clone();
+        all.extend(parse_attributes(&own));
+        Ok(canonical(&all))
+    })
+}
+
+/// Canonical text of an `InstrumentationScope` message.
+fn scope_text(raw: &[u8], rows: &mut Rows) -> Result<Arc<str>, String> {
+    rows.memo.canonical(Kind::ProtoScope, raw, || {
+        let (mut name, mut version) = ("", "");
+        let mut fields = Fields::new(raw);
+        while let Some((number, value)) = fields.next()? {
+            match number {
+                1 => name = value.text("name")?,
+                2 => version = value.text("version")?,
+                _ => {}
+            }
+        }
+        // In the order of the keys.
+        let mut parts = Vec::new();
+        let attributes = any_value::object(raw, 3)?;
+        if attributes != "{}" {
+            parts.push(format!("\"attributes\":{attributes}"));
+        }
+        for (key, text) in [("name", name), ("version", version)] {
+            if !text.is_empty() {
+                let mut part = format!("\"{key}\":");
+                any_value::quote(text, &mut part);
+                parts.push(part);
+            }
+        }
+        Ok(format!("{{{}}}", parts.join(",")))
+    })
+}
+
+/// Canonical text of the attributes of a record: `raw` is its fields of that number.
+#[inline]
+fn attributes_text(raw: &[u8], number: u32, rows: &mut Rows) -> Result<Arc<str>, String> {
+    rows.memo.canonical(Kind::ProtoAttributes, raw, || any_value::object(raw, number))
+}
+
+/// A trace or span id. Leading zeros may be left out; `Ok(None)` for no bytes or zeros only,
+/// which both mean "no id".
+fn id<const N: usize>(bytes: &[u8], name: &str) -> Result<Option<[u8; N]>, String> {
+    let mut id = [0; N];
+    let start = N
+        .checked_sub(bytes.len())
+        .ok_or_else(|| format!("`{name}`: an id of {} bytes; it has at most {N}", bytes.len()))?;
+    id[start..].copy_from_slice(bytes);
+    Ok((id != [0; N]).then_some(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_may_lack_leading_zeros() {
+        assert_eq!(id(&[], "traceId"), Ok(None::<[u8; 2]>));
+        assert_eq!(id(&[0, 0], "traceId"), Ok(None::<[u8; 2]>));
+        assert_eq!(id(&[7], "traceId"), Ok(Some([0, 7])));
+        assert_eq!(id(&[7, 8], "traceId"), Ok(Some([7, 8])));
+        assert!(id::<2>(&[7, 8, 9], "traceId").unwrap_err().starts_with("`traceId`: an id of 3 bytes"));
+    }
+}

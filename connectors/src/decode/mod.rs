@@ -5,6 +5,7 @@
 
 mod base64;
 pub(crate) mod columns;
+mod encoding;
 pub(crate) mod entity;
 pub(crate) mod flat_json;
 pub(crate) mod hex;
@@ -22,7 +23,10 @@ use theriac_contract::{
 };
 
 use memo::Memo;
-pub use otlp::Signal;
+pub use {
+    encoding::{Encoding, PayloadDecoder},
+    otlp::Signal,
+};
 
 /// A record that could not be decoded, while the rest of its payload was.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! The stage: rows into buckets, buckets into ticks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
+};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
@@ -97,15 +100,17 @@ impl Monitor {
         Self { settings, state, held: Vec::new(), held_rows: 0, choice: StepChoice::default() }
     }
 
-    /// Puts the rows of a batch into the buckets of their ticks.
+    /// Puts the rows of batches that came in together into the buckets of their ticks, in the
+    /// order of event time: a batch for each signal may cover minutes, and one signal must not
+    /// make the others late.
     ///
     /// # Errors
-    /// If the batch does not have the schema of its signal; nothing of it is taken then.
-    pub fn push(&mut self, telemetry: &Telemetry) -> Result<(), BatchError> {
+    /// If a batch does not have the schema of its signal; nothing is taken then.
+    pub fn push(&mut self, together: &[Telemetry]) -> Result<(), BatchError> {
         if self.state.clock.step().is_some() {
-            return self.place(telemetry);
+            return self.place(together);
         }
-        if self.hold(telemetry)? {
+        if self.hold(together)? {
             self.settle()?;
         }
         Ok(())
@@ -182,20 +187,22 @@ impl Monitor {
         self.state.clock.step()
     }
 
-    /// Keeps a batch until the step is found. Gives whether it is.
-    fn hold(&mut self, telemetry: &Telemetry) -> Result<bool, BatchError> {
-        let columns = Columns::new(telemetry)?;
-        self.held.push(telemetry.clone());
-        self.held_rows += telemetry.rows();
-        for row in 0..telemetry.rows() {
-            let stream = match &columns {
-                Columns::Points(points) => Some(points.identity(row)),
-                Columns::Logs(_) | Columns::Spans(_) => None,
-            };
-            self.choice.note(columns.time(row), stream);
-            if let Some(step) = self.choice.decide(&self.settings) {
-                self.state.clock.fix(step);
-                return Ok(true);
+    /// Keeps batches until the step is found. Gives whether it is.
+    fn hold(&mut self, together: &[Telemetry]) -> Result<bool, BatchError> {
+        let columns = together.iter().map(Columns::new).collect::<Result<Vec<_>, _>>()?;
+        self.held.extend_from_slice(together);
+        for (columns, telemetry) in columns.iter().zip(together) {
+            self.held_rows += telemetry.rows();
+            for row in 0..telemetry.rows() {
+                let stream = match columns {
+                    Columns::Points(points) => Some(points.identity(row)),
+                    Columns::Logs(_) | Columns::Spans(_) => None,
+                };
+                self.choice.note(columns.time(row), stream);
+                if let Some(step) = self.choice.decide(&self.settings) {
+                    self.state.clock.fix(step);
+                    return Ok(true);
+                }
             }
         }
         Ok(self.held_rows >= self.settings.pending_rows_max)
@@ -208,23 +215,40 @@ impl Monitor {
         }
         self.choice = StepChoice::default();
         self.held_rows = 0;
-        for telemetry in std::mem::take(&mut self.held) {
-            self.place(&telemetry)?;
-        }
-        Ok(())
+        let held = std::mem::take(&mut self.held);
+        self.place(&held)
     }
 
-    fn place(&mut self, telemetry: &Telemetry) -> Result<(), BatchError> {
-        let mut columns = Columns::new(telemetry)?;
-        let counts = &mut self.state.counts;
-        let offered = match &columns {
-            Columns::Points(_) => &mut counts.points,
-            Columns::Logs(_) => &mut counts.logs,
-            Columns::Spans(_) => &mut counts.spans,
-        };
-        *offered += telemetry.rows() as u64;
-        for row in 0..telemetry.rows() {
-            self.state.row(&mut columns, row, &self.settings);
+    fn place(&mut self, together: &[Telemetry]) -> Result<(), BatchError> {
+        let mut batches = together.iter().map(Columns::new).collect::<Result<Vec<_>, _>>()?;
+        for telemetry in together {
+            let counts = &mut self.state.counts;
+            let offered = match telemetry {
+                Telemetry::Points(_) => &mut counts.points,
+                Telemetry::Logs(_) => &mut counts.logs,
+                Telemetry::Spans(_) => &mut counts.spans,
+            };
+            *offered += telemetry.rows() as u64;
+        }
+        // Next row of each batch, the earliest first; of rows at one time, that of the first batch.
+        let mut next: BinaryHeap<Reverse<(i64, usize, usize)>> = (0..batches.len())
+            .filter(|batch| together[*batch].rows() > 0)
+            .map(|batch| Reverse((batches[batch].time(0), batch, 0)))
+            .collect();
+        while let Some(Reverse((_, batch, mut row))) = next.pop() {
+            let until = next.peek().map(|Reverse((time, other, _))| (*time, *other));
+            loop {
+                self.state.row(&mut batches[batch], row, &self.settings);
+                row += 1;
+                if row == together[batch].rows() {
+                    break;
+                }
+                let time = batches[batch].time(row);
+                if until.is_some_and(|until| (time, batch) > until) {
+                    next.push(Reverse((time, batch, row)));
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -400,7 +424,7 @@ impl Checkpointed for Monitor {
                 Some("spans") => Telemetry::Spans(table.rows.clone()),
                 _ => return Err(missing()),
             };
-            restored.hold(&telemetry).map_err(|error| StateError::Malformed {
+            restored.hold(std::slice::from_ref(&telemetry)).map_err(|error| StateError::Malformed {
                 table: table.name.clone(),
                 reason: error.to_string(),
             })?;

@@ -165,7 +165,7 @@ fn run(rows: &[Row], settings: Settings) -> (Monitor, Vec<Tick>) {
     let mut monitor = Monitor::new(settings);
     let mut ticks = Vec::new();
     for row in rows {
-        monitor.push(&batch(row)).expect("rows are built to the schema");
+        monitor.push(&[batch(row)]).expect("rows are built to the schema");
         ticks.extend(drain(&mut monitor));
     }
     monitor.finish();
@@ -352,7 +352,7 @@ fn limits_hold_and_are_counted() {
 #[test]
 fn idle_input_does_not_hold_the_clock() {
     let mut monitor = Monitor::new(settings());
-    monitor.push(&batch(&Row::Gauge { ms: 0, value: 1.0 })).unwrap();
+    monitor.push(&[batch(&Row::Gauge { ms: 0, value: 1.0 })]).unwrap();
     assert!(monitor.seal().is_none());
     monitor.advance(at(35_000));
     assert_eq!(drain(&mut monitor).len(), 3);
@@ -417,7 +417,7 @@ proptest! {
     fn how_often_one_asks_does_not_show(rows in rows()) {
         let (often, ticks) = run(&rows, settings());
         let mut once = Monitor::new(settings());
-        rows.iter().for_each(|row| once.push(&batch(row)).unwrap());
+        rows.iter().for_each(|row| once.push(&[batch(row)]).unwrap());
         once.finish();
         let late_ticks = drain(&mut once);
         prop_assert_eq!(render(&often, &ticks), render(&once, &late_ticks));
@@ -436,6 +436,25 @@ proptest! {
     }
 
     #[test]
+    fn what_comes_in_together_does_not_show(rows in rows(), sizes in prop::collection::vec(1_usize..40, 80)) {
+        let (apart, ticks) = run(&rows, settings());
+        let mut together = Monitor::new(settings());
+        let (mut rest, mut other_ticks) = (&rows[..], Vec::new());
+        for size in sizes {
+            let (round, later) = rest.split_at(size.min(rest.len()));
+            rest = later;
+            let mut batches: Vec<_> = round.iter().map(batch).collect();
+            batches.sort_by_key(theriac_contract::Telemetry::signal);
+            together.push(&batches).unwrap();
+            other_ticks.extend(drain(&mut together));
+        }
+        together.finish();
+        other_ticks.extend(drain(&mut together));
+        prop_assert_eq!(together.counts().late, 0);
+        prop_assert_eq!(render(&apart, &ticks), render(&together, &other_ticks));
+    }
+
+    #[test]
     fn every_tick_is_sealed_once(rows in rows()) {
         let (_, ticks) = run(&rows, settings());
         let first = ticks[0].number;
@@ -450,7 +469,7 @@ proptest! {
         let mut before = Monitor::new(settings());
         let mut seen = Vec::new();
         for row in &rows[..cut] {
-            before.push(&batch(row)).unwrap();
+            before.push(&[batch(row)]).unwrap();
             seen.extend(drain(&mut before));
         }
         let tables = before.snapshot().unwrap();
@@ -458,7 +477,7 @@ proptest! {
         after.restore(&tables).unwrap();
         prop_assert_eq!(after.snapshot().unwrap(), tables);
         for row in &rows[cut..] {
-            after.push(&batch(row)).unwrap();
+            after.push(&[batch(row)]).unwrap();
             seen.extend(drain(&mut after));
         }
         after.finish();

@@ -24,7 +24,7 @@ static RUN: LazyLock<Run> = LazyLock::new(|| {
     let mut source = read::from_bytes("seed.jsonl", SEED.as_bytes().to_vec(), &FileSettings::default());
     while let Ok(Fetch::Batch(fetched)) = source.fetch(usize::MAX) {
         for telemetry in fetched.telemetry {
-            engine.monitor.push(&telemetry).expect("the reader keeps to the schema");
+            engine.monitor.push(std::slice::from_ref(&telemetry)).expect("the reader keeps to the schema");
             let bytes = codec::encode(telemetry.batch()).expect("it can be written");
             batches.push((telemetry.signal().as_bytes(), bytes));
         }
@@ -54,7 +54,7 @@ pub fn telemetry(bytes: &[u8]) {
     let again = codec::encode(telemetry.batch()).expect("what was read can be written");
     codec::decode(&again).expect("what was written can be read");
     let mut monitor = Monitor::new(Settings::default().monitor);
-    if monitor.push(&telemetry).is_ok() {
+    if monitor.push(std::slice::from_ref(&telemetry)).is_ok() {
         monitor.finish();
         // Times may be far apart, with many ticks between them.
         for _ in 0..64 {

@@ -90,8 +90,8 @@ fn decode(payloads: &[Vec<String>]) -> Result<Vec<Vec<Telemetry>>> {
 fn frame(config: &Config, batches: &[Vec<Telemetry>]) -> Result<Vec<Tick>> {
     let mut monitor = Monitor::new(config.monitor.clone());
     let mut ticks = Vec::new();
-    for telemetry in batches.iter().flatten() {
-        monitor.push(telemetry)?;
+    for together in batches {
+        monitor.push(together)?;
         ticks.extend(std::iter::from_fn(|| monitor.seal()));
     }
     monitor.finish();

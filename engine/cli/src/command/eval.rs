@@ -114,7 +114,7 @@ fn alerts(config: &Config, file: &NabFile) -> Result<Vec<f64>> {
                 histogram: None,
             });
         }
-        monitor.push(&Telemetry::Points(rows.finish()))?;
+        monitor.push(&[Telemetry::Points(rows.finish())])?;
         judge(&mut monitor, &mut detect, first + chunk.len());
     }
     monitor.finish();

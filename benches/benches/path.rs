@@ -11,7 +11,7 @@ use theriac_connectors::{
 };
 use theriac_contract::{Command, Interval, Telemetry, Timestamp};
 use theriac_datasets::simulator::{Scenario, World};
-use theriac_engine::{Driver, Environment, EnvironmentError, Next, Round, Settings, Setup};
+use theriac_engine::{Driver, Environment, EnvironmentError, Next, Repeatable, Round, Settings, Setup};
 use theriac_plan::Playbooks;
 
 /// Simulated time between two collections.
@@ -73,8 +73,8 @@ impl Environment for Recording {
         Ok(())
     }
 
-    fn repeatable(&self) -> bool {
-        true
+    fn repeatable(&self) -> Repeatable {
+        Repeatable::Rounds
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     checkpoint::{CheckpointError, Checkpoints, FORMAT, Manifest},
     codec,
     engine::{Engine, Outputs},
-    environment::{Environment, EnvironmentError, Next, Round},
+    environment::{Environment, EnvironmentError, Next, Repeatable, Round},
     journal::{Entry, JournalError},
     records::{self, Output},
     settings::Settings,
@@ -142,6 +142,8 @@ pub struct Driver<E: Environment> {
     introductions: Vec<Fact>,
     /// Whether the next round is the first of them.
     introduce: bool,
+    /// Position before the very first round, until its entry is written.
+    before: Option<String>,
     progress: Progress,
 }
 
@@ -175,6 +177,8 @@ impl<E: Environment> Driver<E> {
     /// # Errors
     /// If a topic, a checkpoint or the environment fails.
     pub fn advance(&mut self, observer: &mut dyn Observer) -> Result<Option<bool>, DriverError> {
+        let begins = self.round == 0 && self.environment.repeatable() == Repeatable::Telemetry;
+        self.before = begins.then(|| self.environment.position());
         let round = match self.environment.next()? {
             Next::Round(round) => round,
             Next::Idle => return Ok(Some(false)),
@@ -215,7 +219,7 @@ impl<E: Environment> Driver<E> {
     ) -> Result<Vec<Command>, DriverError> {
         self.round += 1;
         let first = self.topics.end(Topic::Telemetry, 0);
-        let keep = mode == Mode::New && !self.environment.repeatable();
+        let keep = mode == Mode::New && self.environment.repeatable() == Repeatable::Nothing;
         let telemetry = if keep { self.keep(&round.telemetry, first)? } else { (first, first) };
         for reject in &round.rejects {
             self.emit(records::dead_letter(reject, self.engine.now()), mode)?;
@@ -230,6 +234,7 @@ impl<E: Environment> Driver<E> {
                 completions,
                 reached,
                 end,
+                before: self.before.take(),
                 position: self.environment.position(),
                 ends: self.ends(),
                 configuration: self.configuration.clone(),
@@ -279,15 +284,12 @@ impl<E: Environment> Driver<E> {
         self.progress.bytes += round.bytes;
         let answered = !round.completions.is_empty();
         self.engine.answer(round.completions);
-        let mut sealed = false;
-        for telemetry in &round.telemetry {
-            // Batches are built to the schema by our own decoders; one that is not is a defect.
-            self.engine
-                .monitor
-                .push(telemetry)
-                .map_err(|e| arrow::error::ArrowError::SchemaError(e.to_string()))?;
-            sealed |= self.ticks(mode, repeated, &mut commands, observer)?;
-        }
+        // Batches are built to the schema by our own decoders; one that is not is a defect.
+        self.engine
+            .monitor
+            .push(&round.telemetry)
+            .map_err(|e| arrow::error::ArrowError::SchemaError(e.to_string()))?;
+        let mut sealed = self.ticks(mode, repeated, &mut commands, observer)?;
         if round.end {
             self.engine.monitor.finish();
         }
@@ -360,7 +362,7 @@ impl<E: Environment> Driver<E> {
     }
 
     fn checkpoint_is_due(&self) -> bool {
-        if self.environment.repeatable() {
+        if self.environment.repeatable() == Repeatable::Rounds {
             self.round.is_multiple_of(self.settings.checkpoint.rounds.max(1))
         } else {
             self.saved_at == Timestamp::MIN

@@ -31,6 +31,19 @@ pub enum Next {
     End,
 }
 
+/// What of the rounds after a position can be had again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeatable {
+    /// All of them, by restoring a state and calling [`Environment::next`], with the same
+    /// commands dispatched in between.
+    Rounds,
+    /// Their telemetry, from the input's own log, by [`Environment::again`]. Answers and time are
+    /// kept in the journal.
+    Telemetry,
+    /// Nothing: the driver keeps telemetry in a topic of its own.
+    Nothing,
+}
+
 /// The environment cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
@@ -76,8 +89,16 @@ pub trait Environment {
         self.seek(state)
     }
 
-    /// Whether the rounds after a checkpoint can be had again by restoring its state and
-    /// calling [`Environment::next`] (with the same commands dispatched in between). If
-    /// not, the driver keeps the rounds themselves in the topics `telemetry` and `journal`.
-    fn repeatable(&self) -> bool;
+    /// What of the rounds after a checkpoint can be had again. What cannot, the driver keeps in
+    /// the topics `telemetry` and `journal`.
+    fn repeatable(&self) -> Repeatable;
+
+    /// The telemetry and rejects of the round that led from the present position to `position`,
+    /// once more. Called where telemetry is [`Repeatable::Telemetry`] only.
+    ///
+    /// # Errors
+    /// If it cannot be had any more.
+    fn again(&mut self, position: &str) -> Result<Round, EnvironmentError> {
+        Err(EnvironmentError::Foreign(format!("what was read up to `{position}` cannot be read again")))
+    }
 }

@@ -47,6 +47,10 @@ pub struct Entry {
     pub reached: Option<Timestamp>,
     /// Whether it was the last.
     pub end: bool,
+    /// Position of the environment before the round, of the very first round alone, where its
+    /// telemetry can be had again: no checkpoint says where that began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
     /// Position of the environment after the round.
     pub position: String,
     /// One past the last offset of every output partition (`symptoms/0`), after the round.

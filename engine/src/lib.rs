@@ -32,5 +32,5 @@ pub mod settings;
 pub use checkpoint::{Checkpoints, Manifest};
 pub use driver::{Driver, DriverError, Observer, Progress, Recovery, Setup};
 pub use engine::{Engine, Outputs};
-pub use environment::{Environment, EnvironmentError, Next, Round};
+pub use environment::{Environment, EnvironmentError, Next, Repeatable, Round};
 pub use settings::{CheckpointSettings, Settings};

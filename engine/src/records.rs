@@ -83,7 +83,7 @@ pub fn fact(fact: &RecordedFact) -> Output {
     event(Topic::Knowledge, "fact", format!("fact-{}", fact.version), fact.at, "knowledge", fact)
 }
 
-/// The bytes as they were, with origin and reason in the headers.
+/// The bytes, key and headers as they were, then origin and reason as headers of our own.
 #[must_use]
 pub fn dead_letter(reject: &Reject, at: Timestamp) -> Output {
     let mut headers = vec![
@@ -94,13 +94,11 @@ pub fn dead_letter(reject: &Reject, at: Timestamp) -> Output {
     if let Some(line) = reject.line {
         headers.insert(2, ("line".to_owned(), line.to_string().into_bytes()));
     }
+    // Of a name that the record has too, ours is the last.
+    headers.splice(0..0, reject.headers.iter().cloned());
+    let key = if reject.key.is_empty() { reject.origin.as_bytes() } else { &reject.key };
     Output {
         topic: Topic::DeadLetters,
-        record: Record {
-            timestamp: at,
-            key: reject.origin.clone().into_bytes(),
-            headers,
-            value: reject.bytes.clone(),
-        },
+        record: Record { timestamp: at, key: key.to_vec(), headers, value: reject.bytes.clone() },
     }
 }

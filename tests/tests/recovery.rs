@@ -11,22 +11,24 @@ use theriac_connectors::{
 };
 use theriac_contract::{Command, Fact, Fetch, Interval, Source, Topic, Topics};
 use theriac_engine::{
-    CheckpointSettings, Driver, Environment, EnvironmentError, Next, Recovery, Round, Settings, Setup,
-    records,
+    CheckpointSettings, Driver, Environment, EnvironmentError, Next, Recovery, Repeatable, Round, Settings,
+    Setup, records,
 };
 use theriac_knowledge::Knowledge;
 use theriac_plan::Playbooks;
 use theriac_tests::program::{assert_same, stored};
 
+const ALL: [Repeatable; 3] = [Repeatable::Rounds, Repeatable::Telemetry, Repeatable::Nothing];
+
 /// A table, a few rows a round.
 struct Rows {
     source: Box<dyn Source>,
-    repeatable: bool,
+    repeatable: Repeatable,
     ended: bool,
 }
 
 impl Rows {
-    fn new(repeatable: bool) -> Self {
+    fn new(repeatable: Repeatable) -> Self {
         let rows = (0..1900).map(|second| {
             let errors = if (1100..1300).contains(&second) { 90 + second % 7 } else { second % 5 };
             let broken = if second % 500 == 0 { "no row\n" } else { "" };
@@ -66,8 +68,14 @@ impl Environment for Rows {
         Ok(self.source.seek(position)?)
     }
 
-    fn repeatable(&self) -> bool {
+    fn repeatable(&self) -> Repeatable {
         self.repeatable
+    }
+
+    fn again(&mut self, position: &str) -> Result<Round, EnvironmentError> {
+        let Next::Round(round) = self.next()? else { panic!("there is a round that led to {position}") };
+        assert_eq!(self.position(), position);
+        Ok(Round { end: false, ..round })
     }
 }
 
@@ -76,7 +84,7 @@ fn topics(folder: &Path) -> Embedded {
     Embedded::open(&folder.join("topics"), settings).unwrap()
 }
 
-fn open(folder: &Path, repeatable: bool, configuration: &str) -> (Driver<Rows>, Recovery) {
+fn open(folder: &Path, repeatable: Repeatable, configuration: &str) -> (Driver<Rows>, Recovery) {
     let mut settings = Settings {
         checkpoint: CheckpointSettings { every: Interval::from_seconds(400), rounds: 7, keep: 3 },
         ..Settings::default()
@@ -99,7 +107,7 @@ fn open(folder: &Path, repeatable: bool, configuration: &str) -> (Driver<Rows>, 
 
 /// Runs with one configuration after the other, each for so many rounds, and is broken off
 /// without a word between them; after every round if `often`.
-fn journey(folder: &Path, repeatable: bool, often: bool, stages: &[(&str, usize)]) {
+fn journey(folder: &Path, repeatable: Repeatable, often: bool, stages: &[(&str, usize)]) {
     for (configuration, rounds) in stages {
         let mut driver = open(folder, repeatable, configuration).0;
         for _ in 0..*rounds {
@@ -131,7 +139,7 @@ fn symptoms(folder: &Path) -> u64 {
 
 #[test]
 fn broken_off_after_every_round_with_changing_configurations() {
-    for repeatable in [true, false] {
+    for repeatable in ALL {
         for stages in [
             &[("a", 1000)][..],
             &[("a", 25), ("b", 1000)],
@@ -147,7 +155,7 @@ fn broken_off_after_every_round_with_changing_configurations() {
             assert!(symptoms(&once) > 0, "nothing was noticed");
             let began = stages.iter().filter(|(_, rounds)| *rounds > 0).map(|(name, _)| *name);
             assert_eq!(configurations(&once), began.collect::<Vec<_>>());
-            assert_same(&stored(&once), &often, &format!("{stages:?}, repeatable: {repeatable}"));
+            assert_same(&stored(&once), &often, &format!("{stages:?}, {repeatable:?}"));
         }
     }
 }
@@ -156,7 +164,7 @@ fn broken_off_after_every_round_with_changing_configurations() {
 /// configuration.
 #[test]
 fn a_damaged_checkpoint_after_a_change() {
-    for repeatable in [true, false] {
+    for repeatable in ALL {
         let folder = tempfile::tempdir().unwrap();
         let (whole, damaged) = (folder.path().join("whole"), folder.path().join("damaged"));
         for folder in [&whole, &damaged] {
@@ -173,14 +181,14 @@ fn a_damaged_checkpoint_after_a_change() {
         let only_topics = |folder: &Path| -> BTreeMap<_, _> {
             stored(folder).into_iter().filter(|(path, _)| path.starts_with("topics")).collect()
         };
-        assert!(only_topics(&whole) == only_topics(&damaged), "repeatable: {repeatable}");
+        assert!(only_topics(&whole) == only_topics(&damaged), "{repeatable:?}");
     }
 }
 
 /// What is known is rolled back by hand between two rounds; every later restart knows that.
 #[test]
 fn a_rollback_by_hand_is_repeated() {
-    for (repeatable, next) in [(true, "a"), (false, "a"), (true, "b"), (false, "b")] {
+    for (repeatable, next) in ALL.into_iter().flat_map(|repeatable| [(repeatable, "a"), (repeatable, "b")]) {
         let folder = tempfile::tempdir().unwrap();
         let (once, often) = (folder.path().join("once"), folder.path().join("often"));
         for (folder, often) in [(&once, false), (&often, true)] {
@@ -197,6 +205,6 @@ fn a_rollback_by_hand_is_repeated() {
             drop(topics);
             journey(folder, repeatable, often, &[(next, 1000)]);
         }
-        assert_same(&stored(&once), &often, &format!("then {next}, repeatable: {repeatable}"));
+        assert_same(&stored(&once), &often, &format!("then {next}, {repeatable:?}"));
     }
 }

@@ -204,9 +204,9 @@ impl ParquetFile {
         fetched.rejects.push(Reject {
             origin: self.origin.name(),
             offset: self.place.row,
-            line: None,
             reason,
             bytes,
+            ..Reject::default()
         });
     }
 

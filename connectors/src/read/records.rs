@@ -369,6 +369,7 @@ impl RecordFile {
                 line: Some(self.place.line + 1),
                 reason,
                 bytes: bad.bytes,
+                ..Reject::default()
             });
         }
     }
@@ -400,6 +401,7 @@ impl RecordFile {
             line: Some(self.place.line + 1),
             reason,
             bytes: self.stream.data()[..content.min(self.settings.reject_bytes_max)].to_vec(),
+            ..Reject::default()
         });
     }
 

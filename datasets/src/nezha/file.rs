@@ -158,7 +158,10 @@ impl InputFile {
         let bytes = text.get(offset as usize..).unwrap_or_default().trim_ascii_end();
         let fingerprint = line.map(|_| short(blake3::Hasher::new().update(bytes)));
         let bytes = bytes[..bytes.len().min(REJECT_BYTES_MAX)].to_vec();
-        Item { fingerprint, row: Err(Reject { origin: self.origin(), offset, line, reason, bytes }) }
+        Item {
+            fingerprint,
+            row: Err(Reject { origin: self.origin(), offset, line, reason, bytes, ..Reject::default() }),
+        }
     }
 }
 

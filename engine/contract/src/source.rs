@@ -3,7 +3,7 @@
 use crate::telemetry::Telemetry;
 
 /// Input that could not be read: it goes to the dead letter topic with all of this.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reject {
     /// File, topic or device.
     pub origin: String,
@@ -15,6 +15,10 @@ pub struct Reject {
     pub reason: String,
     /// The bytes as they were, cut at the limit that the reader's settings give.
     pub bytes: Vec<u8>,
+    /// Key of the record, where the input has keys.
+    pub key: Vec<u8>,
+    /// Headers of the record, where the input has headers.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 /// What one fetch brought.
@@ -83,4 +87,27 @@ pub trait Source: Send {
 
     /// Bytes on disk in all, if known, for progress.
     fn bytes_total(&self) -> Option<u64>;
+
+    /// Whether [`Source::again`] gives what was fetched before.
+    fn repeatable(&self) -> bool {
+        false
+    }
+
+    /// Reads from the present position to a later one that [`Source::position`] gave after one
+    /// fetch from here: the same batches and rejects as that fetch.
+    ///
+    /// # Errors
+    /// If it cannot be read any more, or the source is not repeatable.
+    fn again(&mut self, until: &str) -> Result<Fetched, SourceError> {
+        Err(SourceError::Unreadable {
+            origin: self.name().to_owned(),
+            reason: format!("what was read up to `{until}` cannot be read again"),
+        })
+    }
+
+    /// What the operator should know, and that was not said before: a topic that is not there,
+    /// records that were removed before they were read.
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -19,7 +19,7 @@ use super::{Driver, DriverError, Mode, Observer, Progress, Setup};
 use crate::{
     checkpoint::Checkpoints,
     engine::Engine,
-    environment::{Environment, EnvironmentError, Next, Round},
+    environment::{Environment, EnvironmentError, Next, Repeatable, Round},
     journal::Entry,
 };
 
@@ -67,6 +67,7 @@ impl<E: Environment> Driver<E> {
             saved_at: Timestamp::MIN,
             introductions: std::iter::once(loaded).chain(introductions).collect(),
             introduce: true,
+            before: None,
             progress: Progress::default(),
         };
         let mut recovery = Recovery::default();
@@ -140,7 +141,7 @@ impl<E: Environment> Driver<E> {
                 self.check_ends(&entry)?;
             }
             self.cursors = ends;
-            if self.environment.repeatable() {
+            if self.environment.repeatable() == Repeatable::Rounds {
                 self.environment.dispatch(&commands);
                 // The process may have been killed between this round and its checkpoint.
                 if own && self.checkpoint_is_due() {
@@ -150,7 +151,7 @@ impl<E: Environment> Driver<E> {
             recovery.rounds_repeated += 1;
         }
         self.roll_back(self.topics.end(Topic::Knowledge, 0))?;
-        if !self.environment.repeatable() {
+        if self.environment.repeatable() == Repeatable::Nothing {
             self.environment.seek(&last.position)?;
         }
         self.introduce = configuration.as_ref() != Some(&self.configuration);
@@ -162,7 +163,7 @@ impl<E: Environment> Driver<E> {
                 self.save(&last.configuration)?;
             }
         }
-        if !self.environment.repeatable() {
+        if self.environment.repeatable() != Repeatable::Rounds {
             let outstanding = self.engine.execute.outstanding();
             recovery.commands_sent_again = outstanding.len();
             self.environment.dispatch(&outstanding);
@@ -170,10 +171,20 @@ impl<E: Environment> Driver<E> {
         Ok(())
     }
 
-    /// The next round once more: from the environment if it can repeat it, or else as it is stored.
+    /// The next round once more: from the environment as far as it can repeat it, or else as it
+    /// is stored.
     fn repeated(&mut self, entry: &Entry, last: &Entry) -> Result<Round, DriverError> {
-        if !self.environment.repeatable() {
-            return Ok(entry.round(self.topics.as_ref())?);
+        match self.environment.repeatable() {
+            Repeatable::Nothing => return Ok(entry.round(self.topics.as_ref())?),
+            Repeatable::Telemetry => {
+                if let Some(before) = &entry.before {
+                    self.environment.seek(before)?;
+                }
+                let again = self.environment.again(&entry.position)?;
+                let (completions, reached, end) = (entry.completions.clone(), entry.reached, entry.end);
+                return Ok(Round { completions, reached, end, ..again });
+            }
+            Repeatable::Rounds => {}
         }
         loop {
             match self.environment.next()? {
@@ -191,7 +202,7 @@ impl<E: Environment> Driver<E> {
     /// could not be read is not kept with a round, so a stored one does not reject it again.
     fn check_ends(&self, entry: &Entry) -> Result<(), DriverError> {
         let found = self.ends();
-        let rejects = self.environment.repeatable();
+        let rejects = self.environment.repeatable() != Repeatable::Nothing;
         for partition in found.keys().chain(entry.ends.keys()) {
             let [written, end] = [&found, &entry.ends].map(|ends| ends.get(partition).copied().unwrap_or(0));
             if written != end && (rejects || !partition.starts_with(Topic::DeadLetters.name())) {

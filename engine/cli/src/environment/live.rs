@@ -9,10 +9,13 @@ use theriac_connectors::{
     read::{self, FileSettings},
 };
 use theriac_contract::{Command, Fetch, Interval, Source, Timestamp};
-use theriac_engine::{Environment, EnvironmentError, Next, Round};
+use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, Round};
 
 use super::ROUND_BYTES;
-use crate::config::{ClockConfig, Config, SourceConfig};
+use crate::{
+    config::{ClockConfig, Config, SourceConfig},
+    output::note,
+};
 
 /// How long to wait before asking idle sources again.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -66,6 +69,19 @@ impl Live {
     }
 }
 
+impl Live {
+    /// The positions of the sources in one of the whole.
+    fn positions(&self, position: &str) -> Result<Vec<String>, EnvironmentError> {
+        let positions: Vec<String> =
+            serde_json::from_str(position).map_err(|e| EnvironmentError::Foreign(e.to_string()))?;
+        if positions.len() != self.sources.len() {
+            let text = format!("it had {} sources, there are {}", positions.len(), self.sources.len());
+            return Err(EnvironmentError::Foreign(text));
+        }
+        Ok(positions)
+    }
+}
+
 impl Environment for Live {
     fn next(&mut self) -> Result<Next, EnvironmentError> {
         if self.ended {
@@ -74,7 +90,11 @@ impl Environment for Live {
         let mut round = Round { completions: self.pool.completions(), ..Round::default() };
         let mut quiet = true;
         for (source, ended) in self.sources.iter_mut().filter(|(_, ended)| !ended) {
-            match source.fetch(ROUND_BYTES)? {
+            let fetched = source.fetch(ROUND_BYTES);
+            for notice in source.notices() {
+                note!("{notice}");
+            }
+            match fetched? {
                 Fetch::Batch(fetched) => {
                     quiet = false;
                     round.telemetry.extend(fetched.telemetry);
@@ -117,12 +137,7 @@ impl Environment for Live {
     }
 
     fn seek(&mut self, position: &str) -> Result<(), EnvironmentError> {
-        let positions: Vec<String> =
-            serde_json::from_str(position).map_err(|e| EnvironmentError::Foreign(e.to_string()))?;
-        if positions.len() != self.sources.len() {
-            let text = format!("it had {} sources, there are {}", positions.len(), self.sources.len());
-            return Err(EnvironmentError::Foreign(text));
-        }
+        let positions = self.positions(position)?;
         for ((source, ended), position) in self.sources.iter_mut().zip(positions) {
             source.seek(&position)?;
             *ended = false;
@@ -130,7 +145,23 @@ impl Environment for Live {
         Ok(())
     }
 
-    fn repeatable(&self) -> bool {
-        false
+    fn repeatable(&self) -> Repeatable {
+        if self.sources.iter().all(|(source, _)| source.repeatable()) {
+            Repeatable::Telemetry
+        } else {
+            Repeatable::Nothing
+        }
+    }
+
+    fn again(&mut self, position: &str) -> Result<Round, EnvironmentError> {
+        let positions = self.positions(position)?;
+        let mut round = Round::default();
+        for ((source, _), position) in self.sources.iter_mut().zip(positions) {
+            let fetched = source.again(&position)?;
+            round.telemetry.extend(fetched.telemetry);
+            round.rejects.extend(fetched.rejects);
+            round.bytes += fetched.bytes;
+        }
+        Ok(round)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use theriac_connectors::topics::Embedded;
 use theriac_contract::{Command, Completion, SourceError, Topic, Topics};
-use theriac_engine::{Environment, EnvironmentError, Next, journal::Entry};
+use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, journal::Entry};
 
 use super::replay::dry_run;
 use crate::{output::Wrong, wiring};
@@ -91,7 +91,7 @@ impl Environment for Recorded {
         Ok(())
     }
 
-    fn repeatable(&self) -> bool {
-        true
+    fn repeatable(&self) -> Repeatable {
+        Repeatable::Rounds
     }
 }

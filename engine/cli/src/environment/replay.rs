@@ -2,7 +2,7 @@
 //! runs: an answer says what would have been done, at the time it was asked.
 
 use theriac_contract::{Command, Completion, Fetch, Source, Verdict};
-use theriac_engine::{Environment, EnvironmentError, Next, Round};
+use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, Round};
 
 use super::ROUND_BYTES;
 
@@ -74,7 +74,7 @@ impl Environment for Replay {
         Ok(())
     }
 
-    fn repeatable(&self) -> bool {
-        true
+    fn repeatable(&self) -> Repeatable {
+        Repeatable::Rounds
     }
 }

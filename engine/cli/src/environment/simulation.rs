@@ -3,7 +3,7 @@
 use theriac_connectors::decode::{Rows, otlp_json};
 use theriac_contract::{Command, Completion, Interval, Reject, Timestamp, Verdict};
 use theriac_datasets::simulator::World;
-use theriac_engine::{Environment, EnvironmentError, Next, Round};
+use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, Round};
 
 /// The simulator as an environment: one round for each step of simulated time.
 pub(crate) struct Simulation {
@@ -37,10 +37,9 @@ impl Environment for Simulation {
             if let Err(error) = otlp_json::decode(line.as_bytes(), &mut rows) {
                 round.rejects.push(Reject {
                     origin: "simulator".to_owned(),
-                    offset: 0,
-                    line: None,
                     reason: error.to_string(),
                     bytes: line.clone().into_bytes(),
+                    ..Reject::default()
                 });
             }
         }
@@ -88,7 +87,7 @@ impl Environment for Simulation {
         Ok(())
     }
 
-    fn repeatable(&self) -> bool {
-        true
+    fn repeatable(&self) -> Repeatable {
+        Repeatable::Rounds
     }
 }

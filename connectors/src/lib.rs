@@ -7,11 +7,15 @@
 //! | [`merge`] | several sources as one, in the order of event time |
 //! | [`decode`] | bytes of one record into Arrow rows |
 //! | [`executor`] | what does the commands of plans: log, webhook, programs; ledger, routes, worker threads |
+//! | [`kafka`] | topics and sources on Apache Kafka, and which part of the work a process has |
 //! | [`host`] | the machine itself as a source |
+//! | [`secret`] | what must not be shown |
 
 pub mod decode;
 pub mod executor;
 pub mod host;
+pub mod kafka;
 pub mod merge;
 pub mod read;
+pub mod secret;
 pub mod topics;

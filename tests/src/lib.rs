@@ -1,4 +1,6 @@
-//! What the tests of the whole program share: the program itself, and the contract of topics.
+//! What the tests of the whole program share: the program itself, a real Kafka, and the contract
+//! of topics.
 
+pub mod broker;
 pub mod program;
 pub mod topic_contract;

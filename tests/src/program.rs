@@ -8,8 +8,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// Builds `theriac` without SQL (which none of these tests needs) in the profile and target
-/// folder of the test executable, and gives its path.
+/// The program that `THERIAC_PROGRAM` names; or else builds `theriac` without SQL (which none of
+/// these tests needs) in the profile and target folder of the test executable, and gives its path.
 ///
 /// # Panics
 /// If it cannot be built.
@@ -17,11 +17,15 @@ use std::{
 pub fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
+        if let Some(path) = env::var_os("THERIAC_PROGRAM") {
+            return PathBuf::from(path);
+        }
         // <target>/<profile>/deps/<test executable>
         let test = env::current_exe().expect("a test has a path");
         let profile = test.ancestors().nth(2).expect("a test lies in <target>/<profile>/deps");
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "theriac", "--no-default-features"]);
+        build.args(["--features", "kafka"]);
         if profile.ends_with("release") {
             build.arg("--release");
         }

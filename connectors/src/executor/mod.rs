@@ -32,7 +32,7 @@ pub use log::Log;
 pub use pool::{Pool, PoolSettings};
 pub use routes::{Route, Routes};
 pub use settings::{ExecutorError, ExecutorSettings, Settings, build};
-pub use webhook::{Secret, Webhook, WebhookSettings};
+pub use webhook::{Webhook, WebhookSettings};
 
 /// The first `most` bytes of a text, cut at a character, with a mark where it was cut.
 fn cut(text: &str, most: usize) -> String {

@@ -1,6 +1,6 @@
 //! A signed HTTP request for each attempt.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{Command, Executor, Interval, Verdict};
@@ -13,31 +13,7 @@ use super::{
     settings::{ExecutorError, seconds},
     signature,
 };
-
-/// Where the secret of a webhook is kept. It is read once and never shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Secret {
-    /// In this environment variable.
-    Environment(String),
-    /// In this file; blanks at its end do not count.
-    File(PathBuf),
-}
-
-impl Secret {
-    fn read(&self, name: &str) -> Result<Vec<u8>, ExecutorError> {
-        let fail = |reason: String| ExecutorError::Secret { executor: name.to_owned(), reason };
-        let secret = match self {
-            Self::Environment(variable) => std::env::var(variable)
-                .map_err(|_| fail(format!("set the environment variable {variable}")))?,
-            Self::File(path) => {
-                std::fs::read_to_string(path).map_err(|e| fail(format!("{}: {e}", path.display())))?
-            }
-        };
-        let secret = secret.trim_end();
-        if secret.is_empty() { Err(fail("it is empty".to_owned())) } else { Ok(secret.as_bytes().to_vec()) }
-    }
-}
+use crate::secret::Secret;
 
 /// Settings of a webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +78,8 @@ impl Webhook {
             let reason = format!("url `{}` must begin with https:// or http://", settings.url);
             return Err(ExecutorError::Setting { executor: name.to_owned(), reason });
         }
-        let secret = settings.secret.read(name)?;
+        let unreadable = |reason| ExecutorError::Secret { executor: name.to_owned(), reason };
+        let secret = settings.secret.read().map_err(unreadable)?;
         let agent: Agent =
             Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
         Ok(Self { name: name.to_owned(), settings, secret, clock, agent })

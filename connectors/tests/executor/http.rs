@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use theriac_connectors::executor::{Secret, Webhook, WebhookSettings};
+use theriac_connectors::{
+    executor::{Webhook, WebhookSettings},
+    secret::Secret,
+};
 use theriac_contract::{Command, Executor, Interval, Verdict};
 
 use crate::{clock, command};

@@ -1,0 +1,183 @@
+//! Clients of librdkafka, and what their failures mean.
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use theriac_contract::{Interval, SourceError, TopicError};
+
+use super::settings::Settings;
+
+/// Something on Kafka failed: what was tried, why it failed, and the mend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Kafka: {what}: {reason}")]
+pub struct KafkaFailure {
+    /// What was tried.
+    pub what: String,
+    /// Why it failed, and the mend.
+    pub reason: String,
+    /// A newer owner has taken over.
+    pub fenced: bool,
+    /// The transaction is lost, and the same records can be sent in a new one.
+    pub(super) aborted: bool,
+}
+
+impl KafkaFailure {
+    pub(super) fn new(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { what: what.into(), reason: reason.into(), fenced: false, aborted: false }
+    }
+
+    /// What a failure of librdkafka means; `said` is the last thing that its client complained of.
+    pub(super) fn of(what: impl Into<String>, error: &KafkaError, said: &Complaints) -> Self {
+        let code = error.rdkafka_error_code();
+        let mend = code.and_then(mend).map_or_else(String::new, |mend| format!("; {mend}"));
+        let said = said.last().map_or_else(String::new, |said| format!(" ({said})"));
+        let aborted = match error {
+            KafkaError::Transaction(error) => error.txn_requires_abort() && !error.is_fatal(),
+            _ => false,
+        };
+        let fenced = code.is_some_and(is_fenced);
+        Self { what: what.into(), reason: format!("{error}{said}{mend}"), fenced, aborted }
+    }
+}
+
+impl From<KafkaFailure> for TopicError {
+    fn from(failure: KafkaFailure) -> Self {
+        if failure.fenced {
+            return Self::Fenced(format!("{failure}: another process has taken over"));
+        }
+        Self::Io { what: format!("Kafka: {}", failure.what), source: io::Error::other(failure.reason) }
+    }
+}
+
+impl From<KafkaFailure> for SourceError {
+    fn from(failure: KafkaFailure) -> Self {
+        Self::Io { origin: format!("Kafka: {}", failure.what), source: io::Error::other(failure.reason) }
+    }
+}
+
+fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::Fenced
+            | Code::ProducerFenced
+            | Code::InvalidProducerEpoch
+            | Code::FencedInstanceId
+            | Code::IllegalGeneration
+            | Code::UnknownMemberId
+            | Code::AssignmentLost
+    )
+}
+
+/// What the operator does about it.
+fn mend(code: RDKafkaErrorCode) -> Option<&'static str> {
+    use RDKafkaErrorCode as Code;
+    Some(match code {
+        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve | Code::OperationTimedOut => {
+            "is the broker up, and is its address in `kafka.brokers` right?"
+        }
+        Code::UnknownTopicOrPartition | Code::UnknownTopic => {
+            "create the topic, or set `kafka.create_topics: true` for the service's own"
+        }
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => {
+            "the user in `kafka.properties` lacks a permission: it reads its inputs, writes topics that begin with `kafka.prefix`, joins the group `kafka.group` and uses transactional ids that begin with it"
+        }
+        Code::Authentication | Code::SaslAuthenticationFailed => {
+            "user name, password or mechanism in `kafka.properties` and `kafka.secrets` are wrong"
+        }
+        Code::SSL => "the certificates in `kafka.properties` (`ssl.ca.location`, …) do not fit the broker",
+        Code::InvalidReplicationFactor => {
+            "there are fewer brokers than replicas: set `kafka.replication` to their number"
+        }
+        Code::MessageSizeTooLarge => {
+            "raise `max.message.bytes` of the topic and `message.max.bytes` in `kafka.properties`"
+        }
+        Code::OffsetOutOfRange => {
+            "the broker has removed records that were not read yet: give the topic a longer retention"
+        }
+        _ => return None,
+    })
+}
+
+/// The last complaint of a client: librdkafka says why a connection fails in its log alone.
+#[derive(Default)]
+pub(super) struct Complaints(Mutex<Option<String>>);
+
+impl Complaints {
+    fn note(&self, text: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    pub(super) fn last(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Complaints {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if (level as i32) <= RDKafkaLogLevel::Warning as i32 {
+            self.note(format!("{facility}: {message}"));
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // End of partition and the like are no complaints.
+        if !matches!(error, KafkaError::PartitionEOF(_)) {
+            self.note(reason.to_owned());
+        }
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for Complaints {
+    fn main_queue_min_poll_interval(&self) -> rdkafka::util::Timeout {
+        rdkafka::util::Timeout::After(Duration::from_millis(100))
+    }
+}
+
+/// The properties that every client has.
+///
+/// # Errors
+/// If no broker is named, or a secret cannot be read.
+pub(super) fn config(settings: &Settings) -> Result<ClientConfig, KafkaFailure> {
+    if settings.brokers.is_empty() {
+        return Err(KafkaFailure::new(
+            "configuration",
+            "`kafka.brokers` is empty: name at least one, as host:9092",
+        ));
+    }
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", settings.brokers.join(","));
+    config.set("client.id", &settings.group);
+    // The broker's answer to a lost connection is what operators wait for.
+    config.set("reconnect.backoff.max.ms", "2000");
+    for (name, value) in &settings.properties {
+        config.set(name, value);
+    }
+    for (name, secret) in &settings.secrets {
+        let value = secret
+            .read()
+            .map_err(|reason| KafkaFailure::new(format!("the secret `kafka.secrets.{name}`"), reason))?;
+        let value = String::from_utf8(value).map_err(|_| {
+            KafkaFailure::new(format!("the secret `kafka.secrets.{name}`"), "it is not UTF-8")
+        })?;
+        config.set(name, value);
+    }
+    config.set_log_level(RDKafkaLogLevel::Warning);
+    Ok(config)
+}
+
+/// A length of event time as one of the machine's.
+pub(super) fn duration(interval: Interval) -> Duration {
+    Duration::from_nanos(u64::try_from(interval.0).unwrap_or(0))
+}

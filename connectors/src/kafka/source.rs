@@ -1,0 +1,576 @@
+//! The input of one shard: its partitions of the topics that are read, as one source.
+//!
+//! Several partitions are one stream here, so what is far behind must not be overtaken: after
+//! an outage one partition may hold hours of backlog and another minutes. Records are taken in
+//! the order of the times that the broker keeps for them, and a partition that has neither
+//! been read to its end nor brought anything holds the others back for a while.
+//!
+//! A fetch is fixed by the offsets between which it lies: the records of a round are put in one
+//! order that follows from them alone. That is how a recovery reads a round again.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, base_consumer::PartitionQueue},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers},
+};
+use theriac_contract::{Fetch, Fetched, Reject, Source, SourceError};
+
+use super::{
+    client::{Complaints, KafkaFailure, config, duration},
+    membership::InputPositions,
+    settings::{InputSettings, Settings, Start},
+};
+use crate::decode::{PayloadDecoder, Rows};
+
+/// How long a fetch waits for the first record.
+const WAIT: Duration = Duration::from_millis(50);
+/// How long a partition that brings nothing, not even word of its end, holds the others back.
+const HOLD: Duration = Duration::from_secs(5);
+/// How often topics and partitions are looked for that were not there before.
+const LOOK_AROUND: Duration = Duration::from_secs(10);
+
+/// Topic and partition.
+type Lane = (String, i32);
+
+/// A record as it was taken from the broker.
+struct Taken {
+    offset: i64,
+    /// Milliseconds, the broker's or the producer's.
+    time: i64,
+    key: Vec<u8>,
+    headers: Result<Vec<(String, Vec<u8>)>, String>,
+    payload: Vec<u8>,
+}
+
+struct Queue {
+    queue: PartitionQueue<Complaints>,
+    /// Taken from the broker, not handed out.
+    ahead: VecDeque<Taken>,
+    /// Offset after the last that was handed out.
+    next: i64,
+    /// Nothing lies behind what was taken.
+    ended: bool,
+    /// Since when it has been asked for more in vain.
+    silent: Option<Instant>,
+}
+
+/// A shard's partitions of the input topics.
+pub struct KafkaSource {
+    settings: Settings,
+    inputs: BTreeMap<String, InputSettings>,
+    decoders: BTreeMap<String, PayloadDecoder>,
+    shard: u32,
+    shards: u32,
+    consumer: Arc<BaseConsumer<Complaints>>,
+    queues: BTreeMap<Lane, Queue>,
+    rows: Rows,
+    positions: InputPositions,
+    looked: Instant,
+    /// Where the input ends, if it is not to be followed.
+    ends: Option<BTreeMap<Lane, i64>>,
+    missing: BTreeMap<String, String>,
+    notices: Vec<String>,
+}
+
+impl KafkaSource {
+    /// Opens the input of a shard where the settings say that reading begins. Its positions are
+    /// also written to `positions`, for the group.
+    ///
+    /// # Errors
+    /// If the broker does not answer, or refuses. A topic that is not there is waited for.
+    pub fn open(
+        settings: &Settings,
+        shard: u32,
+        shards: u32,
+        positions: InputPositions,
+    ) -> Result<Self, SourceError> {
+        let mut config = config(settings)?;
+        // Manual assignment needs a group's name; the shards' group is joined elsewhere.
+        config.set("group.id", &settings.group);
+        config.set("enable.auto.commit", "false");
+        config.set("enable.partition.eof", "true");
+        config.set("isolation.level", "read_committed");
+        config.set("auto.offset.reset", "error");
+        let unless_given = [
+            ("fetch.wait.max.ms", "50".to_owned()),
+            ("fetch.queue.backoff.ms", "10".to_owned()),
+            ("queued.min.messages", "1000".to_owned()),
+            ("queued.max.messages.kbytes", (settings.buffer_bytes >> 10).max(1).to_string()),
+        ];
+        for (name, value) in unless_given {
+            if !settings.properties.contains_key(name) {
+                config.set(name, value);
+            }
+        }
+        let consumer: BaseConsumer<Complaints> = config
+            .create_with_context(Complaints::default())
+            .map_err(|error| KafkaFailure::of("the input", &error, &Complaints::default()))?;
+        let inputs = settings.inputs();
+        let decoder = |input: &InputSettings| PayloadDecoder::new(input.encoding, input.resource.clone());
+        let mut source = Self {
+            settings: settings.clone(),
+            decoders: inputs.iter().map(|(topic, input)| (topic.clone(), decoder(input))).collect(),
+            inputs,
+            shard,
+            shards,
+            consumer: Arc::new(consumer),
+            queues: BTreeMap::new(),
+            rows: Rows::default(),
+            positions,
+            looked: Instant::now(),
+            ends: None,
+            missing: BTreeMap::new(),
+            notices: Vec::new(),
+        };
+        let mut places = BTreeMap::new();
+        for lane in source.lanes()? {
+            let next = source.first(&lane, settings.start)?;
+            places.insert(lane, next);
+        }
+        source.assign(&places)?;
+        Ok(source)
+    }
+
+    /// Takes what is there now for all there is: the source ends behind it.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub fn end_at_present(&mut self) -> Result<(), SourceError> {
+        let lanes: Vec<Lane> = self.queues.keys().cloned().collect();
+        let mut ends = BTreeMap::new();
+        for lane in lanes {
+            let end = self.first(&lane, Start::Latest)?;
+            ends.insert(lane, end);
+        }
+        self.ends = Some(ends);
+        Ok(())
+    }
+
+    /// Whether everything before the end was handed out. Kafka's ends count what transactions
+    /// leave behind, so a partition that was read as far as there is something is through too.
+    fn is_through(&self) -> bool {
+        self.ends.as_ref().is_some_and(|ends| {
+            ends.iter().all(|(lane, end)| {
+                self.queues
+                    .get(lane)
+                    .is_none_or(|queue| queue.next >= *end || (queue.ended && queue.ahead.is_empty()))
+            })
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        duration(self.settings.patience)
+    }
+
+    fn fail(&self, what: impl Into<String>, error: &KafkaError) -> KafkaFailure {
+        KafkaFailure::of(what, error, self.consumer.context())
+    }
+
+    /// The partitions of this shard that are there now.
+    fn lanes(&mut self) -> Result<Vec<Lane>, KafkaFailure> {
+        let mut lanes = Vec::new();
+        let mut missing = BTreeMap::new();
+        for topic in self.inputs.keys() {
+            let metadata = self
+                .consumer
+                .fetch_metadata(Some(topic), self.patience())
+                .map_err(|error| self.fail(format!("the topic {topic}"), &error))?;
+            for found in metadata.topics() {
+                if let Some(error) = found.error() {
+                    let error = KafkaError::MetadataFetch(RDKafkaErrorCode::from(error));
+                    missing
+                        .insert(topic.clone(), self.fail(format!("the topic {topic}"), &error).to_string());
+                    continue;
+                }
+                let numbers = found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
+                let own = numbers.filter(|number| {
+                    u32::try_from(*number).is_ok_and(|number| number % self.shards == self.shard)
+                });
+                lanes.extend(own.map(|number| (topic.clone(), number)));
+            }
+        }
+        // Every shard sees what is missing; the first one says it.
+        for (topic, reason) in &missing {
+            if self.shard == 0 && !self.missing.contains_key(topic) {
+                self.notices.push(format!("{reason}; it is looked for again every {LOOK_AROUND:?}"));
+            }
+        }
+        self.missing = missing;
+        self.looked = Instant::now();
+        Ok(lanes)
+    }
+
+    /// Where reading of a partition begins.
+    fn first(&self, lane: &Lane, start: Start) -> Result<i64, KafkaFailure> {
+        let what = || format!("{}/{}", lane.0, lane.1);
+        let (low, high) = self
+            .consumer
+            .fetch_watermarks(&lane.0, lane.1, self.patience())
+            .map_err(|error| self.fail(what(), &error))?;
+        let instant = match start {
+            Start::Earliest => return Ok(low),
+            Start::Latest => return Ok(high),
+            Start::At(instant) => instant.0.div_euclid(1_000_000),
+        };
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&lane.0, lane.1, Offset::Offset(instant))
+            .map_err(|error| self.fail(what(), &error))?;
+        let found = self
+            .consumer
+            .offsets_for_times(list, self.patience())
+            .map_err(|error| self.fail(what(), &error))?;
+        let offset = found.find_partition(&lane.0, lane.1).map(|element| element.offset());
+        Ok(match offset {
+            Some(Offset::Offset(offset)) => offset,
+            _ => high,
+        })
+    }
+
+    /// Reads on from these places, and from them alone.
+    fn assign(&mut self, places: &BTreeMap<Lane, i64>) -> Result<(), KafkaFailure> {
+        self.queues.clear();
+        let mut list = TopicPartitionList::new();
+        for ((topic, number), next) in places {
+            list.add_partition_offset(topic, *number, Offset::Offset(*next))
+                .map_err(|error| self.fail("the input", &error))?;
+        }
+        self.consumer.assign(&list).map_err(|error| self.fail("the input", &error))?;
+        for (lane, next) in places {
+            let queue = self.consumer.split_partition_queue(&lane.0, lane.1).ok_or_else(|| {
+                KafkaFailure::new(format!("{}/{}", lane.0, lane.1), "it cannot be read on its own")
+            })?;
+            let queue = Queue { queue, ahead: VecDeque::new(), next: *next, ended: false, silent: None };
+            self.queues.insert(lane.clone(), queue);
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn places(&self) -> BTreeMap<Lane, i64> {
+        self.queues.iter().map(|(lane, queue)| (lane.clone(), queue.next)).collect()
+    }
+
+    fn publish(&self) {
+        self.positions.set(self.places());
+    }
+
+    /// Looks for topics and partitions that were not there before. A partition that was added
+    /// to a known topic is read from its first record.
+    fn look_around(&mut self) -> Result<(), KafkaFailure> {
+        if self.looked.elapsed() < LOOK_AROUND {
+            return Ok(());
+        }
+        // A broker that does not answer now is seen by the fetch itself.
+        let Ok(lanes) = self.lanes() else {
+            self.looked = Instant::now();
+            return Ok(());
+        };
+        let mut places = self.places();
+        let new: Vec<Lane> = lanes.into_iter().filter(|lane| !places.contains_key(lane)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for lane in new {
+            let first = self.first(&lane, Start::Earliest)?;
+            self.notices.push(format!("{}/{} is new: read from offset {first}", lane.0, lane.1));
+            places.insert(lane, first);
+        }
+        self.assign(&places)
+    }
+
+    /// Takes what the broker has sent for one partition, up to the first record or its end.
+    fn fill(&mut self, lane: &Lane, wait: Duration) -> Result<(), KafkaFailure> {
+        let Some(queue) = self.queues.get_mut(lane) else { return Ok(()) };
+        if !queue.ahead.is_empty() {
+            return Ok(());
+        }
+        let polled = queue.queue.poll(wait).map(|polled| polled.map(|message| taken(&message)));
+        match polled {
+            Some(Ok(taken)) => {
+                (queue.ended, queue.silent) = (false, None);
+                // What was handed out before the partitions were assigned anew may come again.
+                if taken.offset >= queue.next {
+                    queue.ahead.push_back(taken);
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => (queue.ended, queue.silent) = (true, None),
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                return self.removed(lane);
+            }
+            Some(Err(error)) if is_refused(&error) => {
+                return Err(self.fail(format!("{}/{}", lane.0, lane.1), &error));
+            }
+            // A broker that is down comes back; until then the partition is silent.
+            Some(Err(_)) | None => drop(queue.silent.get_or_insert_with(Instant::now)),
+        }
+        Ok(())
+    }
+
+    /// The broker has removed what was to be read next.
+    fn removed(&mut self, lane: &Lane) -> Result<(), KafkaFailure> {
+        let first = self.first(lane, Start::Earliest)?;
+        let mut places = self.places();
+        let before = places.insert(lane.clone(), first).unwrap_or_default();
+        self.notices.push(format!(
+            "{}/{}: the broker removed the records from offset {before} to {first} before they were read; give the topic a longer retention",
+            lane.0, lane.1
+        ));
+        self.assign(&places)
+    }
+
+    /// Messages that librdkafka queued before the partitions had queues of their own.
+    fn sort_strays(&mut self) {
+        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+            let Ok(message) = polled else { continue };
+            let lane = (message.topic().to_owned(), message.partition());
+            if let Some(queue) = self.queues.get_mut(&lane)
+                && message.offset() >= queue.next
+                && queue.ahead.back().is_none_or(|last| last.offset < message.offset())
+            {
+                queue.ahead.push_back(taken(&message));
+            }
+        }
+    }
+
+    /// Takes records until about `bytes_max` bytes, in the order of their times.
+    fn take(&mut self, bytes_max: usize) -> Result<BTreeMap<Lane, Vec<Taken>>, KafkaFailure> {
+        let lanes: Vec<Lane> = self.queues.keys().cloned().collect();
+        let begin = Instant::now();
+        let mut round: BTreeMap<Lane, Vec<Taken>> = BTreeMap::new();
+        let mut bytes = 0;
+        while bytes < bytes_max.max(1) {
+            let mut behind = false;
+            for lane in &lanes {
+                self.fill(lane, Duration::ZERO)?;
+                let Some(queue) = self.queues.get(lane) else { continue };
+                let held = queue.silent.is_none_or(|since| since.elapsed() < HOLD);
+                behind |= queue.ahead.is_empty() && !queue.ended && held;
+            }
+            let heads =
+                self.queues.iter().filter_map(|(lane, queue)| Some((queue.ahead.front()?.time, lane)));
+            let earliest = heads.min().map(|(_, lane)| lane.clone());
+            if let Some(lane) = earliest.filter(|_| !behind) {
+                let Some(queue) = self.queues.get_mut(&lane) else { break };
+                let Some(taken) = queue.ahead.pop_front() else { break };
+                queue.next = taken.offset + 1;
+                bytes += taken.payload.len().max(1);
+                round.entry(lane).or_default().push(taken);
+                continue;
+            }
+            if !round.is_empty() || begin.elapsed() >= WAIT {
+                break;
+            }
+            let Some(lane) =
+                lanes.iter().find(|lane| self.queues.get(*lane).is_some_and(|q| q.ahead.is_empty()))
+            else {
+                break;
+            };
+            self.fill(lane, Duration::from_millis(2))?;
+        }
+        Ok(round)
+    }
+
+    /// Takes the records before `until` in every partition.
+    fn take_until(
+        &mut self,
+        until: &BTreeMap<Lane, i64>,
+    ) -> Result<BTreeMap<Lane, Vec<Taken>>, KafkaFailure> {
+        let mut round: BTreeMap<Lane, Vec<Taken>> = BTreeMap::new();
+        for (lane, until) in until {
+            let begin = Instant::now();
+            let what = || format!("{}/{}", lane.0, lane.1);
+            if !self.queues.contains_key(lane) {
+                let reason = "it was read before, and is not there, or no part of this shard, any more";
+                return Err(KafkaFailure::new(what(), reason));
+            }
+            while self.queues.get(lane).is_some_and(|queue| queue.next < *until) {
+                self.fill(lane, Duration::from_millis(50))?;
+                let patience = self.patience();
+                let Some(queue) = self.queues.get_mut(lane) else { break };
+                match queue.ahead.front() {
+                    Some(first) if first.offset >= *until => queue.next = *until,
+                    Some(_) => {
+                        let Some(taken) = queue.ahead.pop_front() else { break };
+                        queue.next = taken.offset + 1;
+                        round.entry(lane.clone()).or_default().push(taken);
+                    }
+                    None if queue.ended || begin.elapsed() > patience => {
+                        let reason = format!(
+                            "the records up to offset {until} were read before, and cannot be read again: they end at {}",
+                            queue.next
+                        );
+                        return Err(KafkaFailure::new(what(), reason));
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(round)
+    }
+
+    /// Decodes a round's records, in the order of their times, and of topics and partitions
+    /// where these are equal.
+    fn decode(&mut self, round: BTreeMap<Lane, Vec<Taken>>) -> Fetched {
+        let mut fetched = Fetched::default();
+        let mut lanes: Vec<(Lane, VecDeque<Taken>)> =
+            round.into_iter().map(|(lane, taken)| (lane, taken.into())).collect();
+        while let Some(index) = (0..lanes.len())
+            .filter_map(|index| Some((lanes[index].1.front()?.time, index)))
+            .min()
+            .map(|(_, index)| index)
+        {
+            let (lane, records) = &mut lanes[index];
+            let Some(record) = records.pop_front() else { break };
+            fetched.bytes += record.payload.len() as u64;
+            self.decode_one(lane, record, &mut fetched.rejects);
+        }
+        fetched.telemetry = self.rows.take();
+        self.publish();
+        fetched
+    }
+
+    fn decode_one(&mut self, (topic, partition): &Lane, record: Taken, rejects: &mut Vec<Reject>) {
+        let (headers, unreadable) = match record.headers {
+            Ok(headers) => (headers, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        let Some(decoder) = self.decoders.get_mut(topic) else { return };
+        let whole = match unreadable {
+            Some(reason) => Some(reason),
+            None => decoder.decode(&record.payload, &headers, &mut self.rows).err().map(|error| error.reason),
+        };
+        let reject = |reason: String, bytes: Vec<u8>| Reject {
+            origin: format!("{topic}/{partition}"),
+            offset: u64::try_from(record.offset).unwrap_or_default(),
+            line: None,
+            reason,
+            bytes,
+            key: record.key.clone(),
+            headers: headers.clone(),
+        };
+        for bad in std::mem::take(&mut self.rows.bad) {
+            rejects.push(reject(format!("{}: {}", bad.path, bad.reason), bad.bytes));
+        }
+        rejects.extend(whole.map(|reason| reject(reason, record.payload)));
+    }
+}
+
+/// Whether the broker will not give this at all.
+fn is_refused(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::GroupAuthorizationFailed
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+                    | RDKafkaErrorCode::Authentication
+            )
+        )
+}
+
+fn taken(message: &BorrowedMessage<'_>) -> Taken {
+    // A header's name that is not UTF-8 makes the client panic when it is looked at.
+    let headers = catch_unwind(AssertUnwindSafe(|| {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+    }));
+    Taken {
+        offset: message.offset(),
+        time: message.timestamp().to_millis().unwrap_or_default(),
+        key: message.key().unwrap_or_default().to_vec(),
+        headers: headers.map_err(|_| "the name of a header is not UTF-8".to_owned()),
+        payload: message.payload().unwrap_or_default().to_vec(),
+    }
+}
+
+/// Positions as `{"otlp_metrics/0":17}`.
+fn parse(position: &str) -> Result<BTreeMap<Lane, i64>, String> {
+    let places: BTreeMap<String, i64> = serde_json::from_str(position).map_err(|e| e.to_string())?;
+    let lane = |text: &str| {
+        let (topic, number) = text.rsplit_once('/')?;
+        Some((topic.to_owned(), number.parse().ok()?))
+    };
+    let lanes = places.iter().map(|(text, next)| {
+        let lane = lane(text).ok_or_else(|| format!("`{text}` is not a topic and a partition"))?;
+        if *next < 0 { Err(format!("`{text}`: {next} is no offset")) } else { Ok((lane, *next)) }
+    });
+    lanes.collect()
+}
+
+impl Source for KafkaSource {
+    fn name(&self) -> &str {
+        "kafka"
+    }
+
+    fn fetch(&mut self, bytes_max: usize) -> Result<Fetch, SourceError> {
+        self.look_around()?;
+        self.sort_strays();
+        let round = self.take(bytes_max)?;
+        if round.is_empty() {
+            return Ok(if self.is_through() { Fetch::End } else { Fetch::Idle });
+        }
+        Ok(Fetch::Batch(self.decode(round)))
+    }
+
+    fn position(&self) -> String {
+        let places = self.places();
+        let named: BTreeMap<String, i64> =
+            places.iter().map(|((topic, number), next)| (format!("{topic}/{number}"), *next)).collect();
+        serde_json::to_string(&named).unwrap_or_default()
+    }
+
+    fn seek(&mut self, position: &str) -> Result<(), SourceError> {
+        let known = parse(position).map_err(|reason| SourceError::Unreadable {
+            origin: "Kafka".to_owned(),
+            reason: format!("`{position}` is no position: {reason}"),
+        })?;
+        let mut places = BTreeMap::new();
+        for lane in self.lanes()? {
+            let next = match known.get(&lane) {
+                Some(next) => *next,
+                // Of a topic that was read before, this is a partition that was added since.
+                None if known.keys().any(|(topic, _)| *topic == lane.0) => {
+                    self.first(&lane, Start::Earliest)?
+                }
+                None => self.first(&lane, self.settings.start)?,
+            };
+            places.insert(lane, next);
+        }
+        for lane in known.keys().filter(|lane| !places.contains_key(*lane)) {
+            self.notices.push(format!("{}/{} was read before and is not an input any more", lane.0, lane.1));
+        }
+        Ok(self.assign(&places)?)
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        None
+    }
+
+    fn repeatable(&self) -> bool {
+        true
+    }
+
+    fn again(&mut self, until: &str) -> Result<Fetched, SourceError> {
+        let unreadable = |reason: String| SourceError::Unreadable {
+            origin: "Kafka".to_owned(),
+            reason: format!("`{until}` is no position: {reason}"),
+        };
+        let until = parse(until).map_err(unreadable)?;
+        self.sort_strays();
+        let round = self.take_until(&until)?;
+        Ok(self.decode(round))
+    }
+
+    fn notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+}

@@ -1,0 +1,168 @@
+//! A real Apache Kafka for a test executable, on loopback, ended with it.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+use theriac_connectors::kafka::Settings;
+use theriac_contract::Interval;
+
+/// A record to produce.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Topic.
+    pub topic: &'static str,
+    /// Partition.
+    pub partition: i32,
+    /// Milliseconds since 1970.
+    pub time: i64,
+    /// Value.
+    pub payload: Vec<u8>,
+}
+
+/// A cluster that was started by `tests/kafka/broker`.
+pub struct Broker {
+    folder: tempfile::TempDir,
+    /// `host:port` of every node, joined by commas.
+    pub addresses: String,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("kafka/broker")
+}
+
+fn call(arguments: &[&str]) -> String {
+    let output = Command::new(script()).args(arguments).output().expect("tests/kafka/broker starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tests/kafka/broker {arguments:?}: {told}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The first of so many ports in a row that are free.
+fn free_ports(count: u16) -> u16 {
+    loop {
+        let first =
+            TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let rest = first.checked_add(count).is_some()
+            && (first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        if rest {
+            return first;
+        }
+    }
+}
+
+impl Broker {
+    /// Starts a cluster of its own.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(nodes: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().display().to_string();
+        let first = free_ports(2 * nodes).to_string();
+        let (nodes, owner) = (nodes.to_string(), std::process::id().to_string());
+        let addresses = call(&["start", &path, "--nodes", &nodes, "--port", &first, "--while", &owner]);
+        Self { folder, addresses }
+    }
+
+    /// One cluster of one node for all tests of this executable.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(1))
+    }
+
+    fn with(&self, verb: &str, node: u16) {
+        call(&[verb, &self.folder.path().display().to_string(), &node.to_string()]);
+    }
+
+    /// Kills a node at once.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn kill(&self, node: u16) {
+        self.with("kill", node);
+    }
+
+    /// Starts a node that was killed, and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn revive(&self, node: u16) {
+        self.with("revive", node);
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.addresses);
+        config
+    }
+
+    /// Makes topics with so many partitions each.
+    ///
+    /// # Panics
+    /// If they cannot be made.
+    pub fn create(&self, topics: &[&str], partitions: i32) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let new: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(-1)))
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        let made = pollster::block_on(admin.create_topics(&new, &options)).expect("an answer");
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Produces records and waits until the broker has them.
+    ///
+    /// # Panics
+    /// If it does not take them.
+    pub fn produce(&self, messages: &[Message]) {
+        let producer: BaseProducer =
+            self.client().set("linger.ms", "5").set("compression.type", "lz4").create().expect("a client");
+        for message in messages {
+            let mut record = BaseRecord::<(), [u8]>::to(message.topic)
+                .partition(message.partition)
+                .timestamp(message.time)
+                .payload(&message.payload);
+            while let Err((error, back)) = producer.send(record) {
+                assert_eq!(
+                    error.rdkafka_error_code(),
+                    Some(rdkafka::error::RDKafkaErrorCode::QueueFull),
+                    "{error}"
+                );
+                record = back;
+                producer.poll(Duration::from_millis(20));
+            }
+        }
+        producer.flush(Duration::from_secs(60)).expect("the broker takes them");
+    }
+
+    /// Settings with a group and topics of their own.
+    #[must_use]
+    pub fn settings(&self, name: &str) -> Settings {
+        Settings {
+            group: name.to_owned(),
+            prefix: format!("{name}."),
+            patience: Interval::from_seconds(20),
+            ..Settings::at(&self.addresses)
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        call(&["stop", &self.folder.path().display().to_string()]);
+    }
+}

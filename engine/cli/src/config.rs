@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use theriac_connectors::{executor, host, read, topics};
+use theriac_connectors::{executor, host, kafka, read, topics};
 use theriac_contract::{EdgeKind, Entity, Fact};
 use theriac_engine::{CheckpointSettings, Settings};
 use theriac_plan::Playbooks;
@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// What to read.
     pub(crate) sources: Vec<SourceConfig>,
+    /// Apache Kafka, for the topics and for what to read.
+    pub(crate) kafka: Option<kafka::Settings>,
     /// A file that says who calls whom.
     pub(crate) topology: Option<PathBuf>,
     /// Files with playbooks; none for those that are built in.
@@ -52,6 +54,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("theriac-data"),
             sources: Vec::new(),
+            kafka: None,
             topology: None,
             playbooks: Vec::new(),
             act: executor::Settings::default(),

@@ -16,6 +16,8 @@ mod config;
 mod environment;
 mod output;
 mod report;
+#[cfg(feature = "kafka")]
+mod service;
 mod story;
 mod suggest;
 mod wiring;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use theriac_connectors::{merge::Merge, read, topics::Embedded};
-use theriac_contract::Source;
+use theriac_contract::{Source, Topics};
 use theriac_engine::{Driver, Environment, Observer, Recovery, Setup};
 
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) fn checkpoints_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("checkpoints")
 }
 
-/// Opens the loop of a configuration against an environment, recovering what is there.
+/// Opens the loop of a configuration over its folder, recovering what is there.
 pub(crate) fn open<E: Environment>(
     config: &Config,
     environment: E,
@@ -38,6 +38,17 @@ pub(crate) fn open<E: Environment>(
     let folder = topics_folder(&config.data_dir);
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let topics = Embedded::open(&folder, config.topics.clone())?;
+    open_over(config, environment, Box::new(topics), &checkpoints_folder(&config.data_dir), observer)
+}
+
+/// Opens the loop of a configuration over topics that are open, recovering what is there.
+pub(crate) fn open_over<E: Environment>(
+    config: &Config,
+    environment: E,
+    topics: Box<dyn Topics>,
+    checkpoints: &Path,
+    observer: &mut dyn Observer,
+) -> Result<(Driver<E>, Recovery)> {
     let playbooks = config.playbooks()?;
     let setup = Setup {
         settings: config.engine(),
@@ -45,9 +56,7 @@ pub(crate) fn open<E: Environment>(
         introductions: config.topology()?,
         playbooks,
     };
-    let checkpoints = checkpoints_folder(&config.data_dir);
-    let opened = Driver::open(setup, environment, Box::new(topics), &checkpoints, observer)?;
-    Ok(opened)
+    Ok(Driver::open(setup, environment, topics, checkpoints, observer)?)
 }
 
 /// The file sources of a configuration as one, in the order of event time.

@@ -6,7 +6,7 @@ mod demo;
 mod eval;
 mod knowledge;
 mod replay;
-mod run;
+pub(crate) mod run;
 mod schema;
 #[cfg(feature = "sql")]
 mod sql;

@@ -1,10 +1,13 @@
 //! `theriac run`: the loop as a service over live sources, until it is told to stop.
 
-use std::{path::PathBuf, sync::atomic::Ordering};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anyhow::Result;
 use clap::Args;
-use theriac_connectors::executor::clock::wall;
+use theriac_connectors::{executor::clock::wall, kafka};
 use theriac_contract::Tick;
 use theriac_engine::{Engine, Observer, Outputs};
 
@@ -17,12 +20,18 @@ use crate::{
     wiring,
 };
 
+/// Where the configuration lies if nothing is said.
+const DEFAULT: &str = "theriac.yaml";
+
 /// Arguments of `theriac run`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Configuration
-    #[arg(short, long, default_value = "theriac.yaml")]
-    config: PathBuf,
+    /// Configuration [default: theriac.yaml; with --kafka none is needed]
+    #[arg(short, long)]
+    config: Option<PathBuf>,
+    /// Kafka brokers to run on, host:port and more of them after commas
+    #[arg(long, value_name = "BROKERS")]
+    kafka: Option<String>,
     /// Folder for topics and checkpoints, instead of the configuration's
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -35,7 +44,7 @@ pub(crate) struct Arguments {
 }
 
 /// Prints the account. A service goes on if nobody reads it any more.
-struct Teller(Account);
+pub(crate) struct Teller(pub(crate) Account);
 
 impl Teller {
     fn outputs(&self, outputs: &Outputs, repeated: bool) {
@@ -58,15 +67,26 @@ impl Observer for Teller {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut config = Config::load(&arguments.config)?;
+    let file = arguments.config.clone();
+    let mut config = match (&file, &arguments.kafka) {
+        (None, Some(_)) => Config::default(),
+        (file, _) => Config::load(file.as_deref().unwrap_or(Path::new(DEFAULT)))?,
+    };
+    if let Some(brokers) = &arguments.kafka {
+        let brokers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
+        config.kafka = Some(kafka::Settings { brokers, ..config.kafka.unwrap_or_default() });
+    }
     if let Some(folder) = &arguments.data_dir {
         config.data_dir.clone_from(folder);
     }
-    let problems = validate::problems(&config, &arguments.config);
+    let problems = validate::problems(&config, file.as_deref().unwrap_or(Path::new(DEFAULT)));
     if !problems.is_empty() {
         return Err(Wrong(problems.join("\n")).into());
     }
     let stop = wiring::stop_flag()?;
+    if let Some(kafka) = config.kafka.clone() {
+        return on_kafka(config, kafka, arguments, &stop);
+    }
     let environment = Live::open(&config, wall(), arguments.until_end)?;
     let mut teller = Teller(Account::new(arguments.verbose));
     let (mut driver, recovery) = wiring::open(&config, environment, &mut teller)?;
@@ -75,4 +95,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut teller)?;
     note!("stopped after round {}; nothing is lost", driver.progress().round);
     Ok(())
+}
+
+#[cfg(feature = "kafka")]
+fn on_kafka(config: Config, kafka: kafka::Settings, arguments: &Arguments, stop: &AtomicBool) -> Result<()> {
+    let Arguments { verbose, until_end, .. } = *arguments;
+    crate::service::run(crate::service::Service { config, kafka, verbose, until_end }, stop)
+}
+
+#[cfg(not(feature = "kafka"))]
+fn on_kafka(_: Config, _: kafka::Settings, _: &Arguments, _: &AtomicBool) -> Result<()> {
+    let text = "this program was built without Kafka: build it with the feature `kafka`, which is one of the default features";
+    Err(Wrong(text.to_owned()).into())
 }

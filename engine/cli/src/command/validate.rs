@@ -45,8 +45,22 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
             }
         }
     }
-    if config.sources.is_empty() {
-        problems.push(format!("{}: `sources` is empty: there is nothing to read", path.display()));
+    match &config.kafka {
+        Some(kafka) if kafka.brokers.is_empty() => {
+            note(Err(anyhow!("`kafka.brokers` is empty: name at least one, as host:9092")));
+        }
+        Some(_) if !config.sources.is_empty() => {
+            note(Err(anyhow!(
+                "`sources` and `kafka` are both given: a service on Kafka reads its input from Kafka; run a second process for the other sources"
+            )));
+        }
+        _ => {}
+    }
+    if config.sources.is_empty() && config.kafka.is_none() {
+        problems.push(format!(
+            "{}: `sources` is empty: there is nothing to read; name files, `host`, or brokers under `kafka`",
+            path.display()
+        ));
     }
     problems
 }

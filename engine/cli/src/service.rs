@@ -1,0 +1,265 @@
+//! A process of a fleet on Kafka: it runs the shards that its group gives it, each on a thread
+//! of its own, and brings them to an end before they go to another process.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use theriac_connectors::{
+    executor::clock::wall,
+    kafka::{
+        self, KafkaSource, KafkaTopics,
+        membership::{Change, InputPositions, Membership, Seat},
+    },
+};
+use theriac_contract::{Source, SourceError, TopicError};
+use theriac_engine::{DriverError, EnvironmentError, Observer};
+
+use crate::{
+    account::Account, command::run::Teller, config::Config, environment::Live, output::note, wiring,
+};
+
+/// How often the group is asked for news.
+const POLL: Duration = Duration::from_millis(100);
+/// How long a shard waits after a failure that may pass: this, then twice as long, and so on.
+const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// How a process takes part.
+pub(crate) struct Service {
+    pub(crate) config: Config,
+    pub(crate) kafka: kafka::Settings,
+    pub(crate) verbose: bool,
+    pub(crate) until_end: bool,
+}
+
+/// One shard at work.
+struct Running {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<()>>,
+}
+
+/// The shards of this process.
+#[derive(Default)]
+struct Shards {
+    /// Given by the group, not begun yet.
+    gained: BTreeSet<u32>,
+    running: BTreeMap<u32, Running>,
+}
+
+impl Shards {
+    /// Brings shards to an end: tells all of them, then waits for each.
+    fn end(&mut self, shards: impl IntoIterator<Item = u32>) -> Result<()> {
+        let ending: Vec<Running> = shards
+            .into_iter()
+            .filter_map(|shard| {
+                self.gained.remove(&shard);
+                self.running.remove(&shard)
+            })
+            .collect();
+        for running in &ending {
+            running.stop.store(true, Ordering::SeqCst);
+        }
+        ending.into_iter().try_for_each(Running::join)
+    }
+
+    /// Takes those that have ended by themselves; how the first of them failed, if one did.
+    fn ended(&mut self) -> Result<usize> {
+        let over = |running: &Running| running.thread.is_finished();
+        let ended: Vec<u32> =
+            self.running.iter().filter(|(_, running)| over(running)).map(|(shard, _)| *shard).collect();
+        let count = ended.len();
+        self.end(ended)?;
+        Ok(count)
+    }
+}
+
+impl Running {
+    fn join(self) -> Result<()> {
+        self.thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a shard has panicked")))
+    }
+}
+
+fn lock(shards: &Mutex<Shards>) -> MutexGuard<'_, Shards> {
+    shards.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes part in the fleet until it is told to stop.
+pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
+    let service = Arc::new(service);
+    let count = kafka::ensure(&service.kafka)?;
+    let shards: Arc<Mutex<Shards>> = Arc::default();
+    let seen = Arc::clone(&shards);
+    let membership = Membership::join(&service.kafka, move |change| match change {
+        Change::Gained(gained) => {
+            note!("gained shards {gained:?}");
+            lock(&seen).gained.extend(gained);
+        }
+        Change::Losing(lost) => {
+            note!("shards {lost:?} go to another process");
+            // How a shard fails that is given away is its next owner's to see.
+            if let Err(error) = lock(&seen).end(lost) {
+                note!("{error:#}");
+            }
+        }
+    })?;
+    note!(
+        "running as a member of the group {} on {}; {count} shards; stop with Ctrl-C",
+        service.kafka.group,
+        service.kafka.brokers.join(",")
+    );
+    let result = take_part(&service, &membership, &shards, count, stop);
+    let all: Vec<u32> = lock(&shards).running.keys().copied().collect();
+    let ended = lock(&shards).end(all);
+    membership.leave();
+    result.and(ended)?;
+    note!("stopped; nothing is lost");
+    Ok(())
+}
+
+fn take_part(
+    service: &Arc<Service>,
+    membership: &Membership,
+    shards: &Mutex<Shards>,
+    count: u32,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let mut ended = 0;
+    while !stop.load(Ordering::SeqCst) {
+        membership.poll(POLL)?;
+        let gained = std::mem::take(&mut lock(shards).gained);
+        for shard in gained {
+            let positions = InputPositions::default();
+            let seat = membership.seat(positions.clone());
+            let flag = Arc::new(AtomicBool::new(false));
+            let (service, told) = (Arc::clone(service), Arc::clone(&flag));
+            let thread = thread::Builder::new()
+                .name(format!("shard-{shard}"))
+                .spawn(move || work(&service, shard, count, &seat, &positions, &told))
+                .context("a thread cannot be started")?;
+            lock(shards).running.insert(shard, Running { stop: flag, thread });
+        }
+        ended += lock(shards).ended()?;
+        if service.until_end && ended > 0 && lock(shards).running.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a shard until it is told to stop. What may pass is tried again, from what is stored.
+fn work(
+    service: &Service,
+    shard: u32,
+    count: u32,
+    seat: &Arc<dyn Seat>,
+    positions: &InputPositions,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let mut pause = PAUSE;
+    while !stop.load(Ordering::SeqCst) {
+        let mut watch = Watch { teller: Teller(Account::new(service.verbose)), rounds: 0 };
+        let Err(error) = once(service, shard, count, seat, positions, stop, &mut watch) else { break };
+        if !may_pass(&error) {
+            return Err(error.context(format!("shard {shard}")));
+        }
+        if watch.rounds > 0 {
+            pause = PAUSE;
+        }
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        note!("shard {shard}: {error:#}; trying again in {pause:?}");
+        let mut left = pause;
+        while !stop.load(Ordering::SeqCst) && !left.is_zero() {
+            let nap = left.min(POLL);
+            thread::sleep(nap);
+            left -= nap;
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    Ok(())
+}
+
+fn once(
+    service: &Service,
+    shard: u32,
+    count: u32,
+    seat: &Arc<dyn Seat>,
+    positions: &InputPositions,
+    stop: &AtomicBool,
+    watch: &mut Watch,
+) -> Result<()> {
+    // First of all: from here on no other process can write to this shard.
+    let topics = KafkaTopics::open(&service.kafka, shard, Some(Arc::clone(seat)))?;
+    let mut config = service.config.clone();
+    config.act.ledger = config.act.ledger.map(|ledger| of_shard(&ledger, shard));
+    let mut source = KafkaSource::open(&service.kafka, shard, count, positions.clone())?;
+    if service.until_end {
+        source.end_at_present()?;
+    }
+    let sources: Vec<Box<dyn Source>> = vec![Box::new(source)];
+    let environment = Live::with_sources(&config, sources, wall(), service.until_end)?;
+    let checkpoints = wiring::checkpoints_folder(&config.data_dir).join(shard.to_string());
+    let (mut driver, recovery) =
+        wiring::open_over(&config, environment, Box::new(topics), &checkpoints, watch)?;
+    wiring::tell(&recovery);
+    driver.run_to_end(&|| stop.load(Ordering::SeqCst), watch)?;
+    Ok(())
+}
+
+/// Tells what happens, and notes that something did.
+struct Watch {
+    teller: Teller,
+    rounds: u64,
+}
+
+impl Observer for Watch {
+    fn tick(
+        &mut self,
+        engine: &theriac_engine::Engine,
+        tick: &theriac_contract::Tick,
+        outputs: &theriac_engine::Outputs,
+        repeated: bool,
+    ) {
+        self.teller.tick(engine, tick, outputs, repeated);
+    }
+
+    fn idle(&mut self, engine: &theriac_engine::Engine, outputs: &theriac_engine::Outputs, repeated: bool) {
+        self.teller.idle(engine, outputs, repeated);
+    }
+
+    fn round(&mut self, _: &theriac_engine::Progress) {
+        self.rounds += 1;
+    }
+}
+
+/// A file of one shard: `ledger` becomes `ledger-3`.
+fn of_shard(path: &Path, shard: u32) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}-{shard}"))
+}
+
+/// Whether it may be well again later: the broker is away, or the shard has another owner.
+fn may_pass(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let topic = |error: &TopicError| matches!(error, TopicError::Io { .. } | TopicError::Fenced(_));
+        let source = |error: &SourceError| matches!(error, SourceError::Io { .. });
+        cause.downcast_ref::<TopicError>().is_some_and(topic)
+            || cause.downcast_ref::<SourceError>().is_some_and(source)
+            || cause.downcast_ref::<kafka::KafkaFailure>().is_some()
+            || cause.downcast_ref::<DriverError>().is_some_and(|error| match error {
+                DriverError::Topic(error) => topic(error),
+                DriverError::Environment(EnvironmentError::Source(error)) => source(error),
+                _ => false,
+            })
+    })
+}

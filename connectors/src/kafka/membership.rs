@@ -51,6 +51,10 @@ pub enum Change {
     Losing(Vec<u32>),
 }
 
+/// The topic whose partitions the group shares out. On Kafka nothing is written to it, for
+/// telemetry is read again from the input: membership alone costs no traffic.
+const MEMBERS: Topic = Topic::Telemetry;
+
 type Handler = Box<dyn Fn(Change) + Send + Sync>;
 
 struct Context {
@@ -77,12 +81,10 @@ impl ConsumerContext for Context {
         }
     }
 
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(list) = rebalance
             && list.count() > 0
         {
-            // The assignment says whose the shards are; the records are read by their owners.
-            let _ = consumer.pause(list);
             (self.handler)(Change::Gained(shards(list)));
         }
     }
@@ -148,7 +150,7 @@ impl Membership {
             .create_with_context(context)
             .map_err(|error| KafkaFailure::of(&what, &error, &Complaints::default()))?;
         consumer
-            .subscribe(&[&settings.topic(Topic::Journal)])
+            .subscribe(&[&settings.topic(MEMBERS)])
             .map_err(|error| KafkaFailure::of(&what, &error, &consumer.context().complaints))?;
         Ok(Self { consumer: Arc::new(consumer) })
     }

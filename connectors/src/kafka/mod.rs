@@ -4,7 +4,7 @@
 //! partitions. Shard `s` owns partition `s` of each of them (`<prefix>symptoms`,
 //! `<prefix>journal`, …), and reads of the input topics every partition whose number leaves
 //! the rest `s` when divided by the number of shards. Which process runs which shard is
-//! decided by Kafka's group protocol alone: processes subscribe to `<prefix>journal`, and
+//! decided by Kafka's group protocol alone: processes subscribe to `<prefix>telemetry`, and
 //! whoever is assigned its partition `s` runs shard `s` ([`membership`]).
 //!
 //! **Transactions.** A shard writes with the transactional id `<group>-<shard>`. A new owner

@@ -16,7 +16,7 @@ use std::{
 };
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
+    ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
@@ -51,7 +51,8 @@ struct Taken {
 }
 
 struct Queue {
-    queue: PartitionQueue<Complaints>,
+    /// None until the partitions are assigned.
+    queue: Option<PartitionQueue<Complaints>>,
     /// Taken from the broker, not handed out.
     ahead: VecDeque<Taken>,
     /// Offset after the last that was handed out.
@@ -69,7 +70,12 @@ pub struct KafkaSource {
     decoders: BTreeMap<String, PayloadDecoder>,
     shard: u32,
     shards: u32,
-    consumer: Arc<BaseConsumer<Complaints>>,
+    config: ClientConfig,
+    /// Asks about topics; is never assigned anything.
+    client: BaseConsumer<Complaints>,
+    /// Reads; made anew for every assignment, for librdkafka 2.12 aborts when a partition is
+    /// taken away twice before its first fetcher has stopped.
+    consumer: Option<Arc<BaseConsumer<Complaints>>>,
     queues: BTreeMap<Lane, Queue>,
     rows: Rows,
     positions: InputPositions,
@@ -110,9 +116,7 @@ impl KafkaSource {
                 config.set(name, value);
             }
         }
-        let consumer: BaseConsumer<Complaints> = config
-            .create_with_context(Complaints::default())
-            .map_err(|error| KafkaFailure::of("the input", &error, &Complaints::default()))?;
+        let client = consumer(&config)?;
         let inputs = settings.inputs();
         let decoder = |input: &InputSettings| PayloadDecoder::new(input.encoding, input.resource.clone());
         let mut source = Self {
@@ -121,7 +125,9 @@ impl KafkaSource {
             inputs,
             shard,
             shards,
-            consumer: Arc::new(consumer),
+            config,
+            client,
+            consumer: None,
             queues: BTreeMap::new(),
             rows: Rows::default(),
             positions,
@@ -135,7 +141,7 @@ impl KafkaSource {
             let next = source.first(&lane, settings.start)?;
             places.insert(lane, next);
         }
-        source.assign(&places)?;
+        source.assign(&places);
         Ok(source)
     }
 
@@ -171,7 +177,7 @@ impl KafkaSource {
     }
 
     fn fail(&self, what: impl Into<String>, error: &KafkaError) -> KafkaFailure {
-        KafkaFailure::of(what, error, self.consumer.context())
+        KafkaFailure::of(what, error, self.client.context())
     }
 
     /// The partitions of this shard that are there now.
@@ -180,7 +186,7 @@ impl KafkaSource {
         let mut missing = BTreeMap::new();
         for topic in self.inputs.keys() {
             let metadata = self
-                .consumer
+                .client
                 .fetch_metadata(Some(topic), self.patience())
                 .map_err(|error| self.fail(format!("the topic {topic}"), &error))?;
             for found in metadata.topics() {
@@ -212,7 +218,7 @@ impl KafkaSource {
     fn first(&self, lane: &Lane, start: Start) -> Result<i64, KafkaFailure> {
         let what = || format!("{}/{}", lane.0, lane.1);
         let (low, high) = self
-            .consumer
+            .client
             .fetch_watermarks(&lane.0, lane.1, self.patience())
             .map_err(|error| self.fail(what(), &error))?;
         let instant = match start {
@@ -224,7 +230,7 @@ impl KafkaSource {
         list.add_partition_offset(&lane.0, lane.1, Offset::Offset(instant))
             .map_err(|error| self.fail(what(), &error))?;
         let found = self
-            .consumer
+            .client
             .offsets_for_times(list, self.patience())
             .map_err(|error| self.fail(what(), &error))?;
         let offset = found.find_partition(&lane.0, lane.1).map(|element| element.offset());
@@ -235,22 +241,35 @@ impl KafkaSource {
     }
 
     /// Reads on from these places, and from them alone.
-    fn assign(&mut self, places: &BTreeMap<Lane, i64>) -> Result<(), KafkaFailure> {
-        self.queues.clear();
-        let mut list = TopicPartitionList::new();
-        for ((topic, number), next) in places {
-            list.add_partition_offset(topic, *number, Offset::Offset(*next))
-                .map_err(|error| self.fail("the input", &error))?;
-        }
-        self.consumer.assign(&list).map_err(|error| self.fail("the input", &error))?;
-        for (lane, next) in places {
-            let queue = self.consumer.split_partition_queue(&lane.0, lane.1).ok_or_else(|| {
-                KafkaFailure::new(format!("{}/{}", lane.0, lane.1), "it cannot be read on its own")
-            })?;
-            let queue = Queue { queue, ahead: VecDeque::new(), next: *next, ended: false, silent: None };
-            self.queues.insert(lane.clone(), queue);
-        }
+    fn assign(&mut self, places: &BTreeMap<Lane, i64>) {
+        let queue = |next: &i64| Queue {
+            queue: None,
+            ahead: VecDeque::new(),
+            next: *next,
+            ended: false,
+            silent: None,
+        };
+        self.queues = places.iter().map(|(lane, next)| (lane.clone(), queue(next))).collect();
+        self.consumer = None;
         self.publish();
+    }
+
+    /// Has the partitions assigned, before the first of their records is asked for.
+    fn attach(&mut self) -> Result<(), KafkaFailure> {
+        if self.consumer.is_some() {
+            return Ok(());
+        }
+        let consumer = Arc::new(consumer(&self.config)?);
+        let fail = |error: &KafkaError| KafkaFailure::of("the input", error, consumer.context());
+        let mut list = TopicPartitionList::new();
+        for ((topic, number), queue) in &self.queues {
+            list.add_partition_offset(topic, *number, Offset::Offset(queue.next)).map_err(|e| fail(&e))?;
+        }
+        consumer.assign(&list).map_err(|error| fail(&error))?;
+        for (lane, queue) in &mut self.queues {
+            queue.queue = consumer.split_partition_queue(&lane.0, lane.1);
+        }
+        self.consumer = Some(consumer);
         Ok(())
     }
 
@@ -283,7 +302,8 @@ impl KafkaSource {
             self.notices.push(format!("{}/{} is new: read from offset {first}", lane.0, lane.1));
             places.insert(lane, first);
         }
-        self.assign(&places)
+        self.assign(&places);
+        Ok(())
     }
 
     /// Takes what the broker has sent for one partition, up to the first record or its end.
@@ -292,7 +312,8 @@ impl KafkaSource {
         if !queue.ahead.is_empty() {
             return Ok(());
         }
-        let polled = queue.queue.poll(wait).map(|polled| polled.map(|message| taken(&message)));
+        let polled = queue.queue.as_ref().and_then(|queue| queue.poll(wait));
+        let polled = polled.map(|polled| polled.map(|message| taken(&message)));
         match polled {
             Some(Ok(taken)) => {
                 (queue.ended, queue.silent) = (false, None);
@@ -323,12 +344,14 @@ impl KafkaSource {
             "{}/{}: the broker removed the records from offset {before} to {first} before they were read; give the topic a longer retention",
             lane.0, lane.1
         ));
-        self.assign(&places)
+        self.assign(&places);
+        Ok(())
     }
 
     /// Messages that librdkafka queued before the partitions had queues of their own.
     fn sort_strays(&mut self) {
-        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+        let Some(consumer) = &self.consumer else { return };
+        while let Some(polled) = consumer.poll(Duration::ZERO) {
             let Ok(message) = polled else { continue };
             let lane = (message.topic().to_owned(), message.partition());
             if let Some(queue) = self.queues.get_mut(&lane)
@@ -463,6 +486,12 @@ impl KafkaSource {
     }
 }
 
+fn consumer(config: &ClientConfig) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
+    config
+        .create_with_context(Complaints::default())
+        .map_err(|error| KafkaFailure::of("the input", &error, &Complaints::default()))
+}
+
 /// Whether the broker will not give this at all.
 fn is_refused(error: &KafkaError) -> bool {
     matches!(error, KafkaError::MessageConsumptionFatal(_))
@@ -513,6 +542,7 @@ impl Source for KafkaSource {
 
     fn fetch(&mut self, bytes_max: usize) -> Result<Fetch, SourceError> {
         self.look_around()?;
+        self.attach()?;
         self.sort_strays();
         let round = self.take(bytes_max)?;
         if round.is_empty() {
@@ -548,7 +578,8 @@ impl Source for KafkaSource {
         for lane in known.keys().filter(|lane| !places.contains_key(*lane)) {
             self.notices.push(format!("{}/{} was read before and is not an input any more", lane.0, lane.1));
         }
-        Ok(self.assign(&places)?)
+        self.assign(&places);
+        Ok(())
     }
 
     fn bytes_total(&self) -> Option<u64> {
@@ -565,6 +596,7 @@ impl Source for KafkaSource {
             reason: format!("`{until}` is no position: {reason}"),
         };
         let until = parse(until).map_err(unreadable)?;
+        self.attach()?;
         self.sort_strays();
         let round = self.take_until(&until)?;
         Ok(self.decode(round))

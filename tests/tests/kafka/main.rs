@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
 
+mod crash;
 mod fleet;
+mod noticed;
 mod service;
 mod topics;

@@ -1,54 +1,22 @@
-//! The service on Kafka: the same symptoms and incidents as from files, also after kills.
+//! The service on Kafka: the same symptoms and incidents as from files.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
-use theriac_connectors::{
-    kafka::{KafkaTopics, Settings},
-    topics::Embedded,
-};
-use theriac_contract::{StoredRecord, Topic, Topics};
+use theriac_connectors::topics::Embedded;
 use theriac_tests::{
     broker::Broker,
     program::{run, run_well},
 };
 
-use crate::fleet;
-
-/// What is compared: what was noticed and concluded, whatever answers came when.
-const COMPARED: [Topic; 2] = [Topic::Symptoms, Topic::Incidents];
-
-fn records(topics: &dyn Topics, topic: Topic) -> Vec<StoredRecord> {
-    let mut records = Vec::new();
-    let mut next = topics.start(topic, 0);
-    while next < topics.end(topic, 0) {
-        let some = topics.read(topic, 0, next, 1 << 20).unwrap();
-        next = some.last().unwrap().offset + 1;
-        records.extend(some);
-    }
-    records
-}
-
-fn noticed(topics: &dyn Topics) -> BTreeMap<&'static str, Vec<StoredRecord>> {
-    COMPARED.into_iter().map(|topic| (topic.name(), records(topics, topic))).collect()
-}
-
-fn on_kafka(settings: &Settings) -> BTreeMap<&'static str, Vec<StoredRecord>> {
-    noticed(&KafkaTopics::open(settings, 0, None).unwrap())
-}
-
-/// A configuration whose time is that of the telemetry alone.
-fn configuration(settings: &Settings, topics: fleet::Topics) -> String {
-    let inputs: String = topics.map(|topic| format!("{topic}: {{}}, ")).concat();
-    format!(
-        "clock: event\nkafka:\n  brokers: [\"{}\"]\n  group: {}\n  prefix: {}\n  start: earliest\n  session_timeout: 6s\n  inputs: {{ {inputs} }}\n",
-        settings.brokers[0], settings.group, settings.prefix
-    )
-}
+use crate::{
+    fleet,
+    noticed::{Noticed, configuration, noticed, on_kafka},
+};
 
 /// What the loop makes of the same telemetry in a file.
-fn from_file(folder: &Path, lines: &str) -> BTreeMap<&'static str, Vec<StoredRecord>> {
+fn from_file(folder: &Path, lines: &str) -> Noticed {
     fs::write(folder.join("fleet.jsonl"), lines).unwrap();
-    let text = "clock: event\nsources:\n  - file: { path: fleet.jsonl }\n";
+    let text = "clock: event\nmonitor: { lateness: 300s }\nsources:\n  - file: { path: fleet.jsonl }\n";
     fs::write(folder.join("file.yaml"), text).unwrap();
     run_well(folder, &["run", "--until-end", "-c", "file.yaml", "--data-dir", "file"]);
     noticed(&Embedded::open_to_read(&folder.join("file/topics")).unwrap())
@@ -65,10 +33,9 @@ fn the_same_comes_out_as_from_a_file() {
     let expected = from_file(folder.path(), &fleet::lines(&messages));
     assert!(expected["symptoms"].len() > 10, "{}", expected["symptoms"].len());
     let settings = broker.settings("same");
-    fs::write(folder.path().join("kafka.yaml"), configuration(&settings, topics)).unwrap();
+    fs::write(folder.path().join("kafka.yaml"), configuration(&settings, topics, "")).unwrap();
     let ended = run(folder.path(), &["run", "--until-end", "-c", "kafka.yaml", "--data-dir", "kafka"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
-    println!("{}", ended.err);
     let found = on_kafka(&settings);
     for (topic, records) in &expected {
         assert_eq!(records.len(), found[topic].len(), "{topic}");

@@ -1,0 +1,262 @@
+//! Processes are killed, paused, added and taken away, and the broker restarts: what is noticed
+//! is what an undisturbed run notices.
+//!
+//! The instants are drawn from `THERIAC_TEST_SEED` (1 if unset), which is printed. Kills in the
+//! first test: `THERIAC_TEST_KILLS` (25 if unset).
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use theriac_connectors::kafka::Settings;
+use theriac_tests::{
+    broker::{Broker, Message},
+    program::{command, run},
+};
+
+use crate::{
+    fleet,
+    noticed::{Noticed, assert_same, configuration, on_kafka},
+};
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    let value = std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    println!("{name}={value}");
+    value
+}
+
+fn random() -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(from_environment("THERIAC_TEST_SEED", 1))
+}
+
+/// A fleet in a folder of its own, and what it should notice.
+struct Trial<'a> {
+    folder: tempfile::TempDir,
+    broker: &'a Broker,
+    settings: Settings,
+    topics: fleet::Topics,
+    shards: u32,
+    messages: Vec<Message>,
+}
+
+impl<'a> Trial<'a> {
+    fn new(broker: &'a Broker, name: &str, topics: fleet::Topics, shards: u32, seconds: i64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let partitions = 4;
+        broker.create(&topics, partitions);
+        let messages = fleet::messages(topics, partitions as u32, 7, seconds);
+        Self { folder, broker, settings: broker.settings(name), topics, shards, messages }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn configure(&self, file: &str, settings: &Settings, more: &str) {
+        let more = format!("  shards: {}\n{more}", self.shards);
+        fs::write(self.path().join(file), configuration(settings, self.topics, &more)).unwrap();
+    }
+
+    /// An undisturbed run over all of the input, with topics of its own.
+    fn expected(&self) -> Noticed {
+        let name = format!("{}-undisturbed", self.settings.group);
+        let settings = self.broker.settings(&name);
+        self.configure("undisturbed.yaml", &settings, "");
+        self.finish("undisturbed.yaml", "undisturbed");
+        let expected = on_kafka(&settings);
+        assert!(expected["symptoms"].len() > 10, "{}", expected["symptoms"].len());
+        expected
+    }
+
+    /// Runs one process to the end of the input.
+    fn finish(&self, file: &str, data: &str) {
+        let ended = run(self.path(), &["run", "--until-end", "-c", file, "--data-dir", data]);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+    }
+
+    /// Starts a member; what it says goes to a file.
+    fn member(&self, file: &str, log: &str) -> Member {
+        let said = File::options().create(true).append(true).open(self.path().join(log)).unwrap();
+        let process = command(self.path(), &["run", "-c", file, "--data-dir", "data"])
+            .stdout(Stdio::null())
+            .stderr(said)
+            .spawn()
+            .unwrap();
+        Member { process, log: self.path().join(log) }
+    }
+
+    fn said(&self, log: &str) -> String {
+        fs::read_to_string(self.path().join(log)).unwrap_or_default()
+    }
+
+    /// Waits until a member has said something; gives how long that took.
+    fn heard(&self, log: &str, text: &str) -> Duration {
+        let begin = Instant::now();
+        while !self.said(log).contains(text) {
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "{log} never said `{text}`: {}",
+                self.said(log)
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+        begin.elapsed()
+    }
+}
+
+struct Member {
+    process: Child,
+    log: PathBuf,
+}
+
+impl Member {
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Asks it to stop, and waits until it has.
+    fn stop(&mut self) {
+        self.signal("-TERM");
+        let status = self.process.wait().unwrap();
+        assert!(status.success(), "{status}: {}", fs::read_to_string(&self.log).unwrap_or_default());
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn killed_at_any_instant() {
+    let trial = Trial::new(Broker::shared(), "killed", ["k_metrics", "k_logs", "k_spans"], 1, 1100);
+    trial.broker.produce(&trial.messages);
+    let begin = Instant::now();
+    let expected = trial.expected();
+    let whole = begin.elapsed();
+    // A static member has its shard back at once after a restart.
+    trial.configure("killed.yaml", &trial.settings, "  instance: only\n");
+    let (mut random, kills) = (random(), from_environment("THERIAC_TEST_KILLS", 25));
+    let longest = whole.as_millis() as u64 / 3;
+    for _ in 0..kills {
+        let mut member = trial.member("killed.yaml", "killed.log");
+        thread::sleep(Duration::from_millis(random.next_u64() % longest));
+        member.kill();
+    }
+    trial.finish("killed.yaml", "data");
+    println!("{kills} kills within {longest} ms each: {:?}", begin.elapsed());
+    let log = trial.said("killed.log");
+    assert!(log.contains("took up where the last run broke off"), "no kill hit a run that had begun: {log}");
+    assert!(!log.contains("passed over"), "a kill damaged a checkpoint: {log}");
+    assert_same(&expected, &on_kafka(&trial.settings));
+}
+
+/// The shards of a process that was killed go to the other one within seconds.
+#[test]
+fn a_killed_process_is_replaced() {
+    let trial = Trial::new(Broker::shared(), "replaced", ["r_metrics", "r_logs", "r_spans"], 4, 1100);
+    trial.configure("fleet.yaml", &trial.settings, "");
+    let (first, rest) = trial.messages.split_at(trial.messages.len() / 2);
+    trial.broker.produce(first);
+    let mut one = trial.member("fleet.yaml", "one.log");
+    trial.heard("one.log", "gained shards");
+    let two = trial.member("fleet.yaml", "two.log");
+    trial.heard("two.log", "gained shards");
+    trial.heard("one.log", "go to another process");
+    thread::sleep(Duration::from_secs(1));
+    let before = trial.said("two.log").matches("gained shards").count();
+    one.kill();
+    let begin = Instant::now();
+    trial.broker.produce(rest);
+    while trial.said("two.log").matches("gained shards").count() == before {
+        assert!(begin.elapsed() < Duration::from_secs(30), "nobody took over: {}", trial.said("two.log"));
+        thread::sleep(Duration::from_millis(5));
+    }
+    println!("taken over after {:?}", begin.elapsed());
+    thread::sleep(Duration::from_secs(1));
+    let mut two = two;
+    two.stop();
+    trial.finish("fleet.yaml", "data");
+    assert_same(&trial.expected(), &on_kafka(&trial.settings));
+}
+
+/// A process that was paused for longer than its session comes back and writes nothing.
+#[test]
+fn a_zombie_writes_nothing() {
+    let trial = Trial::new(Broker::shared(), "zombie", ["z_metrics", "z_logs", "z_spans"], 2, 1100);
+    trial.configure("fleet.yaml", &trial.settings, "");
+    let (first, rest) = trial.messages.split_at(trial.messages.len() / 3);
+    let (second, rest) = rest.split_at(rest.len() / 2);
+    trial.broker.produce(first);
+    let mut zombie = trial.member("fleet.yaml", "zombie.log");
+    trial.heard("zombie.log", "gained shards");
+    thread::sleep(Duration::from_millis(700));
+    zombie.signal("-STOP");
+    trial.broker.produce(second);
+    let mut heir = trial.member("fleet.yaml", "heir.log");
+    trial.heard("heir.log", "gained shards [0, 1]");
+    thread::sleep(Duration::from_secs(2));
+    zombie.signal("-CONT");
+    trial.broker.produce(rest);
+    thread::sleep(Duration::from_secs(3));
+    heir.stop();
+    zombie.stop();
+    trial.finish("fleet.yaml", "data");
+    assert_same(&trial.expected(), &on_kafka(&trial.settings));
+}
+
+/// Members join and leave every few moments while there is load.
+#[test]
+fn a_storm_of_rebalances() {
+    let trial = Trial::new(Broker::shared(), "storm", ["s_metrics", "s_logs", "s_spans"], 4, 1100);
+    trial.configure("fleet.yaml", &trial.settings, "");
+    let mut random = random();
+    let mut steady = trial.member("fleet.yaml", "steady.log");
+    trial.heard("steady.log", "gained shards");
+    for part in trial.messages.chunks(trial.messages.len() / 8 + 1) {
+        let mut guest = trial.member("fleet.yaml", "guests.log");
+        trial.broker.produce(part);
+        thread::sleep(Duration::from_millis(1500 + random.next_u64() % 3000));
+        if random.next_u64().is_multiple_of(2) { guest.stop() } else { guest.kill() }
+    }
+    steady.stop();
+    let moves = trial.said("guests.log").matches("gained shards").count();
+    assert!(moves >= 3, "shards moved {moves} times only: {}", trial.said("guests.log"));
+    trial.finish("fleet.yaml", "data");
+    assert_same(&trial.expected(), &on_kafka(&trial.settings));
+}
+
+/// The broker is killed in the middle and comes back; the service says so and goes on.
+#[test]
+fn a_broker_that_restarts() {
+    let broker = Broker::start(1);
+    let trial = Trial::new(&broker, "restart", ["b_metrics", "b_logs", "b_spans"], 2, 1100);
+    trial.configure("fleet.yaml", &trial.settings, "  patience: 5s\n");
+    let (first, rest) = trial.messages.split_at(trial.messages.len() / 2);
+    broker.produce(first);
+    let mut member = trial.member("fleet.yaml", "member.log");
+    trial.heard("member.log", "gained shards");
+    thread::sleep(Duration::from_millis(600));
+    broker.kill(1);
+    thread::sleep(Duration::from_secs(8));
+    broker.revive(1);
+    broker.produce(rest);
+    thread::sleep(Duration::from_secs(6));
+    member.stop();
+    trial.finish("fleet.yaml", "data");
+    assert_same(&trial.expected(), &on_kafka(&trial.settings));
+}

@@ -10,6 +10,7 @@ pub(crate) mod entity;
 pub(crate) mod flat_json;
 pub(crate) mod hex;
 pub(crate) mod memo;
+mod noted;
 pub(crate) mod otlp;
 pub mod otlp_json;
 pub mod otlp_proto;

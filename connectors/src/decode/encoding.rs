@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use theriac_contract::telemetry::Attributes;
 
 use super::{
-    BadRecord, DecodeError, Memo, Rows, flat_json::FlatDecoder, otlp_json, otlp_proto, text::TextDecoder,
+    BadRecord, DecodeError, Memo, Rows, flat_json::FlatDecoder, otlp_json, otlp_proto,
+    remote_write, text::TextDecoder,
 };
 use crate::read::FileSettings;
 
@@ -85,7 +86,7 @@ impl PayloadDecoder {
                 })
             }
             Form::Of(Encoding::PrometheusRemoteWrite) => {
-                Err(DecodeError::new("Prometheus remote write cannot be read yet: send OTLP"))
+                remote_write::decode_with(payload, &self.defaults, rows)
             }
             Form::Of(Encoding::Json) => each_line(payload, rows, |text, rows| self.flat(text, rows)),
             Form::Of(Encoding::ArrowIpc) => {
@@ -121,19 +122,26 @@ impl PayloadDecoder {
         }
     }
 
-    /// OTLP if the payload has its frame, else remote write. The error says what it is not.
+    /// OTLP if the payload holds records of it, else remote write. The error says what it is not.
     fn protobuf(&mut self, payload: &[u8], rows: &mut Rows) -> Result<(), String> {
-        let otlp = match otlp_proto::survey(payload) {
-            Ok(survey) if survey.signal.is_some() || (survey.resources > 0 && !survey.foreign) => {
-                match otlp_proto::decode_with(payload, &self.defaults, rows) {
-                    Ok(()) => return Ok(()),
-                    Err(error) => error.reason,
-                }
+        let survey = otlp_proto::survey(payload);
+        if survey.as_ref().is_ok_and(|survey| survey.signal.is_some()) {
+            return otlp_proto::decode_with(payload, &self.defaults, rows).map_err(|error| error.reason);
+        }
+        let not_written = match remote_write::is_request(payload) {
+            Ok(()) => {
+                let decoded = remote_write::decode_with(payload, &self.defaults, rows);
+                return decoded.map_err(|error| error.reason);
             }
-            Ok(_) => "not an OTLP protobuf request: it has no resources".to_owned(),
+            Err(reason) => reason,
+        };
+        let not_otlp = match survey {
+            // A request without records.
+            Ok(survey) if survey.resources > 0 && survey.records == 0 && !survey.foreign => return Ok(()),
+            Ok(_) => "not an OTLP protobuf request: it has no records".to_owned(),
             Err(error) => error.reason,
         };
-        Err(otlp)
+        Err(format!("{not_otlp}, no Prometheus remote write request ({not_written})"))
     }
 
     /// OTLP/JSON or flat JSON.

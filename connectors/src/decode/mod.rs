@@ -14,6 +14,7 @@ mod noted;
 pub(crate) mod otlp;
 pub mod otlp_json;
 pub mod otlp_proto;
+pub mod remote_write;
 pub(crate) mod text;
 pub(crate) mod time;
 mod wire;

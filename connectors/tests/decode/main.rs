@@ -8,6 +8,7 @@ mod generate;
 mod json;
 mod oracle;
 mod producer;
+mod remote_write;
 mod wire;
 
 use std::path::PathBuf;

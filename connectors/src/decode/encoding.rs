@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use theriac_contract::telemetry::Attributes;
 
 use super::{
-    BadRecord, DecodeError, Memo, Rows, flat_json::FlatDecoder, otlp_json, otlp_proto,
+    BadRecord, DecodeError, Memo, Rows, arrow_ipc, flat_json::FlatDecoder, otlp_json, otlp_proto,
     remote_write, text::TextDecoder,
 };
 use crate::read::FileSettings;
@@ -90,7 +90,7 @@ impl PayloadDecoder {
             }
             Form::Of(Encoding::Json) => each_line(payload, rows, |text, rows| self.flat(text, rows)),
             Form::Of(Encoding::ArrowIpc) => {
-                Err(DecodeError::new("Arrow IPC streams cannot be read yet: send OTLP"))
+                arrow_ipc::decode_with(payload, &self.defaults, rows)
             }
             Form::Of(Encoding::Text) => self.lines(payload, rows),
             Form::Json => self.json(payload, rows),
@@ -107,7 +107,7 @@ impl PayloadDecoder {
         if looks_like_json(payload) {
             return self.json(payload, rows);
         }
-        if payload.starts_with(&ARROW_CONTINUATION) || payload.starts_with(ARROW_FILE) {
+        if payload.starts_with(&arrow_ipc::CONTINUATION) || payload.starts_with(arrow_ipc::FILE_MARK) {
             return self.decode_form(Form::Of(Encoding::ArrowIpc), payload, rows);
         }
         let tried = match self.protobuf(payload, rows) {
@@ -241,10 +241,6 @@ fn announced(headers: &[(String, Vec<u8>)], encoding: Encoding) -> Result<Form, 
         _ => Form::Of(encoding),
     })
 }
-
-/// First bytes of an Arrow IPC message, and of an Arrow IPC file.
-const ARROW_CONTINUATION: [u8; 4] = [0xff; 4];
-const ARROW_FILE: &[u8] = b"ARROW1";
 
 /// How OTLP/JSON's requests begin, within so many bytes.
 const OTLP_KEYS: [&[u8]; 3] = [b"\"resourceMetrics\"", b"\"resourceLogs\"", b"\"resourceSpans\""];

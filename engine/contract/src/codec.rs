@@ -1,4 +1,4 @@
-//! Arrow batches as bytes. Equal batches give equal bytes.
+//! Arrow batches as bytes, the engine's own and those of others. Equal batches give equal bytes.
 
 use std::{
     io::Cursor,
@@ -7,13 +7,12 @@ use std::{
 
 use arrow::{
     array::RecordBatch,
+    datatypes::Schema,
     error::ArrowError,
     ipc::{reader::StreamReader, root_as_message, writer::StreamWriter},
 };
-use theriac_contract::{
-    Telemetry,
-    telemetry::{log_schema, point_schema, span_schema},
-};
+
+use crate::telemetry::{Telemetry, log_schema, point_schema, span_schema};
 
 /// One batch as an Arrow IPC stream.
 ///
@@ -26,34 +25,77 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     writer.into_inner()
 }
 
+fn error(reason: &str) -> ArrowError {
+    ArrowError::IpcError(reason.to_owned())
+}
+
 /// The reverse of [`encode`].
 ///
 /// # Errors
-/// If the bytes are no Arrow IPC stream with exactly one batch.
+/// If the bytes are no Arrow IPC stream with exactly one batch and an end mark.
 pub fn decode(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
-    let error = |reason: &str| ArrowError::IpcError(reason.to_owned());
-    is_whole(bytes).ok_or_else(|| error("the stream is cut off, or a message does not fit its length"))?;
-    let read = || {
-        let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-        let batch = reader.next().ok_or_else(|| error("the stream holds no batch"))??;
-        match reader.next() {
-            None => Ok(batch),
-            Some(_) => Err(error("the stream holds more than one batch")),
-        }
-    };
-    // Arrow panics over types and lengths of columns that make no sense.
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(error("its structure makes no sense")))
+    if messages(bytes) != Some(End::Marked) {
+        return Err(error("the stream is cut off, or a message does not fit its length"));
+    }
+    let mut batches = read(bytes, |_| Ok::<_, ArrowError>(()))?;
+    match (batches.pop(), batches.is_empty()) {
+        (Some(batch), true) => Ok(batch),
+        (None, _) => Err(error("the stream holds no batch")),
+        (Some(_), false) => Err(error("the stream holds more than one batch")),
+    }
 }
 
-/// Goes through the messages of a stream, as [`encode`] writes them, up to its end mark.
+/// All batches of a stream that others wrote, if `accept` takes its schema. The end mark may
+/// be missing.
+///
+/// # Errors
+/// If the bytes are no Arrow IPC stream, or with what `accept` says.
+pub fn decode_stream<E: From<ArrowError>>(
+    bytes: &[u8],
+    accept: impl FnOnce(&Schema) -> Result<(), E>,
+) -> Result<Vec<RecordBatch>, E> {
+    if messages(bytes).is_none() {
+        let reason =
+            "it is cut off, or a message does not fit its length, or it was written before Arrow 0.15";
+        return Err(error(reason).into());
+    }
+    read(bytes, accept)
+}
+
+fn read<E: From<ArrowError>>(
+    bytes: &[u8],
+    accept: impl FnOnce(&Schema) -> Result<(), E>,
+) -> Result<Vec<RecordBatch>, E> {
+    let read = || {
+        let reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+        accept(&reader.schema())?;
+        Ok(reader.collect::<Result<_, _>>()?)
+    };
+    // Arrow panics over types and lengths of columns that make no sense.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(error("its structure makes no sense").into()))
+}
+
+/// How a stream ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With the mark that says so.
+    Marked,
+    /// Behind a message.
+    Bare,
+}
+
+/// Goes through the messages of a stream up to its end; `None` if they do not fit the bytes.
 /// Arrow takes as much memory as a length announces before it looks for the bytes.
-fn is_whole(mut bytes: &[u8]) -> Option<()> {
+fn messages(mut bytes: &[u8]) -> Option<End> {
     loop {
+        if bytes.is_empty() {
+            return Some(End::Bare);
+        }
         let (marker, rest) = bytes.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let length = u32::from_le_bytes(*length) as usize;
         match (u32::from_le_bytes(*marker), length) {
-            (u32::MAX, 0) => return Some(()),
+            (u32::MAX, 0) => return Some(End::Marked),
             (u32::MAX, _) => {}
             _ => return None,
         }
@@ -85,7 +127,7 @@ pub fn decode_telemetry(signal: &[u8], bytes: &[u8]) -> Result<Telemetry, ArrowE
 
 #[cfg(test)]
 mod tests {
-    use theriac_contract::telemetry::{Histogram, PointBuilder, PointKind, PointRow, Temporality};
+    use crate::telemetry::{Histogram, PointBuilder, PointKind, PointRow, Temporality};
 
     use super::*;
 
@@ -101,7 +143,7 @@ mod tests {
         };
         for (at, histogram) in [(1, None), (2, Some(&histogram))] {
             builder.push(&PointRow {
-                time: theriac_contract::Timestamp(at),
+                time: crate::Timestamp(at),
                 start_time: None,
                 resource: r#"{"service.name":"cart"}"#,
                 scope: "{}",
@@ -136,7 +178,20 @@ mod tests {
         let mut writer = StreamWriter::try_new(Vec::new(), &points().schema()).unwrap();
         writer.write(&points()).unwrap();
         writer.write(&points()).unwrap();
-        assert!(decode(&writer.into_inner().unwrap()).is_err());
+        writer.finish().unwrap();
+        let bytes = writer.into_inner().unwrap();
+        assert!(decode(&bytes).is_err());
+        // As the streams of others are read, that is well, with and without its end mark.
+        for bytes in [&bytes[..], &bytes[..bytes.len() - 8]] {
+            let mut columns = 0;
+            let batches = decode_stream(bytes, |schema| {
+                columns = schema.fields().len();
+                Ok::<_, ArrowError>(())
+            });
+            assert_eq!((batches.unwrap(), columns), (vec![points(), points()], 17));
+        }
+        let refused = decode_stream(&bytes, |_| Err(error("not this one")));
+        assert!(refused.unwrap_err().to_string().contains("not this one"));
     }
 
     /// Arrow's reader alone panics on hundreds of these, and takes all memory on others.

@@ -28,6 +28,10 @@ pub(crate) const FILE_MARK: &[u8] = b"ARROW1";
 /// What a message of a stream begins with.
 pub(crate) const CONTINUATION: [u8; 4] = [0xff; 4];
 
+/// Texts in the dictionaries of all batches together, bytes. A dictionary stands once in a
+/// stream, and is gone through once for each batch that has it.
+const DICTIONARY_BYTES_MAX: usize = 256 << 20;
+
 impl From<ArrowError> for DecodeError {
     fn from(error: ArrowError) -> Self {
         Self::new(format!("no Arrow IPC stream: {error}"))
@@ -55,6 +59,12 @@ pub(crate) fn decode_with(payload: &[u8], defaults: &Attributes, rows: &mut Rows
         signal = closest(schema);
         compare(schema, signal).map_err(DecodeError::new)
     })?;
+    let repeated: usize = batches.iter().flat_map(RecordBatch::columns).map(dictionary_bytes).sum();
+    if repeated > DICTIONARY_BYTES_MAX {
+        return Err(DecodeError::new(format!(
+            "the dictionaries of its batches have {repeated} bytes together; the limit is {DICTIONARY_BYTES_MAX}: write fewer and larger batches"
+        )));
+    }
     let checked = batches.into_iter().filter(|batch| batch.num_rows() > 0).enumerate().map(|(at, batch)| {
         check(&batch, signal, defaults)
             .map_err(|reason| DecodeError::new(format!("{} in batch {at}: {reason}", name(signal))))
@@ -199,6 +209,13 @@ fn points(batch: &RecordBatch) -> Result<(), String> {
         checked.map_err(|reason| format!("row {row}: {reason}"))?;
     }
     Ok(())
+}
+
+fn dictionary_bytes(column: &ArrayRef) -> usize {
+    let dictionary = column.as_dictionary_opt::<UInt32Type>();
+    let texts = dictionary.and_then(|dictionary| dictionary.values().as_string_opt::<i32>());
+    // Empty texts have their place as well.
+    texts.map_or(0, |texts| texts.value_data().len() + texts.len())
 }
 
 /// A column of objects, canonical and with `defaults`.

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use theriac_contract::telemetry::Attributes;
 
 use super::{
-    BadRecord, DecodeError, Memo, Rows, arrow_ipc, flat_json::FlatDecoder, otlp_json, otlp_proto,
-    remote_write, text::TextDecoder,
+    BadRecord, DecodeError, Memo, Rows, Signal, arrow_ipc, flat_json::FlatDecoder, noted, otlp_json,
+    otlp_proto, remote_write, text::TextDecoder,
 };
 use crate::read::FileSettings;
 
@@ -37,6 +37,7 @@ pub enum Encoding {
 /// payload does not depend on the payloads before it.
 pub struct PayloadDecoder {
     encoding: Encoding,
+    signal: Option<Signal>,
     defaults: Attributes,
     memo: Memo,
     flat: FlatDecoder,
@@ -50,7 +51,15 @@ impl PayloadDecoder {
     pub fn new(encoding: Encoding, defaults: Attributes) -> Self {
         let settings = FileSettings { resource: defaults.clone(), ..FileSettings::default() };
         let (flat, text) = (FlatDecoder::new(&settings), TextDecoder::new(&settings));
-        Self { encoding, defaults, memo: Memo::default(), flat, text }
+        Self { encoding, signal: None, defaults, memo: Memo::default(), flat, text }
+    }
+
+    /// Says what the OTLP requests in protobuf of the stream hold. Without it their records
+    /// tell.
+    #[must_use]
+    pub const fn holding(mut self, signal: Signal) -> Self {
+        self.signal = Some(signal);
+        self
     }
 
     /// Decodes one payload and appends its rows. A header `content-type` or `MessageFormat`
@@ -67,9 +76,11 @@ impl PayloadDecoder {
     ) -> Result<(), DecodeError> {
         // What was learnt here holds for this stream alone.
         std::mem::swap(&mut self.memo, &mut rows.memo);
+        let before = rows.bad.len();
         let decoded =
             announced(headers, self.encoding).and_then(|form| self.decode_form(form, payload, rows));
         std::mem::swap(&mut self.memo, &mut rows.memo);
+        noted::limit(rows, before);
         decoded
     }
 
@@ -78,7 +89,10 @@ impl PayloadDecoder {
             // What Kafka calls a tombstone, and protobuf a message without fields.
             _ if payload.is_empty() => Ok(()),
             Form::Of(Encoding::Auto) => self.sniffed(payload, rows),
-            Form::Of(Encoding::OtlpProto) => otlp_proto::decode_with(payload, &self.defaults, rows),
+            Form::Of(Encoding::OtlpProto) => {
+                let survey = otlp_proto::survey(payload)?;
+                otlp_proto::decode_surveyed(payload, &survey, self.signal, &self.defaults, rows)
+            }
             Form::Of(Encoding::OtlpJson) => {
                 let defaults = &self.defaults;
                 each_line(payload, rows, |text, rows| {
@@ -125,8 +139,11 @@ impl PayloadDecoder {
     /// OTLP if the payload holds records of it, else remote write. The error says what it is not.
     fn protobuf(&mut self, payload: &[u8], rows: &mut Rows) -> Result<(), String> {
         let survey = otlp_proto::survey(payload);
-        if survey.as_ref().is_ok_and(|survey| survey.signal.is_some()) {
-            return otlp_proto::decode_with(payload, &self.defaults, rows).map_err(|error| error.reason);
+        if let Ok(survey) = &survey
+            && (survey.signal.is_some() || (self.signal.is_some() && survey.records > 0))
+        {
+            return otlp_proto::decode_surveyed(payload, survey, self.signal, &self.defaults, rows)
+                .map_err(|error| error.reason);
         }
         let not_written = match remote_write::is_request(payload) {
             Ok(()) => {

@@ -41,16 +41,25 @@ impl<'p> Noted<'p> {
     /// Says how many were not noted.
     pub(crate) fn finish(self, rows: &mut Rows) {
         if self.beyond > 0 {
-            rows.bad.push(BadRecord {
-                offset: 0,
-                path: String::new(),
-                reason: format!(
-                    "{} more records of this payload could not be decoded; the first {NOTED_MAX} are listed",
-                    self.beyond
-                ),
-                bytes: Vec::new(),
-            });
+            rows.bad.push(beyond(self.beyond));
         }
+    }
+}
+
+fn beyond(count: u64) -> BadRecord {
+    let reason = format!(
+        "{count} more records of this payload could not be decoded; the first {NOTED_MAX} are listed"
+    );
+    BadRecord { offset: 0, path: String::new(), reason, bytes: Vec::new() }
+}
+
+/// Keeps the first of the bad records that were noted since there were `before`.
+pub(crate) fn limit(rows: &mut Rows, before: usize) {
+    let noted = rows.bad.len().saturating_sub(before);
+    // One more than that says how many there are beyond them.
+    if noted > NOTED_MAX + 1 {
+        rows.bad.truncate(before + NOTED_MAX);
+        rows.bad.push(beyond((noted - NOTED_MAX) as u64));
     }
 }
 
@@ -72,5 +81,12 @@ mod tests {
         let first = BadRecord { offset: 1, path: "path".into(), reason: "bad".into(), bytes: vec![2] };
         assert_eq!(rows.bad[0], first);
         assert!(rows.bad[NOTED_MAX].reason.starts_with("3 more records"));
+        limit(&mut rows, 0);
+        assert_eq!(rows.bad.len(), NOTED_MAX + 1);
+        rows.bad.extend([first.clone(), first]);
+        limit(&mut rows, 2);
+        assert_eq!(rows.bad.len(), NOTED_MAX + 3);
+        limit(&mut rows, 0);
+        assert_eq!(rows.bad.len(), NOTED_MAX + 1);
     }
 }

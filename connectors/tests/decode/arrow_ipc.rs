@@ -14,7 +14,7 @@ use theriac_contract::{
 };
 
 use crate::{
-    taken,
+    fixture, points, taken,
     wire::{gauge, log, request, span},
 };
 
@@ -74,6 +74,27 @@ fn a_stream_of_each_signal_gives_its_batches() {
         let bytes = codec::encode(&plain).unwrap();
         assert_eq!(decode(&bytes[..bytes.len() - 8]).unwrap(), std::slice::from_ref(&batch));
     }
+}
+
+#[test]
+fn pyarrow_writes_such_streams() {
+    let batches = decode(&fixture("points.arrows")).unwrap();
+    assert_eq!(batches.iter().map(Telemetry::rows).collect::<Vec<_>>(), [2, 1]);
+    let resource = r#"{"host.name":"h","service.name":"cart"}"#;
+    assert_eq!(
+        points(&batches),
+        [
+            format!("1790000000000000000 {resource} load {{}} Some(0.25)"),
+            format!(r#"1790000000000000001 {resource} requests {{"code":200}} None"#),
+            format!("1790000000000000002 {resource} duration {{}} None"),
+        ]
+    );
+    let histogram = Points::new(batches[1].batch()).unwrap();
+    assert_eq!((histogram.count.value(0), histogram.sum.value(0)), (3, 1.5));
+    let buckets = histogram.buckets.value(0);
+    assert_eq!(buckets.as_primitive::<Float64Type>().values()[..], [1.0, 2.0]);
+    let reason = decode(&fixture("points_lz4.arrows")).unwrap_err();
+    assert!(reason.contains("its buffers are compressed: write it without compression"), "{reason}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod generate;
 mod json;
 mod oracle;
 mod producer;
+mod prometheus;
 mod remote_write;
 mod wire;
 

@@ -9,7 +9,7 @@ use arrow::{
     array::RecordBatch,
     datatypes::Schema,
     error::ArrowError,
-    ipc::{reader::StreamReader, root_as_message, writer::StreamWriter},
+    ipc::{Message, reader::StreamReader, root_as_message, writer::StreamWriter},
 };
 
 use crate::telemetry::{Telemetry, log_schema, point_schema, span_schema};
@@ -34,8 +34,8 @@ fn error(reason: &str) -> ArrowError {
 /// # Errors
 /// If the bytes are no Arrow IPC stream with exactly one batch and an end mark.
 pub fn decode(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
-    if messages(bytes) != Some(End::Marked) {
-        return Err(error("the stream is cut off, or a message does not fit its length"));
+    if messages(bytes).map_err(error)? != End::Marked {
+        return Err(error(CUT_OFF));
     }
     let mut batches = read(bytes, |_| Ok::<_, ArrowError>(()))?;
     match (batches.pop(), batches.is_empty()) {
@@ -54,11 +54,7 @@ pub fn decode_stream<E: From<ArrowError>>(
     bytes: &[u8],
     accept: impl FnOnce(&Schema) -> Result<(), E>,
 ) -> Result<Vec<RecordBatch>, E> {
-    if messages(bytes).is_none() {
-        let reason =
-            "it is cut off, or a message does not fit its length, or it was written before Arrow 0.15";
-        return Err(error(reason).into());
-    }
+    messages(bytes).map_err(error)?;
     read(bytes, accept)
 }
 
@@ -84,25 +80,38 @@ enum End {
     Bare,
 }
 
-/// Goes through the messages of a stream up to its end; `None` if they do not fit the bytes.
-/// Arrow takes as much memory as a length announces before it looks for the bytes.
-fn messages(mut bytes: &[u8]) -> Option<End> {
-    loop {
-        if bytes.is_empty() {
-            return Some(End::Bare);
+const CUT_OFF: &str =
+    "the stream is cut off, or a message does not fit its length, or it was written before Arrow 0.15";
+
+/// Goes through the messages of a stream up to its end. Arrow takes as much memory as a length
+/// announces before it looks for the bytes, those of compressed buffers among them.
+fn messages(mut bytes: &[u8]) -> Result<End, &'static str> {
+    while !bytes.is_empty() {
+        let Some((message, body)) = message(bytes).ok_or(CUT_OFF)? else { return Ok(End::Marked) };
+        let batch = message.header_as_record_batch();
+        let batch = batch.or_else(|| message.header_as_dictionary_batch().and_then(|batch| batch.data()));
+        if batch.is_some_and(|batch| batch.compression().is_some()) {
+            return Err("its buffers are compressed: write it without compression");
         }
-        let (marker, rest) = bytes.split_first_chunk()?;
-        let (length, rest) = rest.split_first_chunk()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        match (u32::from_le_bytes(*marker), length) {
-            (u32::MAX, 0) => return Some(End::Marked),
-            (u32::MAX, _) => {}
-            _ => return None,
-        }
-        let (message, rest) = rest.split_at_checked(length)?;
-        let body = usize::try_from(root_as_message(message).ok()?.bodyLength()).ok()?;
-        bytes = rest.get(body..)?;
+        bytes = body;
     }
+    Ok(End::Bare)
+}
+
+/// The message at the front and what is behind its body; `Some(None)` for the end mark.
+fn message(bytes: &[u8]) -> Option<Option<(Message<'_>, &[u8])>> {
+    let (marker, rest) = bytes.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    match (u32::from_le_bytes(*marker), length) {
+        (u32::MAX, 0) => return Some(None),
+        (u32::MAX, _) => {}
+        _ => return None,
+    }
+    let (message, rest) = rest.split_at_checked(length)?;
+    let message = root_as_message(message).ok()?;
+    let body = usize::try_from(message.bodyLength()).ok()?;
+    Some(Some((message, rest.get(body..)?)))
 }
 
 /// A batch of telemetry from its signal name and bytes.

@@ -15,6 +15,8 @@ use crate::decode::{
 /// however long it is, so the payload's size is no limit.
 const SERIES_BYTES_MAX: usize = 64 << 10;
 
+const UNIT_BYTES_MAX: usize = 1024;
+
 /// Labels of all series of a payload together, bytes.
 const PAYLOAD_BYTES_MAX: usize = 256 << 20;
 
@@ -73,13 +75,26 @@ impl<'p> Labels<'p> {
         }
     }
 
-    /// The text of a symbol of 2.0.
-    pub(super) fn symbol(&self, reference: u64) -> Result<&'p str, String> {
+    fn symbol_bytes(&self, reference: u64) -> Result<&'p [u8], String> {
         let symbol = usize::try_from(reference)
             .ok()
             .and_then(|at| self.symbols.get(at))
             .ok_or_else(|| format!("there is no symbol {reference}; there are {}", self.symbols.len()))?;
-        std::str::from_utf8(symbol).map_err(|_| format!("symbol {reference} is not UTF-8"))
+        Ok(symbol)
+    }
+
+    /// The unit that a symbol of 2.0 names.
+    pub(super) fn unit(&self, reference: u64) -> Result<&'p str, String> {
+        let bytes = self.symbol_bytes(reference)?.len();
+        if bytes > UNIT_BYTES_MAX {
+            return Err(format!("the unit has {bytes} bytes; the limit is {UNIT_BYTES_MAX}"));
+        }
+        self.symbol(reference)
+    }
+
+    fn symbol(&self, reference: u64) -> Result<&'p str, String> {
+        std::str::from_utf8(self.symbol_bytes(reference)?)
+            .map_err(|_| format!("symbol {reference} is not UTF-8"))
     }
 
     /// What was taken since [`Labels::clear`].
@@ -89,15 +104,18 @@ impl<'p> Labels<'p> {
             return Err("`labels_refs` is odd: it holds names and values in turn".to_owned());
         }
         let mut pairs = std::mem::take(&mut self.pairs);
-        for [name, value] in references {
-            pairs.push((self.symbol(*name)?, self.symbol(*value)?));
+        let mut bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        for reference in references.as_flattened() {
+            bytes = bytes.saturating_add(self.symbol_bytes(*reference)?.len());
         }
-        let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.bytes = self.bytes.saturating_add(bytes);
         if bytes > SERIES_BYTES_MAX || self.bytes > PAYLOAD_BYTES_MAX {
             return Err(format!(
                 "the labels have {bytes} bytes; the limit is {SERIES_BYTES_MAX}, and {PAYLOAD_BYTES_MAX} for all series of a request"
             ));
+        }
+        for [name, value] in references {
+            pairs.push((self.symbol(*name)?, self.symbol(*value)?));
         }
         // A label without a value is a label that is not there.
         pairs.retain(|(_, value)| !value.is_empty());

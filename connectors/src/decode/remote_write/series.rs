@@ -102,7 +102,7 @@ pub(super) fn decode<'p>(
     let identity = labels.identity(rows)?;
     let unit = match metadata.unit {
         0 => "",
-        reference => unit(labels.symbol(reference)?),
+        reference => unit(labels.unit(reference)?),
     };
     let series =
         Series { counter: metadata.is_counter(identity.name), identity, unit, created: metadata.created };

@@ -21,7 +21,6 @@
 //! Nothing here reads a clock, opens a socket or knows a file format of the outside world.
 
 pub mod checkpoint;
-pub mod codec;
 pub mod driver;
 pub mod engine;
 pub mod environment;
@@ -34,3 +33,4 @@ pub use driver::{Driver, DriverError, Observer, Progress, Recovery, Setup};
 pub use engine::{Engine, Outputs};
 pub use environment::{Environment, EnvironmentError, Next, Repeatable, Round};
 pub use settings::{CheckpointSettings, Settings};
+pub use theriac_contract::codec;

@@ -5,6 +5,7 @@ import gzip
 import json
 import pathlib
 import re
+import struct
 import subprocess
 
 HERE = pathlib.Path(__file__).parent
@@ -33,6 +34,35 @@ TEXT = [
 WRONG = [b"", b"\x00", b"\xff\xfet\x00i\x00m\x00e\x00\n\x00", b"\xef\xbb\xbf", b"x" * 5000, b"\n" * 64, b"[" * 400, b'{"a":' * 200]
 OTLP = [(FIXTURES / name).read_bytes() for name in ("otlp.jsonl", "otlp_named_enums.jsonl", "otlp_pretty.json")]
 PARQUET = [(FIXTURES / name).read_bytes() for name in ("wide.parquet", "dictionary.parquet")]
+
+
+
+def field(number, value):
+    """A field of a protobuf message: bytes, a double, or a small number."""
+    if isinstance(value, float):
+        return bytes([number << 3 | 1]) + struct.pack("<d", value)
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def label(name, value):
+    return field(1, field(1, name) + field(2, value))
+
+
+OTLP_PROTO = [(FIXTURES / f"otlp_{signal}.binpb").read_bytes() for signal in ("metrics", "logs", "spans")]
+SPANS = field(11, field(1, 2) + field(2, 2)) + field(11, field(1, 4) + field(2, 1))
+NATIVE = field(1, 9) + field(3, 5.5) + field(4, 2) + field(6, 1) + SPANS + field(12, b"\x02\x02\x01") + field(15, 7)
+CUSTOM = field(1, 3) + field(4, 105) + field(11, field(2, 2)) + field(13, struct.pack("<2d", 1, 2)) + field(15, 7)
+CUSTOM += field(16, struct.pack("<d", 0.5))
+SAMPLES = field(2, field(1, 0.5) + field(2, 1)) + field(2, field(2, 2))
+REMOTE_WRITE = [
+    field(1, label(b"__name__", b"a_total") + label(b"job", b"shop/cart") + SAMPLES) + field(1, label(b"__name__", b"b")),
+    field(1, label(b"__name__", b"h") + field(4, NATIVE)),
+    b"".join(field(4, text) for text in (b"", b"__name__", b"up", b"instance", b"x"))
+    + field(5, field(1, b"\1\2\3\4") + SAMPLES + field(5, field(1, 1) + field(4, 4)))
+    + field(5, field(1, b"\1\2") + field(3, CUSTOM)),
+] + [(FIXTURES / f"remote_write_{version}.snappy").read_bytes() for version in (1, 2)]
 
 # Damages of true files: see src/topics.rs and src/state.rs.
 DAMAGES = [bytes(range(start, start + 20)) for start in (0, 40, 80, 120, 160, 200)]
@@ -112,6 +142,9 @@ def main():
         "csv": CSV,
         "json_lines": JSON,
         "otlp_json": OTLP + OTLP[0].splitlines(True),
+        "otlp_proto": OTLP_PROTO,
+        "remote_write": REMOTE_WRITE,
+        "arrow_ipc": [bytes([signal]) + damage for signal in range(3) for damage in DAMAGES],
         "parquet": PARQUET,
         "text": TEXT,
         "compressed": packed,

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use theriac_contract::telemetry::Attributes;
 
 use super::{
-    BadRecord, DecodeError, Memo, Rows, flat_json::FlatDecoder, otlp_json, otlp_proto, text::TextDecoder,
+    BadRecord, DecodeError, Memo, Rows, Signal, arrow_ipc, flat_json::FlatDecoder, noted, otlp_json,
+    otlp_proto, remote_write, text::TextDecoder,
 };
 use crate::read::FileSettings;
 
@@ -36,6 +37,7 @@ pub enum Encoding {
 /// payload does not depend on the payloads before it.
 pub struct PayloadDecoder {
     encoding: Encoding,
+    signal: Option<Signal>,
     defaults: Attributes,
     memo: Memo,
     flat: FlatDecoder,
@@ -49,7 +51,15 @@ impl PayloadDecoder {
     pub fn new(encoding: Encoding, defaults: Attributes) -> Self {
         let settings = FileSettings { resource: defaults.clone(), ..FileSettings::default() };
         let (flat, text) = (FlatDecoder::new(&settings), TextDecoder::new(&settings));
-        Self { encoding, defaults, memo: Memo::default(), flat, text }
+        Self { encoding, signal: None, defaults, memo: Memo::default(), flat, text }
+    }
+
+    /// Says what the OTLP requests in protobuf of the stream hold. Without it their records
+    /// tell.
+    #[must_use]
+    pub const fn holding(mut self, signal: Signal) -> Self {
+        self.signal = Some(signal);
+        self
     }
 
     /// Decodes one payload and appends its rows. A header `content-type` or `MessageFormat`
@@ -66,9 +76,11 @@ impl PayloadDecoder {
     ) -> Result<(), DecodeError> {
         // What was learnt here holds for this stream alone.
         std::mem::swap(&mut self.memo, &mut rows.memo);
+        let before = rows.bad.len();
         let decoded =
             announced(headers, self.encoding).and_then(|form| self.decode_form(form, payload, rows));
         std::mem::swap(&mut self.memo, &mut rows.memo);
+        noted::limit(rows, before);
         decoded
     }
 
@@ -77,7 +89,10 @@ impl PayloadDecoder {
             // What Kafka calls a tombstone, and protobuf a message without fields.
             _ if payload.is_empty() => Ok(()),
             Form::Of(Encoding::Auto) => self.sniffed(payload, rows),
-            Form::Of(Encoding::OtlpProto) => otlp_proto::decode_with(payload, &self.defaults, rows),
+            Form::Of(Encoding::OtlpProto) => {
+                let survey = otlp_proto::survey(payload)?;
+                otlp_proto::decode_surveyed(payload, &survey, self.signal, &self.defaults, rows)
+            }
             Form::Of(Encoding::OtlpJson) => {
                 let defaults = &self.defaults;
                 each_line(payload, rows, |text, rows| {
@@ -85,11 +100,11 @@ impl PayloadDecoder {
                 })
             }
             Form::Of(Encoding::PrometheusRemoteWrite) => {
-                Err(DecodeError::new("Prometheus remote write cannot be read yet: send OTLP"))
+                remote_write::decode_with(payload, &self.defaults, rows)
             }
             Form::Of(Encoding::Json) => each_line(payload, rows, |text, rows| self.flat(text, rows)),
             Form::Of(Encoding::ArrowIpc) => {
-                Err(DecodeError::new("Arrow IPC streams cannot be read yet: send OTLP"))
+                arrow_ipc::decode_with(payload, &self.defaults, rows)
             }
             Form::Of(Encoding::Text) => self.lines(payload, rows),
             Form::Json => self.json(payload, rows),
@@ -106,7 +121,7 @@ impl PayloadDecoder {
         if looks_like_json(payload) {
             return self.json(payload, rows);
         }
-        if payload.starts_with(&ARROW_CONTINUATION) || payload.starts_with(ARROW_FILE) {
+        if payload.starts_with(&arrow_ipc::CONTINUATION) || payload.starts_with(arrow_ipc::FILE_MARK) {
             return self.decode_form(Form::Of(Encoding::ArrowIpc), payload, rows);
         }
         let tried = match self.protobuf(payload, rows) {
@@ -121,19 +136,29 @@ impl PayloadDecoder {
         }
     }
 
-    /// OTLP if the payload has its frame, else remote write. The error says what it is not.
+    /// OTLP if the payload holds records of it, else remote write. The error says what it is not.
     fn protobuf(&mut self, payload: &[u8], rows: &mut Rows) -> Result<(), String> {
-        let otlp = match otlp_proto::survey(payload) {
-            Ok(survey) if survey.signal.is_some() || (survey.resources > 0 && !survey.foreign) => {
-                match otlp_proto::decode_with(payload, &self.defaults, rows) {
-                    Ok(()) => return Ok(()),
-                    Err(error) => error.reason,
-                }
+        let survey = otlp_proto::survey(payload);
+        if let Ok(survey) = &survey
+            && (survey.signal.is_some() || (self.signal.is_some() && survey.records > 0))
+        {
+            return otlp_proto::decode_surveyed(payload, survey, self.signal, &self.defaults, rows)
+                .map_err(|error| error.reason);
+        }
+        let not_written = match remote_write::is_request(payload) {
+            Ok(()) => {
+                let decoded = remote_write::decode_with(payload, &self.defaults, rows);
+                return decoded.map_err(|error| error.reason);
             }
-            Ok(_) => "not an OTLP protobuf request: it has no resources".to_owned(),
+            Err(reason) => reason,
+        };
+        let not_otlp = match survey {
+            // A request without records.
+            Ok(survey) if survey.resources > 0 && survey.records == 0 && !survey.foreign => return Ok(()),
+            Ok(_) => "not an OTLP protobuf request: it has no records".to_owned(),
             Err(error) => error.reason,
         };
-        Err(otlp)
+        Err(format!("{not_otlp}, no Prometheus remote write request ({not_written})"))
     }
 
     /// OTLP/JSON or flat JSON.
@@ -233,10 +258,6 @@ fn announced(headers: &[(String, Vec<u8>)], encoding: Encoding) -> Result<Form, 
         _ => Form::Of(encoding),
     })
 }
-
-/// First bytes of an Arrow IPC message, and of an Arrow IPC file.
-const ARROW_CONTINUATION: [u8; 4] = [0xff; 4];
-const ARROW_FILE: &[u8] = b"ARROW1";
 
 /// How OTLP/JSON's requests begin, within so many bytes.
 const OTLP_KEYS: [&[u8]; 3] = [b"\"resourceMetrics\"", b"\"resourceLogs\"", b"\"resourceSpans\""];

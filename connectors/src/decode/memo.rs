@@ -13,7 +13,7 @@ const WAYS: usize = 4;
 const KEY_BYTES_MAX: usize = 4096;
 
 /// What bytes stand for. The same bytes may mean one thing as a resource and another as a
-/// list of attributes, or as JSON and as protobuf.
+/// list of attributes, or in one format and in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Resource,
@@ -22,9 +22,11 @@ pub(crate) enum Kind {
     ProtoResource,
     ProtoScope,
     ProtoAttributes,
+    LabelResource,
+    LabelAttributes,
 }
 
-const KINDS: usize = 6;
+const KINDS: usize = 8;
 
 struct Entry {
     key: Box<[u8]>,
@@ -65,7 +67,7 @@ impl Memo {
     pub(crate) fn set_defaults(&mut self, defaults: &Attributes) {
         if self.defaults != *defaults {
             self.defaults = defaults.clone();
-            for kind in [Kind::Resource, Kind::ProtoResource] {
+            for kind in [Kind::Resource, Kind::ProtoResource, Kind::LabelResource] {
                 self.kinds[kind as usize] = Known::default();
             }
         }

@@ -3,6 +3,7 @@
 //! A decoder appends what it understands to [`Rows`] and notes what it does not as a
 //! [`BadRecord`]; one bad record never costs its neighbours.
 
+pub mod arrow_ipc;
 mod base64;
 pub(crate) mod columns;
 mod encoding;
@@ -10,9 +11,11 @@ pub(crate) mod entity;
 pub(crate) mod flat_json;
 pub(crate) mod hex;
 pub(crate) mod memo;
+mod noted;
 pub(crate) mod otlp;
 pub mod otlp_json;
 pub mod otlp_proto;
+pub mod remote_write;
 pub(crate) mod text;
 pub(crate) mod time;
 mod wire;
@@ -64,6 +67,8 @@ pub struct Rows {
     pub logs: LogBuilder,
     /// Spans.
     pub spans: SpanBuilder,
+    /// Batches that came as such.
+    pub batches: Vec<Telemetry>,
     /// Records that could not be decoded.
     pub bad: Vec<BadRecord>,
     /// Attribute sets met before, so that a set that repeats is parsed once.
@@ -71,8 +76,9 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The rows as one batch for each signal that has any: points, logs, spans. The
-    /// builders are empty afterwards; bad records stay until they are taken from `bad`.
+    /// The rows as one batch for each signal that has any: points, logs, spans; then the
+    /// batches that came as such. The builders are empty afterwards; bad records stay until
+    /// they are taken from `bad`.
     #[must_use]
     pub fn take(&mut self) -> Vec<Telemetry> {
         let mut batches = Vec::new();
@@ -85,18 +91,20 @@ impl Rows {
         if !self.spans.is_empty() {
             batches.push(Telemetry::Spans(self.spans.finish()));
         }
+        batches.append(&mut self.batches);
         batches
     }
 
     /// Rows waiting, over all signals.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.points.len() + self.logs.len() + self.spans.len()
+    pub fn len(&self) -> usize {
+        let whole: usize = self.batches.iter().map(Telemetry::rows).sum();
+        self.points.len() + self.logs.len() + self.spans.len() + whole
     }
 
     /// Whether none wait.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }

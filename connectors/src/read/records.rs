@@ -465,6 +465,8 @@ impl RecordFile {
         self.stream = Stream::from_file(file, 0, true).map_err(|error| io_error(&self.origin, error))?;
         self.place = place;
         self.decoder = None;
+        // What cells came to holds for the columns of the old file.
+        self.rows = Rows::default();
         if fetched.rejects.is_empty() { self.read(1) } else { Ok(Step::Some(fetched)) }
     }
 }

@@ -1,11 +1,11 @@
 //! Which decoder takes a payload.
 
-use theriac_connectors::decode::{Encoding, PayloadDecoder, Rows};
+use theriac_connectors::decode::{Encoding, PayloadDecoder, Rows, Signal};
 use theriac_contract::{Telemetry, telemetry::Attributes};
 
 use crate::{
     bodies, points, span_names, taken,
-    wire::{gauge, log, request, span},
+    wire::{bytes, gauge, log, message, request, span},
 };
 
 type Decoded = Result<(Vec<Telemetry>, Vec<String>), String>;
@@ -113,6 +113,32 @@ fn what_cannot_be_told_says_what_was_tried() {
     {
         assert!(reason.contains(part), "{reason}");
     }
+}
+
+#[test]
+fn a_stream_may_say_what_it_holds() {
+    // Neither has its times, so that nothing tells them apart.
+    let payload = request(&[message(2, &[bytes(5, "x")])]);
+    for (signal, path) in [
+        (Signal::Logs, "resourceLogs[0].scopeLogs[0].logRecords[0]"),
+        (Signal::Spans, "resourceSpans[0].scopeSpans[0].spans[0]"),
+    ] {
+        for encoding in [Encoding::Auto, Encoding::OtlpProto] {
+            let mut rows = Rows::default();
+            let mut decoder = PayloadDecoder::new(encoding, Attributes::new()).holding(signal);
+            decoder.decode(&payload, &[], &mut rows).unwrap();
+            assert_eq!(rows.bad[0].path, path);
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_bad_lines_is_counted() {
+    let flood = format!("{FLAT}\n{}", "{}\n".repeat(5_000));
+    let (batches, bad) = decode(flood).unwrap();
+    assert_eq!(bodies(&batches), ["flat"]);
+    assert_eq!(bad.len(), 4097);
+    assert!(bad[4096].starts_with(": 904 more records"), "{}", bad[4096]);
 }
 
 #[test]

@@ -2,14 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+mod arrow_ipc;
+mod damaged;
 mod encoding;
+mod generate;
+mod json;
+mod oracle;
+mod producer;
+mod prometheus;
+mod remote_write;
 mod wire;
+
+use std::path::PathBuf;
 
 use theriac_connectors::decode::Rows;
 use theriac_contract::{
     Telemetry,
     telemetry::{Logs, Points, Spans},
 };
+
+/// A file of `tests/fixtures`.
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
 
 /// The rows of points as `time resource name attributes value`.
 fn points(batches: &[Telemetry]) -> Vec<String> {

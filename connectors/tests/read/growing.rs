@@ -74,6 +74,22 @@ fn renamed_and_made_anew_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_file_made_anew_may_have_other_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    append(&path, "time,host,pod,cpu\n1,a,b,0.5\n");
+    let mut source = open(&following(&path)).unwrap();
+    let resources = |source: &mut dyn Source| {
+        let (rows, _) = drain(source, 10);
+        rows.iter().map(|row| row.split(' ').nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(resources(source.as_mut()), [r#"{"host.name":"a","k8s.pod.name":"b"}"#]);
+    std::fs::rename(&path, folder.path().join("a.csv.1")).unwrap();
+    append(&path, "time,pod,host,cpu\n2,a,b,0.5\n");
+    assert_eq!(resources(source.as_mut()), [r#"{"host.name":"b","k8s.pod.name":"a"}"#]);
+}
+
+#[test]
 fn rotation_while_nobody_reads_is_noticed_on_return() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.log");

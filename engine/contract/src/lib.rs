@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`time`] | [`Timestamp`], [`Interval`] |
 //! | [`id`] | content-derived [`Id`] |
+//! | [`codec`] | Arrow batches as bytes |
 //! | [`telemetry`] | the Arrow schemas of points, logs and spans, with builders |
 //! | [`series`] | [`SeriesId`], [`Series`], [`Entity`] |
 //! | [`frame`] | [`Tick`]: one step of event time over all series |
@@ -18,6 +19,7 @@
 //! A trait lives here only if another crate implements it. Nothing here reads
 //! a clock, does I/O or draws a random number.
 
+pub mod codec;
 pub mod executor;
 pub mod frame;
 pub mod id;

@@ -3,12 +3,14 @@
 //! | module | parses |
 //! |---|---|
 //! | [`read`] | files of telemetry |
+//! | [`payload`] | payloads of streams: OTLP in protobuf, remote write, Arrow IPC |
 //! | [`topics`] | the folder of the embedded log |
 //! | [`state`] | Arrow batches, checkpoints, facts |
 //! | [`text`] | settings and playbooks in YAML, the ledger of what executors did |
 //! | [`datasets`] | NAB and Nezha |
 
 pub mod datasets;
+pub mod payload;
 pub mod read;
 pub mod state;
 pub mod text;

@@ -135,7 +135,8 @@ pub(super) fn exponential(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) 
         Ok(Buckets { offset: side.offset.0, counts })
     };
     let (positive, negative) = (side(point.positive)?, side(point.negative)?);
-    let (bounds, buckets) = explicit_buckets(point.scale.0, point.zero_count.0 as f64, &positive, &negative)?;
+    let (bounds, buckets) =
+        explicit_buckets(point.scale.0, point.zero_count.0 as f64, &[positive], &[negative])?;
     let histogram = Histogram {
         count: point.count.0,
         sum: finite(point.sum.map(|sum| sum.0)),

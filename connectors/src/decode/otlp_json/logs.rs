@@ -93,5 +93,5 @@ fn severity(value: Option<&EnumValue>) -> Result<u8, String> {
     };
     let known =
         number.filter(|number| (0..=24).contains(number)).and_then(|number| u8::try_from(number).ok());
-    known.ok_or_else(|| format!("`severityNumber` {value:?} is not one of 0 to 24"))
+    known.ok_or_else(|| format!("`severityNumber` {} is not one of 0 to 24", EnumValue::shown(value)))
 }

@@ -96,9 +96,10 @@ fn metric(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) -
     for ((field, kind), data, push) in kinds {
         let Some(data) = data else { continue };
         let given = data.aggregation_temporality;
-        let temporality = EnumValue::number(given.as_ref(), &TEMPORALITIES)
-            .and_then(temporality)
-            .ok_or_else(|| format!("`aggregationTemporality` {given:?} is not 0, 1 or 2"))?;
+        let temporality =
+            EnumValue::number(given.as_ref(), &TEMPORALITIES).and_then(temporality).ok_or_else(|| {
+                format!("`aggregationTemporality` {} is not 0, 1 or 2", EnumValue::shown(given.as_ref()))
+            })?;
         let shared = Shared {
             origin,
             name,

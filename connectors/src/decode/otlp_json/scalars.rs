@@ -151,7 +151,22 @@ pub(super) enum EnumValue {
     Null,
 }
 
+impl fmt::Display for EnumValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Name(name) => name.fmt(f),
+            Self::Null => f.write_str("null"),
+        }
+    }
+}
+
 impl EnumValue {
+    /// The value as it is written, for messages; nothing is written for 0.
+    pub(super) fn shown(value: Option<&Self>) -> &dyn fmt::Display {
+        value.map_or(&0, |value| value)
+    }
+
     /// The number; `names` lists `(name, number)`. `None` for a name that is not listed.
     pub(super) fn number(value: Option<&Self>, names: &[(&str, i64)]) -> Option<i64> {
         match value {

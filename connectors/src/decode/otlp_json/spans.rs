@@ -100,11 +100,11 @@ fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> 
     let (start, end) = span_times(span.start_time_unix_nano.0, span.end_time_unix_nano.0)?;
     let kind = EnumValue::number(span.kind.as_ref(), &KINDS)
         .and_then(span_kind)
-        .ok_or_else(|| format!("`kind` {:?} is not one of 0 to 5", span.kind))?;
+        .ok_or_else(|| format!("`kind` {} is not one of 0 to 5", EnumValue::shown(span.kind.as_ref())))?;
     let code = span.status.as_ref().and_then(|status| status.code.as_ref());
     let status = EnumValue::number(code, &CODES)
         .and_then(span_status)
-        .ok_or_else(|| format!("`status.code` {code:?} is not one of 0 to 2"))?;
+        .ok_or_else(|| format!("`status.code` {} is not one of 0 to 2", EnumValue::shown(code)))?;
     rows.spans.push(&SpanRow {
         trace_id: id(span.trace_id.as_ref(), "traceId")?.ok_or("`traceId` is missing")?,
         span_id: id(span.span_id.as_ref(), "spanId")?.ok_or("`spanId` is missing")?,

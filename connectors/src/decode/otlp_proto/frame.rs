@@ -1,16 +1,13 @@
 //! The frame of a request: resources, scopes, records; and where in it something lies.
 
 use crate::decode::{
-    BadRecord, DecodeError, Rows, Signal,
+    DecodeError, Rows, Signal,
+    noted::Noted,
     wire::{Fields, Value, room},
 };
 
 /// Longer payloads are refused; nothing sends requests of this size.
 const PAYLOAD_BYTES_MAX: usize = 256 << 20;
-
-/// Bad records of one payload that are noted one by one. An empty record takes two bytes, and
-/// what is said of it a hundred times as much.
-const NOTED_MAX: usize = 4096;
 
 /// What a payload holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,11 +39,11 @@ pub(crate) fn survey(payload: &[u8]) -> Result<Survey, DecodeError> {
         let group = survey.resources.saturating_sub(1);
         DecodeError::new(format!("not an OTLP protobuf request: {reason} (resource {group})"))
     })?;
-    survey.signal = survey.signal.or(guess);
+    survey.signal = guess.map(|(signal, _)| signal);
     Ok(survey)
 }
 
-fn frame(payload: &[u8], survey: &mut Survey, guess: &mut Option<Signal>) -> Result<(), String> {
+fn frame(payload: &[u8], survey: &mut Survey, guess: &mut Guess) -> Result<(), String> {
     let mut groups = Fields::new(payload);
     while let Some((number, group)) = groups.next()? {
         if number != 1 {
@@ -67,7 +64,7 @@ fn frame(payload: &[u8], survey: &mut Survey, guess: &mut Option<Signal>) -> Res
     Ok(())
 }
 
-fn scope_frame(scope: &[u8], survey: &mut Survey, guess: &mut Option<Signal>) -> Result<(), String> {
+fn scope_frame(scope: &[u8], survey: &mut Survey, guess: &mut Guess) -> Result<(), String> {
     let mut records = Fields::new(scope);
     while let Some((number, record)) = records.next()? {
         match number {
@@ -76,11 +73,11 @@ fn scope_frame(scope: &[u8], survey: &mut Survey, guess: &mut Option<Signal>) ->
                 let record = record.bytes("record")?;
                 survey.records += 1;
                 room("records", survey.records, 0)?;
-                if survey.signal.is_none() {
-                    match classify(record) {
-                        Some((signal, true)) => survey.signal = Some(signal),
-                        Some((signal, false)) => *guess = guess.or(Some(signal)),
-                        None => {}
+                // The first of those that tell best.
+                if guess.is_none_or(|(_, tells)| tells < Tells::Surely) {
+                    let told = classify(record);
+                    if told.map(|(_, tells)| tells) > guess.map(|(_, tells)| tells) {
+                        *guess = told;
                     }
                 }
             }
@@ -90,56 +87,62 @@ fn scope_frame(scope: &[u8], survey: &mut Survey, guess: &mut Option<Signal>) ->
     Ok(())
 }
 
-/// The signal of a record, and whether it is sure. The three kinds of record use the same
-/// numbers for fields of different wire types; times tell log records from spans, data tell
-/// metrics from both.
-fn classify(record: &[u8]) -> Option<(Signal, bool)> {
+/// How well a record tells its signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tells {
+    /// By fields that records of other signals have as well, if they lack their times.
+    Perhaps,
+    /// By fields that only records of this signal have, but need not have.
+    Likely,
+    /// By fields that every record of this signal has, and no other.
+    Surely,
+}
+
+type Guess = Option<(Signal, Tells)>;
+
+/// The signal of a record. The three kinds of record use the same numbers for fields of
+/// different wire types; times tell log records from spans, data tell metrics from both.
+fn classify(record: &[u8]) -> Guess {
     let mut guess = None;
-    let mut data = false;
     let mut fields = Fields::new(record);
     while let Ok(Some((number, value))) = fields.next() {
-        match (number, value) {
-            // Times: `time_unix_nano` and `observed_time_unix_nano`; start and end.
-            (1 | 11, Value::Fixed64(_)) => return Some((Signal::Logs, true)),
-            (7 | 8, Value::Fixed64(_)) => return Some((Signal::Spans, true)),
+        let told = match (number, value) {
+            // `time_unix_nano` and `observed_time_unix_nano`; start and end.
+            (1 | 11, Value::Fixed64(_)) => return Some((Signal::Logs, Tells::Surely)),
+            (7 | 8, Value::Fixed64(_)) => return Some((Signal::Spans, Tells::Surely)),
             // A sum: the only thing of this number that has a length.
-            (7, Value::Bytes(_)) => return Some((Signal::Points, true)),
+            (7, Value::Bytes(_)) => return Some((Signal::Points, Tells::Surely)),
             // Severity and dropped attributes, flags, attributes.
             (2 | 7, Value::Varint(_)) | (8, Value::Fixed32(_)) | (6, Value::Bytes(_)) => {
-                guess = guess.or(Some(Signal::Logs));
+                (Signal::Logs, Tells::Likely)
             }
             // Kind and dropped things, flags, links, status.
             (6 | 10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) | (13 | 15, Value::Bytes(_)) => {
-                guess = guess.or(Some(Signal::Spans));
+                (Signal::Spans, Tells::Likely)
             }
-            // Also the body of a log record and the name of a span, but those have times.
-            (5 | 9 | 10 | 11, Value::Bytes(_)) => data = true,
-            _ => {}
+            // The other data; also the body of a log record and the name of a span.
+            (5 | 9 | 10 | 11, Value::Bytes(_)) => (Signal::Points, Tells::Perhaps),
+            _ => continue,
+        };
+        if guess.is_none_or(|(_, tells)| tells < told.1) {
+            guess = Some(told);
         }
     }
-    match guess {
-        Some(signal) => Some((signal, false)),
-        None => data.then_some((Signal::Points, true)),
-    }
+    guess
 }
 
 /// Where the walk is, for paths and offsets of what cannot be decoded.
 pub(super) struct Place<'p> {
-    payload: &'p [u8],
+    noted: Noted<'p>,
     signal: Signal,
     resource: usize,
     scope: usize,
     record: usize,
-    /// Bad records of other payloads before.
-    before: usize,
-    /// Bad records that were not noted.
-    unnoted: u64,
 }
 
 impl<'p> Place<'p> {
     pub(super) const fn new(payload: &'p [u8], signal: Signal, rows: &Rows) -> Self {
-        let before = rows.bad.len();
-        Self { payload, signal, resource: 0, scope: 0, record: 0, before, unnoted: 0 }
+        Self { noted: Noted::new(payload, rows), signal, resource: 0, scope: 0, record: 0 }
     }
 
     pub(super) const fn signal(&self) -> Signal {
@@ -161,48 +164,27 @@ impl<'p> Place<'p> {
     }
 
     pub(super) fn bad_resource(&mut self, rows: &mut Rows, raw: &[u8], reason: String) {
-        let path = format!("{}[{}].resource", self.signal.lists()[0], self.resource);
-        self.note(rows, raw, path, reason);
+        let path = || format!("{}[{}].resource", self.signal.lists()[0], self.resource);
+        self.noted.note(rows, raw, path, reason);
     }
 
     pub(super) fn bad_scope(&mut self, rows: &mut Rows, raw: &[u8], reason: String) {
         let [outer, middle, _] = self.signal.lists();
-        let path = format!("{outer}[{}].{middle}[{}].scope", self.resource, self.scope);
-        self.note(rows, raw, path, reason);
+        let path = || format!("{outer}[{}].{middle}[{}].scope", self.resource, self.scope);
+        self.noted.note(rows, raw, path, reason);
     }
 
     /// Notes the record that the walk is at, or what lies `below` it.
     pub(super) fn bad(&mut self, rows: &mut Rows, raw: &[u8], below: &str, reason: String) {
         let [outer, middle, inner] = self.signal.lists();
-        let Self { resource, scope, record, .. } = self;
-        let path = format!("{outer}[{resource}].{middle}[{scope}].{inner}[{record}]{below}");
-        self.note(rows, raw, path, reason);
-    }
-
-    fn note(&mut self, rows: &mut Rows, raw: &[u8], path: String, reason: String) {
-        if rows.bad.len() - self.before >= NOTED_MAX {
-            self.unnoted += 1;
-            return;
-        }
-        // Pieces that had to be put together lie elsewhere.
-        let start = (raw.as_ptr() as usize).checked_sub(self.payload.as_ptr() as usize);
-        let offset = start.filter(|start| start + raw.len() <= self.payload.len()).unwrap_or(0);
-        rows.bad.push(BadRecord { offset, path, reason, bytes: raw.to_vec() });
+        let Self { resource, scope, record, .. } = *self;
+        let path = || format!("{outer}[{resource}].{middle}[{scope}].{inner}[{record}]{below}");
+        self.noted.note(rows, raw, path, reason);
     }
 
     /// Says how much was not noted.
     pub(super) fn finish(self, rows: &mut Rows) {
-        if self.unnoted > 0 {
-            rows.bad.push(BadRecord {
-                offset: 0,
-                path: String::new(),
-                reason: format!(
-                    "{} more records of this payload could not be decoded; the first {NOTED_MAX} are listed",
-                    self.unnoted
-                ),
-                bytes: Vec::new(),
-            });
-        }
+        self.noted.finish(rows);
     }
 }
 
@@ -215,16 +197,17 @@ mod tests {
         let fixed = |number: u8| [&[number << 3 | 1][..], &[0; 8]].concat();
         let length = |number: u8| vec![number << 3 | 2, 0];
         for number in [1, 11] {
-            assert_eq!(classify(&fixed(number)), Some((Signal::Logs, true)));
+            assert_eq!(classify(&[length(5), fixed(number)].concat()), Some((Signal::Logs, Tells::Surely)));
         }
         for number in [7, 8] {
-            assert_eq!(classify(&[length(5), fixed(number)].concat()), Some((Signal::Spans, true)));
+            assert_eq!(classify(&[length(5), fixed(number)].concat()), Some((Signal::Spans, Tells::Surely)));
         }
-        for number in [5, 7, 9, 10, 11] {
-            assert_eq!(classify(&length(number)), Some((Signal::Points, true)));
+        assert_eq!(classify(&length(7)), Some((Signal::Points, Tells::Surely)));
+        for number in [5, 9, 10, 11] {
+            assert_eq!(classify(&length(number)), Some((Signal::Points, Tells::Perhaps)));
         }
-        assert_eq!(classify(&[length(5), vec![2 << 3, 9]].concat()), Some((Signal::Logs, false)));
-        assert_eq!(classify(&[length(5), vec![6 << 3, 2]].concat()), Some((Signal::Spans, false)));
+        assert_eq!(classify(&[length(5), vec![2 << 3, 9]].concat()), Some((Signal::Logs, Tells::Likely)));
+        assert_eq!(classify(&[length(5), vec![6 << 3, 2]].concat()), Some((Signal::Spans, Tells::Likely)));
         assert_eq!(classify(&length(1)), None);
     }
 

@@ -106,7 +106,7 @@ pub(super) fn exponential(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> R
     let head = point.head(1, rows)?;
     let (positive, negative) = (side(positive)?, side(negative)?);
     (point.histogram.bounds, point.histogram.buckets) =
-        explicit_buckets(scale.into(), zero_count as f64, &positive, &negative)?;
+        explicit_buckets(scale.into(), zero_count as f64, &[positive], &[negative])?;
     point.push(&head, shared, rows);
     Ok(())
 }

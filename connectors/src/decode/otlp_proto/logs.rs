@@ -40,17 +40,20 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
     let attributes = attributes_text(attributes.bytes(), 6, rows)?;
     let (time, observed_time) = log_time(time, observed)?;
     let body: Cow<'_, [u8]> = body.unwrap_or_default();
-    let severity_number = u8::try_from(severity).ok().filter(|number| *number <= 24);
+    let body = any_value::body(&body)?;
+    let severity_number = u8::try_from(severity)
+        .ok()
+        .filter(|number| *number <= 24)
+        .ok_or_else(|| format!("`severityNumber` {severity} is not one of 0 to 24"))?;
     rows.logs.push(&LogRow {
         time,
         observed_time,
         resource: &origin.resource,
         scope: &origin.scope,
-        severity_number: severity_number
-            .ok_or_else(|| format!("`severityNumber` {severity} is not one of 0 to 24"))?,
+        severity_number,
         severity_text,
         event_name: &event_name(event.into(), &attributes),
-        body: &any_value::body(&body)?,
+        body: &body,
         attributes: &attributes,
         trace_id: id(trace_id, "traceId")?,
         span_id: id(span_id, "spanId")?,

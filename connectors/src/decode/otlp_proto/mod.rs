@@ -28,7 +28,7 @@ use super::{
     wire::{Fields, merge},
 };
 
-pub(crate) use self::frame::survey;
+pub(crate) use self::frame::{Survey, survey};
 
 /// Decodes one request and appends its rows. Records that cannot be decoded go to
 /// [`Rows::bad`].
@@ -44,14 +44,24 @@ pub fn decode(payload: &[u8], rows: &mut Rows) -> Result<(), DecodeError> {
 /// # Errors
 /// If the payload is no OTLP request as a whole.
 pub fn decode_as(signal: Signal, payload: &[u8], rows: &mut Rows) -> Result<(), DecodeError> {
-    frame::survey(payload)?;
-    walk(payload, signal, &Attributes::new(), rows).map_err(DecodeError::new)
+    decode_surveyed(payload, &survey(payload)?, Some(signal), &Attributes::new(), rows)
 }
 
 /// As [`decode`]; `defaults` are resource attributes for resources that lack them.
 pub(crate) fn decode_with(payload: &[u8], defaults: &Attributes, rows: &mut Rows) -> Result<(), DecodeError> {
-    let survey = frame::survey(payload)?;
-    match survey.signal {
+    decode_surveyed(payload, &survey(payload)?, None, defaults, rows)
+}
+
+/// As [`decode_with`], of a payload whose frame is known to be whole. It holds `signal` if
+/// that is said, else what its records tell.
+pub(crate) fn decode_surveyed(
+    payload: &[u8],
+    survey: &Survey,
+    signal: Option<Signal>,
+    defaults: &Attributes,
+    rows: &mut Rows,
+) -> Result<(), DecodeError> {
+    match signal.or(survey.signal) {
         Some(signal) => walk(payload, signal, defaults, rows).map_err(DecodeError::new),
         None if survey.records == 0 => Ok(()),
         None => Err(DecodeError::new(format!(
@@ -82,14 +92,7 @@ fn resource_group(
     place: &mut Place<'_>,
     rows: &mut Rows,
 ) -> Result<(), String> {
-    let mut raw = None;
-    let mut fields = Fields::new(group);
-    while let Some((number, value)) = fields.next()? {
-        if number == 1 {
-            merge(&mut raw, value.bytes("resource")?);
-        }
-    }
-    let raw: Cow<'_, [u8]> = raw.unwrap_or_default();
+    let raw = first_field(group)?;
     let resource = resource_text(&raw, defaults, rows).unwrap_or_else(|reason| {
         let reason = format!("{reason}; its records are kept without its attributes");
         place.bad_resource(rows, &raw, reason);
@@ -111,14 +114,7 @@ fn scope_group(
     place: &mut Place<'_>,
     rows: &mut Rows,
 ) -> Result<(), String> {
-    let mut raw = None;
-    let mut fields = Fields::new(group);
-    while let Some((number, value)) = fields.next()? {
-        if number == 1 {
-            merge(&mut raw, value.bytes("scope")?);
-        }
-    }
-    let raw: Cow<'_, [u8]> = raw.unwrap_or_default();
+    let raw = first_field(group)?;
     let scope = scope_text(&raw, rows).unwrap_or_else(|reason| {
         place.bad_scope(rows, &raw, format!("{reason}; its records are kept without it"));
         "{}".into()
@@ -141,6 +137,19 @@ fn scope_group(
         place.next_record();
     }
     Ok(())
+}
+
+/// The message in field 1: the resource of its scopes, the scope of its records. It counts for
+/// them even if it stands behind them.
+fn first_field(group: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    let mut raw = None;
+    let mut fields = Fields::new(group);
+    while let Some((number, value)) = fields.next()? {
+        if number == 1 {
+            merge(&mut raw, value.bytes("resource or scope")?);
+        }
+    }
+    Ok(raw.unwrap_or_default())
 }
 
 /// Canonical attributes of a `Resource` message.

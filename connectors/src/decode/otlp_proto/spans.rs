@@ -34,8 +34,8 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
                 value.bytes("attributes")?;
                 attributes.add(at, fields.at());
             }
-            11 => events.add("events", |out| event(value.bytes("events")?, out))?,
-            13 => links.add("links", |out| link(value.bytes("links")?, out))?,
+            11 => events.add("events", |out| event(value.bytes("events")?, out)),
+            13 => links.add("links", |out| link(value.bytes("links")?, out)),
             15 => merge(&mut status, value.bytes("status")?),
             _ => {}
         }
@@ -45,22 +45,24 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
     let (start, end) = span_times(start, end)?;
     let status: Cow<'_, [u8]> = status.unwrap_or_default();
     let (code, status_message) = status_of(&status)?;
+    let kind = span_kind(kind.into()).ok_or_else(|| format!("`kind` {kind} is not one of 0 to 5"))?;
+    let status =
+        span_status(code.into()).ok_or_else(|| format!("`status.code` {code} is not one of 0 to 2"))?;
     rows.spans.push(&SpanRow {
         trace_id: id(trace_id, "traceId")?.ok_or("`traceId` is missing")?,
         span_id: id(span_id, "spanId")?.ok_or("`spanId` is missing")?,
         parent_span_id: id(parent, "parentSpanId")?,
         name,
-        kind: span_kind(kind.into()).ok_or_else(|| format!("`kind` {kind} is not one of 0 to 5"))?,
+        kind,
         start,
         end,
         resource: &origin.resource,
         scope: &origin.scope,
         attributes: &attributes,
-        status: span_status(code.into())
-            .ok_or_else(|| format!("`status.code` {code} is not one of 0 to 2"))?,
+        status,
         status_message,
-        events: events.text(),
-        links: links.text(),
+        events: events.text()?,
+        links: links.text()?,
     });
     Ok(())
 }
@@ -84,29 +86,29 @@ fn status_of(raw: &[u8]) -> Result<(i32, &str), String> {
 struct List {
     json: String,
     count: usize,
+    /// What the first bad entry lacks.
+    bad: Option<String>,
 }
 
 impl List {
-    fn add(
-        &mut self,
-        name: &str,
-        entry: impl FnOnce(&mut String) -> Result<(), String>,
-    ) -> Result<(), String> {
-        room(name, self.count, 1)?;
-        // The bracket that closes the array stands until another entry comes.
-        if self.json.pop().is_some() {
-            self.json.push(',');
-        } else {
-            self.json.push('[');
+    fn add(&mut self, name: &str, entry: impl FnOnce(&mut String) -> Result<(), String>) {
+        if self.bad.is_some() {
+            return;
         }
-        entry(&mut self.json)?;
+        // The bracket that closes the array stands until another entry comes.
+        let before = if self.json.pop().is_some() { ',' } else { '[' };
+        self.json.push(before);
+        self.bad = room(name, self.count, 1).and_then(|()| entry(&mut self.json)).err();
         self.json.push(']');
         self.count += 1;
-        Ok(())
     }
 
-    fn text(&self) -> &str {
-        if self.json.is_empty() { "[]" } else { &self.json }
+    fn text(&self) -> Result<&str, String> {
+        match &self.bad {
+            Some(reason) => Err(reason.clone()),
+            None if self.json.is_empty() => Ok("[]"),
+            None => Ok(&self.json),
+        }
     }
 }
 

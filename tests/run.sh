@@ -2,12 +2,17 @@
 # Everything that must hold, in one command: format, lints, documentation, tests, licences.
 #   tests/run.sh           all of it
 #   tests/run.sh quick     without documentation and licences
-# Needs Rust 1.95 or newer (rustup.rs) and a C compiler; fetches the rest.
+# Needs Rust 1.95 or newer (rustup.rs), a C compiler, OpenSSL's headers, and Java 17 with Maven for the
+# real Kafka that the tests run on; fetches the rest. Debian: apt-get install build-essential pkg-config
+# libssl-dev default-jre-headless maven
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in cargo cc; do
-  command -v "$tool" >/dev/null || { echo "tests/run.sh: '$tool' is missing; install Rust from rustup.rs and a C compiler (Debian: apt-get install build-essential)" >&2; exit 1; }
+for tool in cargo cc java mvn; do
+  command -v "$tool" >/dev/null || {
+    echo "tests/run.sh: '$tool' is missing; install Rust from rustup.rs, and on Debian: apt-get install build-essential pkg-config libssl-dev default-jre-headless maven" >&2
+    exit 1
+  }
 done
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 
@@ -27,6 +32,9 @@ if [ -z "${THERIAC_DATASETS:-}" ]; then
 fi
 
 step "format" cargo fmt --all --check
+# The program is built with the tests; those that run it take that one.
+target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+export THERIAC_PROGRAM="$target/debug/theriac"
 step "tests" cargo test --workspace --no-fail-fast
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
 if [ "${1:-all}" != quick ]; then

@@ -82,3 +82,24 @@ fn nothing_to_read_is_refused() {
     refused("monitor:\n  lateness: 5s\n", &[], &["theriac.yaml", "`sources` is empty"]);
     refused("sources:\n  - file: { path: gone.csv }\n", &[], &["gone.csv", "there is no such file"]);
 }
+
+/// A service that runs holds its ledger; the file may be checked all the same.
+#[test]
+fn validating_leaves_the_ledger_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let act = "act:\n  executors: { hooks: { kind: webhook, url: \"http://127.0.0.1:1/\", secret: { file: secret } } }\n  routes: [{ executor: hooks }]\n  ledger: ledger\n";
+    fs::write(folder.path().join("theriac.yaml"), format!("{SOURCES}{act}")).unwrap();
+    fs::write(folder.path().join("cpu.csv"), "timestamp,service,cpu\n2026-01-01T00:00:00Z,shop,1\n").unwrap();
+    fs::write(folder.path().join("secret"), "secret").unwrap();
+    let ended = run(folder.path(), &["validate"]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert!(!folder.path().join("ledger").exists(), "it made a ledger");
+}
+
+#[test]
+fn kafka_needs_a_broker_and_its_own_sources() {
+    refused("kafka: {}\n", &[], &["`kafka.brokers` is empty"]);
+    refused(&format!("{SOURCES}kafka: {{ brokers: [\"127.0.0.1:1\"] }}\n"), &[], &["`sources` and `kafka`"]);
+    refused("kafka: { broker: x }\n", &[], &["did you mean `brokers`?"]);
+    refused("kafka: { brokers: [x], start: soon }\n", &[], &["`soon` is no start", "earliest"]);
+}

@@ -80,7 +80,7 @@ impl Environment for Rows {
 }
 
 fn topics(folder: &Path) -> Embedded {
-    let settings = TopicSettings { fsync: Fsync::Never, ..TopicSettings::default() };
+    let settings = TopicSettings { fsync: Fsync::Never, partitions: 3, ..TopicSettings::default() };
     Embedded::open(&folder.join("topics"), settings).unwrap()
 }
 
@@ -134,7 +134,8 @@ fn configurations(folder: &Path) -> Vec<String> {
 }
 
 fn symptoms(folder: &Path) -> u64 {
-    topics(folder).end(Topic::Symptoms, 0)
+    let topics = topics(folder);
+    (0..topics.partitions(Topic::Symptoms)).map(|partition| topics.end(Topic::Symptoms, partition)).sum()
 }
 
 #[test]

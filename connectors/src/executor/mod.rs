@@ -31,7 +31,7 @@ pub use ledger::{Ledger, LedgerError, LedgerLimits};
 pub use log::Log;
 pub use pool::{Pool, PoolSettings};
 pub use routes::{Route, Routes};
-pub use settings::{ExecutorError, ExecutorSettings, Settings, build};
+pub use settings::{ExecutorError, ExecutorSettings, Settings, build, check};
 pub use webhook::{Webhook, WebhookSettings};
 
 /// The first `most` bytes of a text, cut at a character, with a mark where it was cut.

@@ -89,9 +89,25 @@ pub struct Settings {
 /// Makes the executors, joins them by the routes, and puts the ledger before them.
 ///
 /// # Errors
-/// If settings make no sense, a secret cannot be read, the ledger cannot be opened, or an
-/// executor that really acts has no ledger.
+/// As [`check`], and if the ledger cannot be opened.
 pub fn build(settings: &Settings, clock: &Clock) -> Result<Box<dyn Executor>, ExecutorError> {
+    let routes = routes(settings, clock)?;
+    Ok(match &settings.ledger {
+        Some(path) => Box::new(Ledger::open(path, settings.ledger_limits.clone(), routes)?),
+        None => Box::new(routes),
+    })
+}
+
+/// Whether [`build`] can go well; opens no ledger, which another process may hold.
+///
+/// # Errors
+/// If settings make no sense, a secret cannot be read, or an executor that really acts has no
+/// ledger.
+pub fn check(settings: &Settings, clock: &Clock) -> Result<(), ExecutorError> {
+    routes(settings, clock).map(drop)
+}
+
+fn routes(settings: &Settings, clock: &Clock) -> Result<Routes, ExecutorError> {
     let mut executors: BTreeMap<String, Arc<dyn Executor>> = BTreeMap::new();
     for (name, executor) in &settings.executors {
         let made: Arc<dyn Executor> = match executor {
@@ -102,16 +118,13 @@ pub fn build(settings: &Settings, clock: &Clock) -> Result<Box<dyn Executor>, Ex
         executors.insert(name.clone(), made);
     }
     let routes = Routes::new(&settings.routes, &executors)?;
-    if let Some(path) = &settings.ledger {
-        return Ok(Box::new(Ledger::open(path, settings.ledger_limits.clone(), routes)?));
-    }
     let acting = settings.executors.iter().find(|(_, executor)| **executor != ExecutorSettings::Log);
     match acting {
-        Some((name, _)) => Err(ExecutorError::Setting {
+        Some((name, _)) if settings.ledger.is_none() => Err(ExecutorError::Setting {
             executor: name.clone(),
             reason: "it really acts, so `ledger` must name a file that keeps what was done".to_owned(),
         }),
-        None => Ok(Box::new(routes)),
+        _ => Ok(routes),
     }
 }
 

@@ -2,7 +2,8 @@
 //! is what an undisturbed run notices.
 //!
 //! The instants are drawn from `THERIAC_TEST_SEED` (1 if unset), which is printed. Kills in the
-//! first test: `THERIAC_TEST_KILLS` (25 if unset).
+//! first test: `THERIAC_TEST_KILLS` (25 if unset); takeovers in the second:
+//! `THERIAC_TEST_TAKEOVERS` (2 if unset).
 
 use std::{
     fs::{self, File},
@@ -172,24 +173,43 @@ fn a_killed_process_is_replaced() {
     trial.configure("fleet.yaml", &trial.settings, "");
     let (first, rest) = trial.messages.split_at(trial.messages.len() / 2);
     trial.broker.produce(first);
-    let mut one = trial.member("fleet.yaml", "one.log");
+    let one = trial.member("fleet.yaml", "one.log");
     trial.heard("one.log", "gained shards");
     let two = trial.member("fleet.yaml", "two.log");
     trial.heard("two.log", "gained shards");
     trial.heard("one.log", "go to another process");
     thread::sleep(Duration::from_secs(1));
-    let before = trial.said("two.log").matches("gained shards").count();
-    one.kill();
-    let begin = Instant::now();
-    trial.broker.produce(rest);
-    while trial.said("two.log").matches("gained shards").count() == before {
-        assert!(begin.elapsed() < Duration::from_secs(30), "nobody took over: {}", trial.said("two.log"));
-        thread::sleep(Duration::from_millis(5));
+    let mut times = Vec::new();
+    let (mut elder, mut younger) = (one, (two, "two.log".to_owned()));
+    let takeovers = from_environment("THERIAC_TEST_TAKEOVERS", 2);
+    for (round, part) in rest.chunks(rest.len() / takeovers as usize + 1).enumerate() {
+        let gains = |log: &str| trial.said(log).matches("gained shards").count();
+        let before = gains(&younger.1);
+        elder.kill();
+        let begin = Instant::now();
+        trial.broker.produce(part);
+        while gains(&younger.1) == before {
+            let said = trial.said(&younger.1);
+            assert!(begin.elapsed() < Duration::from_secs(30), "nobody took over: {said}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        times.push(begin.elapsed());
+        let log = format!("next-{round}.log");
+        let next = trial.member("fleet.yaml", &log);
+        trial.heard(&log, "gained shards");
+        thread::sleep(Duration::from_millis(500));
+        elder = std::mem::replace(&mut younger, (next, log)).0;
     }
-    println!("taken over after {:?}", begin.elapsed());
-    thread::sleep(Duration::from_secs(1));
-    let mut two = two;
-    two.stop();
+    times.sort_unstable();
+    let last = times.len() - 1;
+    println!(
+        "{} takeovers with a session of 2 s: median {:?}, 99 % {:?}",
+        times.len(),
+        times[last / 2],
+        times[(last * 99).div_ceil(100)]
+    );
+    elder.stop();
+    younger.0.stop();
     trial.finish("fleet.yaml", "data");
     assert_same(&trial.expected(), &on_kafka(&trial.settings));
 }
@@ -256,6 +276,25 @@ fn a_broker_that_restarts() {
     broker.revive(1);
     broker.produce(rest);
     thread::sleep(Duration::from_secs(6));
+    member.stop();
+    trial.finish("fleet.yaml", "data");
+    assert_same(&trial.expected(), &on_kafka(&trial.settings));
+}
+
+/// Of three brokers the one that leads is killed and stays away; the others have all of it.
+#[test]
+fn a_broker_of_three_that_stays_away() {
+    let broker = Broker::start(3);
+    let trial = Trial::new(&broker, "three", ["t_metrics", "t_logs", "t_spans"], 2, 1100);
+    trial.configure("fleet.yaml", &trial.settings, "");
+    let (first, rest) = trial.messages.split_at(trial.messages.len() / 2);
+    broker.produce(first);
+    let mut member = trial.member("fleet.yaml", "member.log");
+    trial.heard("member.log", "gained shards");
+    thread::sleep(Duration::from_secs(1));
+    broker.kill(1);
+    broker.produce(rest);
+    thread::sleep(Duration::from_secs(5));
     member.stop();
     trial.finish("fleet.yaml", "data");
     assert_same(&trial.expected(), &on_kafka(&trial.settings));

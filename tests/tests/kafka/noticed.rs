@@ -85,7 +85,9 @@ pub(crate) fn assert_same(expected: &Noticed, found: &Noticed) {
 pub(crate) fn configuration(settings: &Settings, topics: fleet::Topics, more: &str) -> String {
     let inputs: String = topics.map(|topic| format!("{topic}: {{}}, ")).concat();
     format!(
-        "clock: event\nmonitor: {{ lateness: 300s }}\ncheckpoint: {{ every: 60s }}\nkafka:\n  brokers: [\"{}\"]\n  group: {}\n  prefix: {}\n  start: earliest\n  session_timeout: 2s\n  inputs: {{ {inputs} }}\n{more}",
-        settings.brokers[0], settings.group, settings.prefix
+        "clock: event\nmonitor: {{ lateness: 300s }}\ncheckpoint: {{ every: 60s }}\nkafka:\n  brokers: [{}]\n  group: {}\n  prefix: {}\n  start: earliest\n  session_timeout: 2s\n  inputs: {{ {inputs} }}\n{more}",
+        settings.brokers[0].split(',').map(|broker| format!("\"{broker}\"")).collect::<Vec<_>>().join(", "),
+        settings.group,
+        settings.prefix
     )
 }

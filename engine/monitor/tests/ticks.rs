@@ -1,5 +1,8 @@
 //! What ticks hold, and that they are a function of the rows alone.
 
+use std::collections::BTreeMap;
+
+use arrow::{array::RecordBatch, compute::concat_batches};
 use proptest::prelude::*;
 use theriac_contract::{
     Checkpointed, Interval, Telemetry, Tick, Timestamp,
@@ -55,6 +58,23 @@ enum Row {
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_seconds(1_000_000).plus(Interval::from_millis(ms))
+}
+
+/// Rows as a source gives them: one batch for each signal.
+fn by_signal(rows: &[Row]) -> Vec<Telemetry> {
+    let mut batches: BTreeMap<&str, Vec<RecordBatch>> = BTreeMap::new();
+    for row in rows.iter().map(batch) {
+        batches.entry(row.signal()).or_default().push(row.batch().clone());
+    }
+    let joined = batches.into_iter().map(|(signal, batches)| {
+        let joined = concat_batches(&batches[0].schema(), &batches).expect("one schema");
+        match signal {
+            "points" => Telemetry::Points(joined),
+            "logs" => Telemetry::Logs(joined),
+            _ => Telemetry::Spans(joined),
+        }
+    });
+    joined.collect()
 }
 
 fn batch(row: &Row) -> Telemetry {
@@ -443,9 +463,7 @@ proptest! {
         for size in sizes {
             let (round, later) = rest.split_at(size.min(rest.len()));
             rest = later;
-            let mut batches: Vec<_> = round.iter().map(batch).collect();
-            batches.sort_by_key(theriac_contract::Telemetry::signal);
-            together.push(&batches).unwrap();
+            together.push(&by_signal(round)).unwrap();
             other_ticks.extend(drain(&mut together));
         }
         together.finish();

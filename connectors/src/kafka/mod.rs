@@ -29,6 +29,8 @@ mod client;
 pub mod membership;
 #[cfg(feature = "kafka")]
 mod partition;
+#[cfg(feature = "kafka")]
+mod reader;
 mod settings;
 #[cfg(feature = "kafka")]
 mod source;
@@ -40,6 +42,7 @@ pub use settings::{InputSettings, Settings, Start};
 pub use {
     admin::{TopicPlan, ensure},
     client::KafkaFailure,
+    reader::KafkaReader,
     source::KafkaSource,
     topics::KafkaTopics,
 };

@@ -56,6 +56,27 @@ impl ProducerContext for Deliveries {
     }
 }
 
+/// A consumer that speaks for a group without joining it.
+fn outsider(settings: &Settings, group: &str) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
+    let mut config = config(settings)?;
+    config.set("group.id", group);
+    let fail = |error| KafkaFailure::of(format!("the group {group}"), &error, &Complaints::default());
+    config.create_with_context(Complaints::default()).map_err(fail)
+}
+
+/// Committed position of a reader of one of the service's own topics.
+pub(super) fn committed(settings: &Settings, group: &str, topic: Topic, partition: i32) -> Option<u64> {
+    let name = settings.topic(topic);
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&name, partition);
+    let consumer = outsider(settings, group).ok()?;
+    let found = consumer.committed_offsets(list, duration(settings.patience)).ok()?;
+    match found.find_partition(&name, partition)?.offset() {
+        Offset::Offset(next) => u64::try_from(next).ok(),
+        _ => None,
+    }
+}
+
 /// The topics of one shard on Kafka: partition `shard` of each, seen as their only partition.
 pub struct KafkaTopics {
     settings: Settings,
@@ -207,7 +228,7 @@ impl KafkaTopics {
             )?;
         }
         for (group, list) in &groups {
-            let consumer = self.outsider(group)?;
+            let consumer = outsider(&self.settings, group)?;
             if let Some(group) = consumer.group_metadata() {
                 self.commit_positions(list, &group)?;
             }
@@ -221,13 +242,6 @@ impl KafkaTopics {
         group: &ConsumerGroupMetadata,
     ) -> Result<(), KafkaFailure> {
         self.retried("positions", || self.producer.send_offsets_to_transaction(list, group, self.patience()))
-    }
-
-    /// A consumer that speaks for a group without joining it.
-    fn outsider(&self, group: &str) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
-        let mut config = config(&self.settings)?;
-        config.set("group.id", group);
-        config.create_with_context(Complaints::default()).map_err(|error| self.fail("a position", &error))
     }
 
     /// Calls again as long as librdkafka says that it may help.
@@ -382,15 +396,7 @@ impl Topics for KafkaTopics {
         if let Some(next) = self.positions.get(&(group.to_owned(), topic)) {
             return Some(*next);
         }
-        let consumer = self.outsider(group).ok()?;
-        let name = self.settings.topic(topic);
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&name, self.shard);
-        let found = consumer.committed_offsets(list, self.patience()).ok()?;
-        match found.find_partition(&name, self.shard)?.offset() {
-            Offset::Offset(next) => u64::try_from(next).ok(),
-            _ => None,
-        }
+        committed(&self.settings, group, topic, self.shard)
     }
 }
 

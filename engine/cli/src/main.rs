@@ -18,6 +18,7 @@ mod output;
 mod report;
 #[cfg(feature = "kafka")]
 mod service;
+mod store;
 mod story;
 mod suggest;
 mod wiring;

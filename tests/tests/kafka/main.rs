@@ -7,4 +7,5 @@ mod encodings;
 mod fleet;
 mod noticed;
 mod service;
+mod tap;
 mod topics;

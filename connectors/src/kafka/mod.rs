@@ -31,6 +31,8 @@ pub mod membership;
 mod partition;
 #[cfg(feature = "kafka")]
 mod reader;
+#[cfg(feature = "kafka")]
+mod sender;
 mod settings;
 #[cfg(feature = "kafka")]
 mod source;
@@ -43,6 +45,7 @@ pub use {
     admin::{TopicPlan, ensure},
     client::KafkaFailure,
     reader::KafkaReader,
+    sender::{Addressed, send},
     source::KafkaSource,
     topics::KafkaTopics,
 };

@@ -28,7 +28,7 @@ use super::{
     membership::InputPositions,
     settings::{InputSettings, Settings, Start},
 };
-use crate::decode::{PayloadDecoder, Rows};
+use crate::decode::{Encoding, PayloadDecoder, Rows};
 
 /// How long a fetch waits for the first record.
 const WAIT: Duration = Duration::from_millis(50);
@@ -460,30 +460,50 @@ impl KafkaSource {
         fetched
     }
 
-    fn decode_one(&mut self, (topic, partition): &Lane, record: Taken, rejects: &mut Vec<Reject>) {
+    fn decode_one(&mut self, lane: &Lane, record: Taken, rejects: &mut Vec<Reject>) {
         let (headers, unreadable) = match record.headers {
             Ok(headers) => (headers, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
-        let Some(decoder) = self.decoders.get_mut(topic) else { return };
-        let whole = match unreadable {
-            Some(reason) => Some(reason),
-            None => decoder.decode(&record.payload, &headers, &mut self.rows).err().map(|error| error.reason),
-        };
-        let reject = |reason: String, bytes: Vec<u8>| Reject {
-            origin: format!("{topic}/{partition}"),
+        let Some(decoder) = self.decoders.get_mut(&lane.0) else { return };
+        let encoding = self.inputs.get(&lane.0).map(|input| input.encoding).unwrap_or_default();
+        let reject = |reason: String, bytes: Vec<u8>, part: Option<String>| Reject {
+            origin: format!("{}/{}", lane.0, lane.1),
             offset: u64::try_from(record.offset).unwrap_or_default(),
             line: None,
+            marks: marks(lane, record.offset, encoding, &reason),
             reason,
             bytes,
             key: record.key.clone(),
             headers: headers.clone(),
+            part,
         };
-        for bad in std::mem::take(&mut self.rows.bad) {
-            rejects.push(reject(format!("{}: {}", bad.path, bad.reason), bad.bytes));
+        if let Some(reason) = unreadable {
+            rejects.push(reject(reason, record.payload, Some("all but its headers".to_owned())));
+            return;
         }
-        rejects.extend(whole.map(|reason| reject(reason, record.payload)));
+        let whole = decoder.decode(&record.payload, &headers, &mut self.rows).err();
+        for bad in std::mem::take(&mut self.rows.bad) {
+            let part = (bad.bytes != record.payload).then(|| bad.path.clone());
+            rejects.push(reject(format!("{}: {}", bad.path, bad.reason), bad.bytes, part));
+        }
+        rejects.extend(whole.map(|error| reject(error.reason, record.payload, None)));
     }
+}
+
+/// The headers that Kafka Connect gives a dead letter, for tools that know it.
+fn marks((topic, partition): &Lane, offset: i64, encoding: Encoding, reason: &str) -> Vec<(String, String)> {
+    [
+        ("topic", topic.clone()),
+        ("partition", partition.to_string()),
+        ("offset", offset.to_string()),
+        ("connector.name", "theriac".to_owned()),
+        ("stage", "decode".to_owned()),
+        ("class.name", encoding.name().to_owned()),
+        ("exception.message", reason.to_owned()),
+    ]
+    .map(|(name, value)| (format!("__connect.errors.{name}"), value))
+    .into()
 }
 
 fn consumer(config: &ClientConfig) -> Result<BaseConsumer<Complaints>, KafkaFailure> {

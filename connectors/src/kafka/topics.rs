@@ -30,8 +30,8 @@ const TRANSACTION_TIMEOUT_MS: &str = "60000";
 
 /// Notes the first record of a transaction that did not arrive.
 #[derive(Default)]
-struct Deliveries {
-    complaints: Complaints,
+pub(super) struct Deliveries {
+    pub(super) complaints: Complaints,
     failed: Mutex<Option<KafkaError>>,
 }
 
@@ -53,6 +53,13 @@ impl ProducerContext for Deliveries {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.get_or_insert_with(|| error.clone());
         }
+    }
+}
+
+impl Deliveries {
+    /// The first record that did not arrive, and why.
+    pub(super) fn failed(&self) -> Option<KafkaError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -289,7 +296,7 @@ impl KafkaTopics {
 
     /// The first record of the transaction that did not arrive, and why.
     fn deliveries_failed(&self) -> Option<KafkaError> {
-        self.producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.producer.context().failed()
     }
 
     /// Why a record did not arrive says more than that the commit was refused.

@@ -198,6 +198,17 @@ impl Broker {
         }
     }
 
+    /// The consumer groups that the broker knows.
+    ///
+    /// # Panics
+    /// If it does not say.
+    #[must_use]
+    pub fn groups(&self) -> Vec<String> {
+        let consumer: BaseConsumer = self.client().set("group.id", "tests").create().expect("a client");
+        let groups = consumer.fetch_group_list(None, Duration::from_secs(20)).expect("an answer");
+        groups.groups().iter().map(|group| group.name().to_owned()).collect()
+    }
+
     /// Settings with a group and topics of their own.
     #[must_use]
     pub fn settings(&self, name: &str) -> Settings {

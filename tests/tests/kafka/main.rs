@@ -7,6 +7,7 @@ mod dlq;
 mod encodings;
 mod fleet;
 mod noticed;
+mod replay;
 mod service;
 mod tap;
 mod topics;

@@ -42,7 +42,7 @@ mod topics;
 pub use settings::{InputSettings, Settings, Start};
 #[cfg(feature = "kafka")]
 pub use {
-    admin::{TopicPlan, ensure},
+    admin::{TopicPlan, ensure, remove},
     client::KafkaFailure,
     reader::KafkaReader,
     sender::{Addressed, send},

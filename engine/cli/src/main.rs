@@ -11,6 +11,8 @@
 )]
 
 mod account;
+#[cfg(feature = "kafka")]
+mod broker;
 mod command;
 mod config;
 mod environment;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
 
 mod crash;
+mod demo;
 mod dlq;
 mod encodings;
 mod fleet;

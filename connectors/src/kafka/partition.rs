@@ -191,7 +191,7 @@ impl Reader {
         from: u64,
         bytes_max: usize,
     ) -> Result<Vec<StoredRecord>, KafkaFailure> {
-        if let Some(found) = partition.from_ahead(from, bytes_max) {
+        if let Some(found) = partition.read_ahead(from, bytes_max) {
             return Ok(found);
         }
         let begin = Instant::now();
@@ -223,7 +223,7 @@ impl Reader {
                 ));
             }
             partition.ahead = records;
-            return Ok(partition.from_ahead(from, bytes_max).unwrap_or_default());
+            return Ok(partition.read_ahead(from, bytes_max).unwrap_or_default());
         }
     }
 
@@ -247,7 +247,7 @@ impl Reader {
 
 impl Partition {
     /// What was read ahead from an offset on; none if it begins elsewhere.
-    fn from_ahead(&self, from: u64, bytes_max: usize) -> Option<Vec<StoredRecord>> {
+    fn read_ahead(&self, from: u64, bytes_max: usize) -> Option<Vec<StoredRecord>> {
         let first = self.ahead.first()?.offset;
         let skip = usize::try_from(from.checked_sub(first)?).ok()?;
         let mut bytes = 0;

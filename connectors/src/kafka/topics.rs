@@ -115,7 +115,7 @@ impl KafkaTopics {
         config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
         // A round is one transaction and waits for the broker anyway.
         config.set("linger.ms", "0");
-        if settings.properties.get("compression.type").is_none() {
+        if !settings.properties.contains_key("compression.type") {
             config.set("compression.type", "lz4");
         }
         let what = format!("the producer of shard {shard}");
@@ -227,12 +227,7 @@ impl KafkaTopics {
         let mut groups: BTreeMap<&str, TopicPartitionList> = BTreeMap::new();
         for ((group, topic), next) in &self.pending_positions {
             let next = i64::try_from(*next).unwrap_or(i64::MAX);
-            add(
-                groups.entry(group).or_insert_with(TopicPartitionList::new),
-                &self.settings.topic(*topic),
-                self.shard,
-                next,
-            )?;
+            add(groups.entry(group).or_default(), &self.settings.topic(*topic), self.shard, next)?;
         }
         for (group, list) in &groups {
             let consumer = outsider(&self.settings, group)?;

@@ -83,22 +83,86 @@ pub fn fact(fact: &RecordedFact) -> Output {
     event(Topic::Knowledge, "fact", format!("fact-{}", fact.version), fact.at, "knowledge", fact)
 }
 
+/// Header with the number of times that a record was sent again after it was a dead letter. It
+/// stays on the record when it becomes one once more.
+pub const REDRIVEN: &str = "theriac_redriven";
+
 /// The bytes, key and headers as they were, then origin and reason as headers of our own.
 #[must_use]
 pub fn dead_letter(reject: &Reject, at: Timestamp) -> Output {
-    let mut headers = vec![
-        ("origin".to_owned(), reject.origin.clone().into_bytes()),
-        ("offset".to_owned(), reject.offset.to_string().into_bytes()),
-        ("reason".to_owned(), reject.reason.clone().into_bytes()),
-    ];
-    if let Some(line) = reject.line {
-        headers.insert(2, ("line".to_owned(), line.to_string().into_bytes()));
-    }
     // Of a name that the record has too, ours is the last.
-    headers.splice(0..0, reject.headers.iter().cloned());
+    let mut headers = reject.headers.clone();
+    let mut add = |name: &str, value: &str| headers.push((name.to_owned(), value.as_bytes().to_vec()));
+    add("origin", &reject.origin);
+    add("offset", &reject.offset.to_string());
+    if let Some(line) = reject.line {
+        add("line", &line.to_string());
+    }
+    add("reason", &reject.reason);
+    if let Some(part) = &reject.part {
+        add("part", part);
+    }
+    reject.marks.iter().for_each(|(name, value)| add(name, value));
     let key = if reject.key.is_empty() { reject.origin.as_bytes() } else { &reject.key };
     Output {
         topic: Topic::DeadLetters,
         record: Record { timestamp: at, key: key.to_vec(), headers, value: reject.bytes.clone() },
+    }
+}
+
+/// What a dead letter was made of; none if the record is no dead letter. A key that is the
+/// origin stands for none.
+#[must_use]
+pub fn rejected(record: &Record) -> Option<Reject> {
+    const OWN: [&str; 5] = ["origin", "offset", "line", "reason", "part"];
+    let first = record.headers.iter().rposition(|(name, _)| name == OWN[0])?;
+    let (headers, ours) = record.headers.split_at(first);
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let own = |name: &str| ours.iter().find(|(key, _)| key == name).map(|(_, value)| text(value));
+    let marks = ours.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+    let origin = own("origin")?;
+    Some(Reject {
+        offset: own("offset")?.parse().ok()?,
+        line: own("line").and_then(|line| line.parse().ok()),
+        reason: own("reason")?,
+        bytes: record.value.clone(),
+        key: if record.key == origin.as_bytes() { Vec::new() } else { record.key.clone() },
+        headers: headers.to_vec(),
+        part: own("part"),
+        marks: marks.map(|(name, value)| (name.clone(), text(value))).collect(),
+        origin,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also where the record was a dead letter before, of ours or of Kafka Connect.
+    #[test]
+    fn what_was_rejected_is_had_back() {
+        let header = |name: &str| (name.to_owned(), b"theirs".to_vec());
+        let first = Reject {
+            origin: "otlp_logs/3".to_owned(),
+            offset: 17,
+            reason: "garbage".to_owned(),
+            bytes: vec![0, 255],
+            headers: vec![header("origin"), header("part"), header("__connect.errors.topic")],
+            marks: vec![("__connect.errors.topic".to_owned(), "otlp_logs".to_owned())],
+            ..Reject::default()
+        };
+        assert_eq!(rejected(&dead_letter(&first, Timestamp(1)).record).as_ref(), Some(&first));
+        let letter = dead_letter(&first, Timestamp(1)).record;
+        let second = Reject {
+            origin: "letters/0".to_owned(),
+            line: Some(4),
+            key: b"key".to_vec(),
+            headers: letter.headers,
+            part: Some("line 4".to_owned()),
+            marks: Vec::new(),
+            ..first
+        };
+        assert_eq!(rejected(&dead_letter(&second, Timestamp(2)).record), Some(second));
+        assert_eq!(rejected(&Record::default()), None);
     }
 }

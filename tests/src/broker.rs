@@ -9,16 +9,19 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Message as _, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::{Header, Headers, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
 };
 use theriac_connectors::kafka::Settings;
 use theriac_contract::Interval;
 
-/// A record to produce.
-#[derive(Clone, Debug)]
+/// A record to produce, or that was consumed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// Topic.
     pub topic: &'static str,
@@ -26,6 +29,10 @@ pub struct Message {
     pub partition: i32,
     /// Milliseconds since 1970.
     pub time: i64,
+    /// Key; none if it is empty.
+    pub key: Vec<u8>,
+    /// Headers, in order.
+    pub headers: Vec<(String, Vec<u8>)>,
     /// Value.
     pub payload: Vec<u8>,
 }
@@ -132,10 +139,18 @@ impl Broker {
         let producer: BaseProducer =
             self.client().set("linger.ms", "5").set("compression.type", "lz4").create().expect("a client");
         for message in messages {
-            let mut record = BaseRecord::<(), [u8]>::to(message.topic)
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in &message.headers {
+                headers = headers.insert(Header { key, value: Some(value) });
+            }
+            let mut record = BaseRecord::<[u8], [u8]>::to(message.topic)
                 .partition(message.partition)
                 .timestamp(message.time)
+                .headers(headers)
                 .payload(&message.payload);
+            if !message.key.is_empty() {
+                record = record.key(&message.key);
+            }
             while let Err((error, back)) = producer.send(record) {
                 assert_eq!(
                     error.rdkafka_error_code(),
@@ -147,6 +162,51 @@ impl Broker {
             }
         }
         producer.flush(Duration::from_secs(60)).expect("the broker takes them");
+    }
+
+    /// The records of a partition from an offset on, up to its end.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    #[must_use]
+    pub fn consume(&self, topic: &'static str, partition: i32, from: i64) -> Vec<Message> {
+        let mut config = self.client();
+        config.set("group.id", "tests").set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.create().expect("a client");
+        let mut place = TopicPartitionList::new();
+        place.add_partition_offset(topic, partition, Offset::Offset(from)).expect("an offset");
+        consumer.assign(&place).expect("a partition");
+        let mut messages = Vec::new();
+        loop {
+            match consumer.poll(Duration::from_secs(20)).expect("an answer") {
+                Err(KafkaError::PartitionEOF(_)) => return messages,
+                Err(error) => panic!("{topic}/{partition}: {error}"),
+                Ok(message) => {
+                    let headers = message.headers().into_iter().flat_map(Headers::iter);
+                    messages.push(Message {
+                        topic,
+                        partition,
+                        time: message.timestamp().to_millis().unwrap_or_default(),
+                        key: message.key().unwrap_or_default().to_vec(),
+                        headers: headers
+                            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+                            .collect(),
+                        payload: message.payload().unwrap_or_default().to_vec(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The consumer groups that the broker knows.
+    ///
+    /// # Panics
+    /// If it does not say.
+    #[must_use]
+    pub fn groups(&self) -> Vec<String> {
+        let consumer: BaseConsumer = self.client().set("group.id", "tests").create().expect("a client");
+        let groups = consumer.fetch_group_list(None, Duration::from_secs(20)).expect("an answer");
+        groups.groups().iter().map(|group| group.name().to_owned()).collect()
     }
 
     /// Settings with a group and topics of their own.

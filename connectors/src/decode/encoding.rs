@@ -33,6 +33,22 @@ pub enum Encoding {
     Text,
 }
 
+impl Encoding {
+    /// Name in the configuration and in dead letters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::OtlpProto => "otlp_proto",
+            Self::OtlpJson => "otlp_json",
+            Self::PrometheusRemoteWrite => "prometheus_remote_write",
+            Self::Json => "json",
+            Self::ArrowIpc => "arrow_ipc",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// Decodes payloads of one stream; keeps what it has learnt of keys. What it makes of a
 /// payload does not depend on the payloads before it.
 pub struct PayloadDecoder {

@@ -1,10 +1,13 @@
 //! Topics that are there, and those that are made.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    error::RDKafkaErrorCode,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use theriac_contract::Topic;
 
@@ -49,6 +52,64 @@ impl TopicPlan {
 /// Largest record of a topic of ours: a batch of telemetry, an incident with its evidence.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
+/// Asks about topics, makes and removes them.
+struct Admin<'s> {
+    settings: &'s Settings,
+    client: AdminClient<Complaints>,
+}
+
+impl<'s> Admin<'s> {
+    fn open(settings: &'s Settings) -> Result<Self, KafkaFailure> {
+        let client = config(settings)?
+            .create_with_context(Complaints::default())
+            .map_err(|error| KafkaFailure::of("the broker", &error, &Complaints::default()))?;
+        Ok(Self { settings, client })
+    }
+
+    fn patience(&self) -> Duration {
+        duration(self.settings.patience)
+    }
+
+    fn options(&self) -> AdminOptions {
+        let patience = Some(self.patience());
+        AdminOptions::new().operation_timeout(patience).request_timeout(patience)
+    }
+
+    fn fail(&self, what: impl Into<String>, error: &KafkaError) -> KafkaFailure {
+        KafkaFailure::of(what, error, self.client.inner().context())
+    }
+
+    /// Partitions of the topics that are there.
+    fn there(&self) -> Result<BTreeMap<String, u32>, KafkaFailure> {
+        let brokers = self.settings.brokers.join(",");
+        let metadata = self
+            .client
+            .inner()
+            .fetch_metadata(None, self.patience())
+            .map_err(|error| self.fail(format!("the topics of {brokers}"), &error))?;
+        let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+        Ok(known.map(|topic| (topic.name().to_owned(), topic.partitions().len() as u32)).collect())
+    }
+
+    /// Waits until the broker lists what it was told.
+    fn until<T>(
+        &self,
+        lacking: &str,
+        mut done: impl FnMut(BTreeMap<String, u32>) -> Option<T>,
+    ) -> Result<T, KafkaFailure> {
+        let begin = Instant::now();
+        loop {
+            if let Some(done) = done(self.there()?) {
+                return Ok(done);
+            }
+            if begin.elapsed() > self.patience() {
+                return Err(KafkaFailure::new("topics", lacking));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
 /// Makes the service's own topics that are not there, if the settings allow it. Gives the
 /// number of shards: the partitions that all of them have.
 ///
@@ -56,27 +117,9 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// If the broker does not answer, a topic is not there and may not be made, or they differ in
 /// the number of their partitions.
 pub fn ensure(settings: &Settings) -> Result<u32, KafkaFailure> {
-    let config = config(settings)?;
-    let admin: AdminClient<Complaints> = config
-        .create_with_context(Complaints::default())
-        .map_err(|error| KafkaFailure::of("the broker", &error, &Complaints::default()))?;
-    let patience = duration(settings.patience);
-    let fail = |what: String, error: &_| KafkaFailure::of(what, error, admin.inner().context());
+    let admin = Admin::open(settings)?;
     let plans = TopicPlan::all(settings);
-    let brokers = settings.brokers.join(",");
-    let there = || {
-        let metadata = admin
-            .inner()
-            .fetch_metadata(None, patience)
-            .map_err(|error| fail(format!("the topics of {brokers}"), &error))?;
-        let counts = metadata.topics().iter().filter(|topic| topic.error().is_none());
-        Ok::<_, KafkaFailure>(
-            counts
-                .map(|topic| (topic.name().to_owned(), topic.partitions().len() as u32))
-                .collect::<BTreeMap<_, _>>(),
-        )
-    };
-    let before = there()?;
+    let before = admin.there()?;
     let missing: Vec<&TopicPlan> = plans.iter().filter(|plan| !before.contains_key(&plan.name)).collect();
     if !missing.is_empty() && !settings.create_topics {
         let names: Vec<&str> = missing.iter().map(|plan| plan.name.as_str()).collect();
@@ -103,39 +146,54 @@ pub fn ensure(settings: &Settings) -> Result<u32, KafkaFailure> {
         })
         .collect();
     if !new.is_empty() {
-        let options = AdminOptions::new().operation_timeout(Some(patience)).request_timeout(Some(patience));
-        let results = pollster::block_on(admin.create_topics(&new, &options))
-            .map_err(|error| fail("creating topics".to_owned(), &error))?;
+        let results = pollster::block_on(admin.client.create_topics(&new, &admin.options()))
+            .map_err(|error| admin.fail("creating topics", &error))?;
         for result in results {
             if let Err((name, code)) = result
                 && code != RDKafkaErrorCode::TopicAlreadyExists
             {
-                let error = rdkafka::error::KafkaError::AdminOp(code);
-                return Err(fail(format!("creating the topic {name}"), &error));
+                return Err(admin.fail(format!("creating the topic {name}"), &KafkaError::AdminOp(code)));
             }
         }
     }
     // Another process may have made some of them a moment ago.
-    let begin = std::time::Instant::now();
-    loop {
-        let now = there()?;
-        let counts: Vec<(&str, u32)> = plans
-            .iter()
-            .filter_map(|plan| now.get(&plan.name).map(|count| (plan.name.as_str(), *count)))
-            .collect();
-        if counts.len() == plans.len() {
-            if let Some((name, count)) = counts.iter().find(|(_, count)| *count != counts[0].1) {
-                let text = format!(
-                    "{name} has {count} partitions and {} has {}: give all topics that begin with `{}` the same number",
-                    counts[0].0, counts[0].1, settings.prefix
-                );
-                return Err(KafkaFailure::new("topics", text));
-            }
-            return Ok(counts[0].1);
-        }
-        if begin.elapsed() > patience {
-            return Err(KafkaFailure::new("topics", "the broker made them and does not list them"));
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    let counts = admin.until("the broker made them and does not list them", |there| {
+        let counts = plans.iter().map(|plan| Some((plan.name.as_str(), *there.get(&plan.name)?)));
+        counts.collect::<Option<Vec<(&str, u32)>>>()
+    })?;
+    if let Some((name, count)) = counts.iter().find(|(_, count)| *count != counts[0].1) {
+        let text = format!(
+            "{name} has {count} partitions and {} has {}: give all topics that begin with `{}` the same number",
+            counts[0].0, counts[0].1, settings.prefix
+        );
+        return Err(KafkaFailure::new("topics", text));
     }
+    Ok(counts[0].1)
+}
+
+/// Removes the service's own topics with everything on them, to begin anew.
+///
+/// # Errors
+/// If the broker does not answer, or refuses.
+pub fn remove(settings: &Settings) -> Result<(), KafkaFailure> {
+    let admin = Admin::open(settings)?;
+    let plans = TopicPlan::all(settings);
+    let there = admin.there()?;
+    let names: Vec<&str> =
+        plans.iter().map(|plan| plan.name.as_str()).filter(|name| there.contains_key(*name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let results = pollster::block_on(admin.client.delete_topics(&names, &admin.options()))
+        .map_err(|error| admin.fail("removing topics", &error))?;
+    for result in results {
+        if let Err((name, code)) = result
+            && code != RDKafkaErrorCode::UnknownTopicOrPartition
+        {
+            return Err(admin.fail(format!("removing the topic {name}"), &KafkaError::AdminOp(code)));
+        }
+    }
+    admin.until("the broker removed them and still lists them", |there| {
+        (!names.iter().any(|name| there.contains_key(*name))).then_some(())
+    })
 }

@@ -29,6 +29,10 @@ mod client;
 pub mod membership;
 #[cfg(feature = "kafka")]
 mod partition;
+#[cfg(feature = "kafka")]
+mod reader;
+#[cfg(feature = "kafka")]
+mod sender;
 mod settings;
 #[cfg(feature = "kafka")]
 mod source;
@@ -38,8 +42,10 @@ mod topics;
 pub use settings::{InputSettings, Settings, Start};
 #[cfg(feature = "kafka")]
 pub use {
-    admin::{TopicPlan, ensure},
+    admin::{TopicPlan, ensure, remove},
     client::KafkaFailure,
+    reader::KafkaReader,
+    sender::{Addressed, send},
     source::KafkaSource,
     topics::KafkaTopics,
 };

@@ -8,7 +8,7 @@ use std::{
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
 use theriac_contract::{Record, StoredRecord, Timestamp};
@@ -47,6 +47,8 @@ pub(super) struct Partition {
     marks: BTreeMap<u64, i64>,
     /// Records that were read ahead, in order.
     ahead: Vec<StoredRecord>,
+    /// Kafka's ends when this was found.
+    bounds: (i64, i64),
 }
 
 /// A record that was met, with Kafka's offset.
@@ -77,6 +79,36 @@ impl Reader {
         KafkaFailure::of(what, error, self.consumer.context())
     }
 
+    /// Partitions of a topic; none if it is not there.
+    pub(super) fn count(&self, topic: &str) -> Result<Option<i32>, KafkaFailure> {
+        let fail = |error: &KafkaError| self.fail(topic, error);
+        let metadata = self.consumer.fetch_metadata(Some(topic), self.patience).map_err(|e| fail(&e))?;
+        let Some(found) = metadata.topics().first() else { return Ok(None) };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(i32::try_from(found.partitions().len()).ok()),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+            Some(code) => Err(fail(&KafkaError::MetadataFetch(code))),
+        }
+    }
+
+    /// Finds again where a partition begins and ends, if the broker's ends have moved.
+    pub(super) fn refresh(&self, partition: &mut Partition) -> Result<(), KafkaFailure> {
+        let (topic, number) = (partition.topic.clone(), partition.number);
+        let bounds = self
+            .consumer
+            .fetch_watermarks(&topic, number, self.patience)
+            .map_err(|error| self.fail(format!("{topic}/{number}"), &error))?;
+        if bounds != partition.bounds {
+            let found = self.partition(topic, number)?;
+            (partition.start, partition.end, partition.bounds) = (found.start, found.end, found.bounds);
+            partition.marks.extend(found.marks);
+            while partition.marks.len() > MARKS_MAX {
+                partition.marks.pop_first();
+            }
+        }
+        Ok(())
+    }
+
     /// Finds where a partition begins and ends.
     pub(super) fn partition(&self, topic: String, number: i32) -> Result<Partition, KafkaFailure> {
         let what = || format!("{topic}/{number}");
@@ -104,7 +136,7 @@ impl Reader {
         let start = first.as_ref().map_or(none, |met| met.stored.offset);
         let end = last.as_ref().map_or(none, |met| met.stored.offset + 1);
         let marks = first.iter().chain(&last).map(|met| (met.stored.offset, met.kafka)).collect();
-        Ok(Partition { topic, number, start, end, marks, ahead: Vec::new() })
+        Ok(Partition { topic, number, start, end, marks, ahead: Vec::new(), bounds: (low, high) })
     }
 
     /// The first committed record at or after one of Kafka's offsets.
@@ -159,7 +191,7 @@ impl Reader {
         from: u64,
         bytes_max: usize,
     ) -> Result<Vec<StoredRecord>, KafkaFailure> {
-        if let Some(found) = partition.from_ahead(from, bytes_max) {
+        if let Some(found) = partition.read_ahead(from, bytes_max) {
             return Ok(found);
         }
         let begin = Instant::now();
@@ -191,7 +223,7 @@ impl Reader {
                 ));
             }
             partition.ahead = records;
-            return Ok(partition.from_ahead(from, bytes_max).unwrap_or_default());
+            return Ok(partition.read_ahead(from, bytes_max).unwrap_or_default());
         }
     }
 
@@ -215,7 +247,7 @@ impl Reader {
 
 impl Partition {
     /// What was read ahead from an offset on; none if it begins elsewhere.
-    fn from_ahead(&self, from: u64, bytes_max: usize) -> Option<Vec<StoredRecord>> {
+    fn read_ahead(&self, from: u64, bytes_max: usize) -> Option<Vec<StoredRecord>> {
         let first = self.ahead.first()?.offset;
         let skip = usize::try_from(from.checked_sub(first)?).ok()?;
         let mut bytes = 0;
@@ -247,7 +279,7 @@ fn size(record: &Record) -> usize {
 
 /// Whether asking again does not help.
 fn is_lasting(error: &KafkaError) -> bool {
-    use rdkafka::error::RDKafkaErrorCode as Code;
+    use RDKafkaErrorCode as Code;
     matches!(error, KafkaError::MessageConsumptionFatal(_))
         || matches!(
             error.rdkafka_error_code(),

@@ -21,14 +21,14 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
-use theriac_contract::{Fetch, Fetched, Reject, Source, SourceError};
+use theriac_contract::{Fetch, Fetched, Reject, Source, SourceError, Timestamp};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration},
     membership::InputPositions,
     settings::{InputSettings, Settings, Start},
 };
-use crate::decode::{PayloadDecoder, Rows};
+use crate::decode::{Encoding, PayloadDecoder, Rows};
 
 /// How long a fetch waits for the first record.
 const WAIT: Duration = Duration::from_millis(50);
@@ -57,6 +57,8 @@ struct Queue {
     ahead: VecDeque<Taken>,
     /// Offset after the last that was handed out.
     next: i64,
+    /// Offset before which reading ends.
+    end: i64,
     /// Nothing lies behind what was taken.
     ended: bool,
     /// Since when it has been asked for more in vain.
@@ -145,31 +147,57 @@ impl KafkaSource {
         Ok(source)
     }
 
+    /// Opens what the broker took from one instant on and before another, of all partitions, by
+    /// the times that it keeps. Nothing is committed for the group.
+    ///
+    /// # Errors
+    /// If the broker does not answer, refuses, or has none of the topics.
+    pub fn open_between(settings: &Settings, from: Timestamp, to: Timestamp) -> Result<Self, SourceError> {
+        let settings = Settings { start: Start::At(from), ..settings.clone() };
+        let mut source = Self::open(&settings, 0, 1, InputPositions::default())?;
+        if source.queues.is_empty() {
+            let topics: Vec<&str> = source.inputs.keys().map(String::as_str).collect();
+            return Err(SourceError::Unreadable {
+                origin: "Kafka".to_owned(),
+                reason: format!(
+                    "none of the topics {} is there: name those to read in `kafka.inputs`",
+                    topics.join(", ")
+                ),
+            });
+        }
+        source.end_at(Start::At(to))?;
+        Ok(source)
+    }
+
     /// Takes what is there now for all there is: the source ends behind it.
     ///
     /// # Errors
     /// If the broker does not answer.
     pub fn end_at_present(&mut self) -> Result<(), SourceError> {
-        let lanes: Vec<Lane> = self.queues.keys().cloned().collect();
+        self.end_at(Start::Latest)
+    }
+
+    /// Ends before the record at which reading from `end` would begin. From then on rounds are cut
+    /// by bytes alone, never by what has arrived yet.
+    fn end_at(&mut self, end: Start) -> Result<(), SourceError> {
+        let places = self.places();
         let mut ends = BTreeMap::new();
-        for lane in lanes {
-            let end = self.first(&lane, Start::Latest)?;
-            ends.insert(lane, end);
+        for lane in places.keys() {
+            ends.insert(lane.clone(), self.first(lane, end)?);
         }
         self.ends = Some(ends);
+        self.assign(&places);
         Ok(())
     }
 
     /// Whether everything before the end was handed out. Kafka's ends count what transactions
     /// leave behind, so a partition that was read as far as there is something is through too.
     fn is_through(&self) -> bool {
-        self.ends.as_ref().is_some_and(|ends| {
-            ends.iter().all(|(lane, end)| {
-                self.queues
-                    .get(lane)
-                    .is_none_or(|queue| queue.next >= *end || (queue.ended && queue.ahead.is_empty()))
-            })
-        })
+        self.ends.is_some()
+            && self
+                .queues
+                .values()
+                .all(|queue| queue.next >= queue.end || (queue.ended && queue.ahead.is_empty()))
     }
 
     fn patience(&self) -> Duration {
@@ -224,7 +252,10 @@ impl KafkaSource {
         let instant = match start {
             Start::Earliest => return Ok(low),
             Start::Latest => return Ok(high),
-            Start::At(instant) => instant.0.div_euclid(1_000_000),
+            // Kafka's times are milliseconds: the first that is not before the instant.
+            Start::At(instant) => {
+                instant.0.div_euclid(1_000_000) + i64::from(instant.0.rem_euclid(1_000_000) > 0)
+            }
         };
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&lane.0, lane.1, Offset::Offset(instant))
@@ -242,14 +273,16 @@ impl KafkaSource {
 
     /// Reads on from these places, and from them alone.
     fn assign(&mut self, places: &BTreeMap<Lane, i64>) {
-        let queue = |next: &i64| Queue {
+        let queue = |lane: &Lane, next: i64| Queue {
             queue: None,
             ahead: VecDeque::new(),
-            next: *next,
+            next,
+            // A partition that is newer than the ends has nothing before them.
+            end: self.ends.as_ref().map_or(i64::MAX, |ends| ends.get(lane).copied().unwrap_or(next)),
             ended: false,
             silent: None,
         };
-        self.queues = places.iter().map(|(lane, next)| (lane.clone(), queue(next))).collect();
+        self.queues = places.iter().map(|(lane, next)| (lane.clone(), queue(lane, *next))).collect();
         self.consumer = None;
         self.publish();
     }
@@ -284,7 +317,7 @@ impl KafkaSource {
     /// Looks for topics and partitions that were not there before. A partition that was added
     /// to a known topic is read from its first record.
     fn look_around(&mut self) -> Result<(), KafkaFailure> {
-        if self.looked.elapsed() < LOOK_AROUND {
+        if self.ends.is_some() || self.looked.elapsed() < LOOK_AROUND {
             return Ok(());
         }
         // A broker that does not answer now is seen by the fetch itself.
@@ -309,16 +342,17 @@ impl KafkaSource {
     /// Takes what the broker has sent for one partition, up to the first record or its end.
     fn fill(&mut self, lane: &Lane, wait: Duration) -> Result<(), KafkaFailure> {
         let Some(queue) = self.queues.get_mut(lane) else { return Ok(()) };
-        if !queue.ahead.is_empty() {
+        queue.ended |= queue.next >= queue.end;
+        if !queue.ahead.is_empty() || queue.next >= queue.end {
             return Ok(());
         }
         let polled = queue.queue.as_ref().and_then(|queue| queue.poll(wait));
         let polled = polled.map(|polled| polled.map(|message| taken(&message)));
         match polled {
             Some(Ok(taken)) => {
-                (queue.ended, queue.silent) = (false, None);
+                (queue.ended, queue.silent) = (taken.offset >= queue.end, None);
                 // What was handed out before the partitions were assigned anew may come again.
-                if taken.offset >= queue.next {
+                if (queue.next..queue.end).contains(&taken.offset) {
                     queue.ahead.push_back(taken);
                 }
             }
@@ -355,7 +389,7 @@ impl KafkaSource {
             let Ok(message) = polled else { continue };
             let lane = (message.topic().to_owned(), message.partition());
             if let Some(queue) = self.queues.get_mut(&lane)
-                && message.offset() >= queue.next
+                && (queue.next..queue.end).contains(&message.offset())
                 && queue.ahead.back().is_none_or(|last| last.offset < message.offset())
             {
                 queue.ahead.push_back(taken(&message));
@@ -366,26 +400,34 @@ impl KafkaSource {
     /// Takes records until about `bytes_max` bytes, in the order of their times.
     fn take(&mut self, bytes_max: usize) -> Result<BTreeMap<Lane, Vec<Taken>>, KafkaFailure> {
         let lanes: Vec<Lane> = self.queues.keys().cloned().collect();
+        let bounded = self.ends.is_some();
         let begin = Instant::now();
         let mut round: BTreeMap<Lane, Vec<Taken>> = BTreeMap::new();
         let mut bytes = 0;
         while bytes < bytes_max.max(1) {
-            let mut behind = false;
+            let mut behind = None;
             for lane in &lanes {
                 self.fill(lane, Duration::ZERO)?;
                 let Some(queue) = self.queues.get(lane) else { continue };
-                let held = queue.silent.is_none_or(|since| since.elapsed() < HOLD);
-                behind |= queue.ahead.is_empty() && !queue.ended && held;
+                let held = bounded || queue.silent.is_none_or(|since| since.elapsed() < HOLD);
+                if queue.ahead.is_empty() && !queue.ended && held {
+                    behind = behind.or(Some(lane));
+                }
             }
             let heads =
                 self.queues.iter().filter_map(|(lane, queue)| Some((queue.ahead.front()?.time, lane)));
             let earliest = heads.min().map(|(_, lane)| lane.clone());
-            if let Some(lane) = earliest.filter(|_| !behind) {
+            if let Some(lane) = earliest.filter(|_| behind.is_none()) {
                 let Some(queue) = self.queues.get_mut(&lane) else { break };
                 let Some(taken) = queue.ahead.pop_front() else { break };
                 queue.next = taken.offset + 1;
                 bytes += taken.payload.len().max(1);
                 round.entry(lane).or_default().push(taken);
+                continue;
+            }
+            if bounded {
+                let Some(lane) = behind else { break };
+                self.wait_for(lane)?;
                 continue;
             }
             if !round.is_empty() || begin.elapsed() >= WAIT {
@@ -399,6 +441,20 @@ impl KafkaSource {
             self.fill(lane, Duration::from_millis(2))?;
         }
         Ok(round)
+    }
+
+    /// Waits a little for a partition that must bring something, or word of its end.
+    fn wait_for(&mut self, lane: &Lane) -> Result<(), KafkaFailure> {
+        self.fill(lane, Duration::from_millis(20))?;
+        let patience = self.patience();
+        let silent = self.queues.get(lane).and_then(|queue| queue.silent);
+        if silent.is_some_and(|since| since.elapsed() > patience) {
+            let said = self.consumer.as_ref().and_then(|consumer| consumer.context().last());
+            let said = said.unwrap_or_else(|| "it did not answer".to_owned());
+            let reason = format!("{said}; waited {patience:?}, as `kafka.patience` says");
+            return Err(KafkaFailure::new(format!("{}/{}", lane.0, lane.1), reason));
+        }
+        Ok(())
     }
 
     /// Takes the records before `until` in every partition.
@@ -460,30 +516,50 @@ impl KafkaSource {
         fetched
     }
 
-    fn decode_one(&mut self, (topic, partition): &Lane, record: Taken, rejects: &mut Vec<Reject>) {
+    fn decode_one(&mut self, lane: &Lane, record: Taken, rejects: &mut Vec<Reject>) {
         let (headers, unreadable) = match record.headers {
             Ok(headers) => (headers, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
-        let Some(decoder) = self.decoders.get_mut(topic) else { return };
-        let whole = match unreadable {
-            Some(reason) => Some(reason),
-            None => decoder.decode(&record.payload, &headers, &mut self.rows).err().map(|error| error.reason),
-        };
-        let reject = |reason: String, bytes: Vec<u8>| Reject {
-            origin: format!("{topic}/{partition}"),
+        let Some(decoder) = self.decoders.get_mut(&lane.0) else { return };
+        let encoding = self.inputs.get(&lane.0).map(|input| input.encoding).unwrap_or_default();
+        let reject = |reason: String, bytes: Vec<u8>, part: Option<String>| Reject {
+            origin: format!("{}/{}", lane.0, lane.1),
             offset: u64::try_from(record.offset).unwrap_or_default(),
             line: None,
+            marks: marks(lane, record.offset, encoding, &reason),
             reason,
             bytes,
             key: record.key.clone(),
             headers: headers.clone(),
+            part,
         };
-        for bad in std::mem::take(&mut self.rows.bad) {
-            rejects.push(reject(format!("{}: {}", bad.path, bad.reason), bad.bytes));
+        if let Some(reason) = unreadable {
+            rejects.push(reject(reason, record.payload, Some("all but its headers".to_owned())));
+            return;
         }
-        rejects.extend(whole.map(|reason| reject(reason, record.payload)));
+        let whole = decoder.decode(&record.payload, &headers, &mut self.rows).err();
+        for bad in std::mem::take(&mut self.rows.bad) {
+            let part = (bad.bytes != record.payload).then(|| bad.path.clone());
+            rejects.push(reject(format!("{}: {}", bad.path, bad.reason), bad.bytes, part));
+        }
+        rejects.extend(whole.map(|error| reject(error.reason, record.payload, None)));
     }
+}
+
+/// The headers that Kafka Connect gives a dead letter, for tools that know it.
+fn marks((topic, partition): &Lane, offset: i64, encoding: Encoding, reason: &str) -> Vec<(String, String)> {
+    [
+        ("topic", topic.clone()),
+        ("partition", partition.to_string()),
+        ("offset", offset.to_string()),
+        ("connector.name", "theriac".to_owned()),
+        ("stage", "decode".to_owned()),
+        ("class.name", encoding.name().to_owned()),
+        ("exception.message", reason.to_owned()),
+    ]
+    .map(|(name, value)| (format!("__connect.errors.{name}"), value))
+    .into()
 }
 
 fn consumer(config: &ClientConfig) -> Result<BaseConsumer<Complaints>, KafkaFailure> {

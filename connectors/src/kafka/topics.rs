@@ -30,8 +30,8 @@ const TRANSACTION_TIMEOUT_MS: &str = "60000";
 
 /// Notes the first record of a transaction that did not arrive.
 #[derive(Default)]
-struct Deliveries {
-    complaints: Complaints,
+pub(super) struct Deliveries {
+    pub(super) complaints: Complaints,
     failed: Mutex<Option<KafkaError>>,
 }
 
@@ -53,6 +53,34 @@ impl ProducerContext for Deliveries {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.get_or_insert_with(|| error.clone());
         }
+    }
+}
+
+impl Deliveries {
+    /// The first record that did not arrive, and why.
+    pub(super) fn failed(&self) -> Option<KafkaError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A consumer that speaks for a group without joining it.
+fn outsider(settings: &Settings, group: &str) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
+    let mut config = config(settings)?;
+    config.set("group.id", group);
+    let fail = |error| KafkaFailure::of(format!("the group {group}"), &error, &Complaints::default());
+    config.create_with_context(Complaints::default()).map_err(fail)
+}
+
+/// Committed position of a reader of one of the service's own topics.
+pub(super) fn committed(settings: &Settings, group: &str, topic: Topic, partition: i32) -> Option<u64> {
+    let name = settings.topic(topic);
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&name, partition);
+    let consumer = outsider(settings, group).ok()?;
+    let found = consumer.committed_offsets(list, duration(settings.patience)).ok()?;
+    match found.find_partition(&name, partition)?.offset() {
+        Offset::Offset(next) => u64::try_from(next).ok(),
+        _ => None,
     }
 }
 
@@ -87,7 +115,7 @@ impl KafkaTopics {
         config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
         // A round is one transaction and waits for the broker anyway.
         config.set("linger.ms", "0");
-        if settings.properties.get("compression.type").is_none() {
+        if !settings.properties.contains_key("compression.type") {
             config.set("compression.type", "lz4");
         }
         let what = format!("the producer of shard {shard}");
@@ -199,15 +227,10 @@ impl KafkaTopics {
         let mut groups: BTreeMap<&str, TopicPartitionList> = BTreeMap::new();
         for ((group, topic), next) in &self.pending_positions {
             let next = i64::try_from(*next).unwrap_or(i64::MAX);
-            add(
-                groups.entry(group).or_insert_with(TopicPartitionList::new),
-                &self.settings.topic(*topic),
-                self.shard,
-                next,
-            )?;
+            add(groups.entry(group).or_default(), &self.settings.topic(*topic), self.shard, next)?;
         }
         for (group, list) in &groups {
-            let consumer = self.outsider(group)?;
+            let consumer = outsider(&self.settings, group)?;
             if let Some(group) = consumer.group_metadata() {
                 self.commit_positions(list, &group)?;
             }
@@ -221,13 +244,6 @@ impl KafkaTopics {
         group: &ConsumerGroupMetadata,
     ) -> Result<(), KafkaFailure> {
         self.retried("positions", || self.producer.send_offsets_to_transaction(list, group, self.patience()))
-    }
-
-    /// A consumer that speaks for a group without joining it.
-    fn outsider(&self, group: &str) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
-        let mut config = config(&self.settings)?;
-        config.set("group.id", group);
-        config.create_with_context(Complaints::default()).map_err(|error| self.fail("a position", &error))
     }
 
     /// Calls again as long as librdkafka says that it may help.
@@ -275,7 +291,7 @@ impl KafkaTopics {
 
     /// The first record of the transaction that did not arrive, and why.
     fn deliveries_failed(&self) -> Option<KafkaError> {
-        self.producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.producer.context().failed()
     }
 
     /// Why a record did not arrive says more than that the commit was refused.
@@ -382,15 +398,7 @@ impl Topics for KafkaTopics {
         if let Some(next) = self.positions.get(&(group.to_owned(), topic)) {
             return Some(*next);
         }
-        let consumer = self.outsider(group).ok()?;
-        let name = self.settings.topic(topic);
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&name, self.shard);
-        let found = consumer.committed_offsets(list, self.patience()).ok()?;
-        match found.find_partition(&name, self.shard)?.offset() {
-            Offset::Offset(next) => u64::try_from(next).ok(),
-            _ => None,
-        }
+        committed(&self.settings, group, topic, self.shard)
     }
 }
 

@@ -358,17 +358,15 @@ impl RecordFile {
     fn bad_records(&mut self, fetched: &mut Fetched) {
         for mut bad in std::mem::take(&mut self.rows.bad) {
             bad.bytes.truncate(self.settings.reject_bytes_max);
-            let reason = if matches!(self.decoder, Some(Decoder::Otlp(_))) {
-                format!("{}: {}", bad.path, bad.reason)
-            } else {
-                bad.reason
-            };
+            let otlp = matches!(self.decoder, Some(Decoder::Otlp(_)));
+            let reason = if otlp { format!("{}: {}", bad.path, bad.reason) } else { bad.reason };
             fetched.rejects.push(Reject {
                 origin: self.origin.name(),
                 offset: self.stream.offset() + bad.offset as u64,
                 line: Some(self.place.line + 1),
                 reason,
                 bytes: bad.bytes,
+                part: otlp.then_some(bad.path),
                 ..Reject::default()
             });
         }

@@ -11,6 +11,8 @@
 )]
 
 mod account;
+#[cfg(feature = "kafka")]
+mod broker;
 mod command;
 mod config;
 mod environment;
@@ -18,6 +20,7 @@ mod output;
 mod report;
 #[cfg(feature = "kafka")]
 mod service;
+mod store;
 mod story;
 mod suggest;
 mod wiring;

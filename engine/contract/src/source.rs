@@ -19,6 +19,10 @@ pub struct Reject {
     pub key: Vec<u8>,
     /// Headers of the record, where the input has headers.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Which part of the record is here, where it is not all of it: the rest was read, or lost.
+    pub part: Option<String>,
+    /// Headers that tools for the input's transport look for in a dead letter.
+    pub marks: Vec<(String, String)>,
 }
 
 /// What one fetch brought.

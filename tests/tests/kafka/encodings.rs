@@ -16,7 +16,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 fn message(topic: &'static str, payload: Vec<u8>) -> Message {
-    Message { topic, partition: 0, time: 1_767_225_600_000, payload }
+    Message { topic, partition: 0, time: 1_767_225_600_000, payload, ..Message::default() }
 }
 
 fn stored(topics: &KafkaTopics, topic: Topic) -> Vec<StoredRecord> {

@@ -29,6 +29,7 @@ pub(crate) fn messages(topics: Topics, partitions: u32, seed: u64, seconds: i64)
                 partition: partition as i32,
                 time: now.0 / 1_000_000,
                 payload: line.into_bytes(),
+                ..Message::default()
             });
         }
     }

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
 
 mod crash;
+mod demo;
+mod dlq;
 mod encodings;
 mod fleet;
 mod noticed;
+mod replay;
 mod service;
+mod tap;
 mod topics;

@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use theriac_contract::{Interval, Tick, Timestamp, Topic};
+#[cfg(feature = "kafka")]
+use theriac_connectors::kafka::{self, KafkaTopics};
+use theriac_contract::{Interval, Tick, Timestamp, Topic, Topics};
 use theriac_datasets::simulator::{Scenario, World};
 use theriac_engine::{Engine, Observer, Outputs, Progress};
 
@@ -15,9 +17,12 @@ use crate::{
     environment::Simulation,
     output::{self, Format, ask_about, say},
     report::{self, FaultRow, History},
+    store,
     story::Story,
     wiring,
 };
+#[cfg(feature = "kafka")]
+use crate::{broker::Broker, output::Wrong};
 
 /// Arguments of `theriac demo`.
 #[derive(Debug, Args)]
@@ -31,6 +36,10 @@ pub(crate) struct Arguments {
     /// Go on with what is in the folder instead of emptying it
     #[arg(long)]
     keep: bool,
+    /// Keep the topics on Kafka instead: brokers, host:port and more of them after commas. Without
+    /// any, one is started for the demo and ended after it, which needs Java 17 and Maven
+    #[arg(long, value_name = "BROKERS", num_args = 0..=1)]
+    kafka: Option<Option<String>>,
     /// Configuration; the defaults if left out
     #[arg(short, long)]
     config: Option<PathBuf>,
@@ -100,6 +109,45 @@ fn prepare(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// How the names of the demo's topics on Kafka begin: none of them is a service's.
+const PREFIX: &str = "theriac-demo.";
+
+/// Topics that are not in the folder, and what they need to be there.
+#[derive(Default)]
+struct Store {
+    topics: Option<Box<dyn Topics>>,
+    #[cfg(feature = "kafka")]
+    _broker: Option<Broker>,
+}
+
+#[cfg(feature = "kafka")]
+fn open(arguments: &Arguments, config: &Config) -> Result<Store> {
+    let Some(named) = &arguments.kafka else { return Ok(Store::default()) };
+    if named.is_none() && arguments.keep {
+        let text = "--keep needs a broker that was there before: name it with --kafka BROKERS";
+        return Err(Wrong(text.to_owned()).into());
+    }
+    let broker = named.is_none().then(Broker::start).transpose()?;
+    let brokers = broker.as_ref().map(|broker| broker.address.as_str()).or(named.as_deref());
+    let settings = kafka::Settings {
+        group: PREFIX.trim_end_matches('.').to_owned(),
+        prefix: PREFIX.to_owned(),
+        shards: 1,
+        ..store::on(brokers.unwrap_or_default(), config.kafka.clone())
+    };
+    if !arguments.keep {
+        kafka::remove(&settings)?;
+    }
+    kafka::ensure(&settings)?;
+    let topics = KafkaTopics::open(&settings, 0, None)?;
+    Ok(Store { topics: Some(Box::new(topics)), _broker: broker })
+}
+
+#[cfg(not(feature = "kafka"))]
+fn open(arguments: &Arguments, _: &Config) -> Result<Store> {
+    if arguments.kafka.is_some() { Err(store::without_kafka()) } else { Ok(Store::default()) }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
     config.data_dir.clone_from(&arguments.data_dir);
@@ -133,7 +181,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let stop = wiring::stop_flag()?;
-    let (mut driver, recovery) = wiring::open(&config, simulation, &mut watcher)?;
+    // It must outlive the topics.
+    let store = open(arguments, &config)?;
+    let (mut driver, recovery) = match store.topics {
+        None => wiring::open(&config, simulation, &mut watcher)?,
+        Some(topics) => {
+            let checkpoints = wiring::checkpoints_folder(&config.data_dir);
+            wiring::open_over(&config, simulation, topics, &checkpoints, &mut watcher)?
+        }
+    };
     wiring::tell(&recovery);
     driver.run_to_end(&|| stop.load(Ordering::SeqCst) || output::is_broken(), &mut watcher)?;
     watcher.bar.finish_and_clear();
@@ -149,7 +205,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     print_table(&rows, start);
     say!("\nreport:       {}", path.display());
-    say!("ask about it: {}", ask_about(&arguments.data_dir, Topic::Plans, "plans"));
+    match &arguments.kafka {
+        None => say!("ask about it: {}", ask_about(&arguments.data_dir, Topic::Plans, "plans")),
+        Some(Some(brokers)) => say!("ask about it: theriac tap plans --kafka {brokers} --prefix {PREFIX}"),
+        // What held it is gone.
+        Some(None) => {}
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod datasets;
 mod demo;
+mod dlq;
 mod eval;
 mod knowledge;
 mod replay;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Knowledge(knowledge::Arguments),
     /// Print what is on a topic, and follow it
     Tap(tap::Arguments),
+    /// What could not be read: list it, look at it, send it back
+    Dlq(dlq::Arguments),
     /// Fetch the public data sets
     Datasets(datasets::Arguments),
     /// Print the JSON Schema of a payload
@@ -61,6 +64,7 @@ impl Command {
             Self::Sql(arguments) => sql::run(&arguments),
             Self::Knowledge(arguments) => knowledge::run(&arguments),
             Self::Tap(arguments) => tap::run(&arguments),
+            Self::Dlq(arguments) => dlq::run(&arguments),
             Self::Datasets(arguments) => datasets::run(&arguments),
             Self::Schema(arguments) => schema::run(&arguments),
         }

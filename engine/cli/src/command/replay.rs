@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use theriac_connectors::read::FileSettings;
+use theriac_connectors::{kafka, read::FileSettings};
 use theriac_contract::{Incident, IncidentPhase, StoredRecord, Tick, Timestamp, Topic, Topics};
 use theriac_datasets::{catalogue, nezha};
 use theriac_engine::{Engine, Environment, Observer, Outputs, Progress};
@@ -19,7 +19,7 @@ use crate::{
     config::{Config, SourceConfig},
     environment::{Recorded, Replay},
     output::{self, Format, Report, Wrong, ask_about, say},
-    wiring,
+    store, wiring,
 };
 
 /// Arguments of `theriac replay`.
@@ -37,6 +37,17 @@ pub(crate) struct Arguments {
     /// round for round as it was
     #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "dataset"])]
     recorded: Option<PathBuf>,
+    /// What Kafka brokers keep of the input topics instead of files, host:port and more of them
+    /// after commas; which topics, the section `kafka` of the configuration says
+    #[arg(long, value_name = "BROKERS", requires = "from", conflicts_with_all = ["files", "dataset", "recorded"])]
+    kafka: Option<String>,
+    /// On Kafka, begin with the first record of each partition at or after this instant, by the
+    /// times that Kafka keeps
+    #[arg(long, value_name = "TIME", requires = "to", conflicts_with_all = ["files", "dataset", "recorded"])]
+    from: Option<Timestamp>,
+    /// End before the first record at or after this instant
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<Timestamp>,
     /// Day of the data set, where it has several (2023-01-29); the first if left out
     #[arg(long, requires = "dataset")]
     day: Option<String>,
@@ -107,16 +118,54 @@ fn source(arguments: &Arguments, config: &mut Config) -> Result<Box<dyn theriac_
         let folder = catalogue::locate_from_environment(name, arguments.data.as_deref())?;
         return Ok(nezha::open(&folder, arguments.day.as_deref())?);
     }
+    if let (Some(from), Some(to)) = (arguments.from, arguments.to) {
+        return kept(arguments, config, from, to);
+    }
     if !arguments.files.is_empty() {
         config.sources =
             arguments.files.iter().map(|path| SourceConfig::File(FileSettings::of(path))).collect();
     }
     if config.sources.is_empty() {
-        let text = "nothing to replay: name files, or a configuration with file sources (-c), a --dataset, or what was --recorded";
+        let text = "nothing to replay: name files, a configuration with file sources (-c), a --dataset, what was --recorded, or what is on --kafka with --from and --to";
         return Err(Wrong(text.to_owned()).into());
     }
     // A file that cannot be read is one that was named wrongly.
     wiring::past(config).map_err(|error| Wrong(format!("{error:#}")).into())
+}
+
+/// What Kafka keeps of the input topics.
+fn kept(
+    arguments: &Arguments,
+    config: &Config,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Box<dyn theriac_contract::Source>> {
+    let settings = match &arguments.kafka {
+        Some(brokers) => Some(store::on(brokers, config.kafka.clone())),
+        None => config.kafka.clone(),
+    };
+    let Some(settings) = settings else {
+        let text = "--from and --to are about what Kafka keeps: name the brokers with --kafka, or a configuration with a section `kafka` with -c";
+        return Err(Wrong(text.to_owned()).into());
+    };
+    if from >= to {
+        return Err(Wrong(format!("nothing lies between {from} and {to}: --to must be later")).into());
+    }
+    between(&settings, from, to)
+}
+
+#[cfg(feature = "kafka")]
+fn between(
+    settings: &kafka::Settings,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Box<dyn theriac_contract::Source>> {
+    Ok(Box::new(kafka::KafkaSource::open_between(settings, from, to)?))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn between(_: &kafka::Settings, _: Timestamp, _: Timestamp) -> Result<Box<dyn theriac_contract::Source>> {
+    Err(store::without_kafka())
 }
 
 /// Input of which nothing could be read was named wrongly; what is wrong is on the topic.

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     environment::Live,
     output::{Wrong, note, say},
-    wiring,
+    store, wiring,
 };
 
 /// Where the configuration lies if nothing is said.
@@ -73,8 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         (file, _) => Config::load(file.as_deref().unwrap_or(Path::new(DEFAULT)))?,
     };
     if let Some(brokers) = &arguments.kafka {
-        let brokers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
-        config.kafka = Some(kafka::Settings { brokers, ..config.kafka.unwrap_or_default() });
+        config.kafka = Some(store::on(brokers, config.kafka));
     }
     if let Some(folder) = &arguments.data_dir {
         config.data_dir.clone_from(folder);
@@ -105,6 +104,5 @@ fn on_kafka(config: Config, kafka: kafka::Settings, arguments: &Arguments, stop:
 
 #[cfg(not(feature = "kafka"))]
 fn on_kafka(_: Config, _: kafka::Settings, _: &Arguments, _: &AtomicBool) -> Result<()> {
-    let text = "this program was built without Kafka: build it with the feature `kafka`, which is one of the default features";
-    Err(Wrong(text.to_owned()).into())
+    Err(store::without_kafka())
 }

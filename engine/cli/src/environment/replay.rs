@@ -5,6 +5,7 @@ use theriac_contract::{Command, Completion, Fetch, Source, Verdict};
 use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, Round};
 
 use super::ROUND_BYTES;
+use crate::output::note;
 
 /// A source that ends.
 pub(crate) struct Replay {
@@ -38,7 +39,11 @@ impl Environment for Replay {
             return Ok(Next::End);
         }
         let mut round = Round { completions: std::mem::take(&mut self.answers), ..Round::default() };
-        match self.source.fetch(ROUND_BYTES)? {
+        let fetched = self.source.fetch(ROUND_BYTES);
+        for notice in self.source.notices() {
+            note!("{notice}");
+        }
+        match fetched? {
             Fetch::Batch(fetched) => {
                 round.telemetry = fetched.telemetry;
                 round.rejects = fetched.rejects;

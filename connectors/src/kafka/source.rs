@@ -10,7 +10,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,16 +18,15 @@ use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers},
 };
-use theriac_contract::{Fetch, Fetched, Reject, Source, SourceError, Timestamp};
+use theriac_contract::{Fetch, Fetched, Source, SourceError, Timestamp};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration},
+    decoding::{Decoding, Lane, Taken, parse},
     membership::InputPositions,
-    settings::{InputSettings, Settings, Start},
+    settings::{Settings, Start},
 };
-use crate::decode::{Encoding, PayloadDecoder, Rows};
 
 /// How long a fetch waits for the first record.
 const WAIT: Duration = Duration::from_millis(50);
@@ -36,19 +34,6 @@ const WAIT: Duration = Duration::from_millis(50);
 const HOLD: Duration = Duration::from_secs(5);
 /// How often topics and partitions are looked for that were not there before.
 const LOOK_AROUND: Duration = Duration::from_secs(10);
-
-/// Topic and partition.
-type Lane = (String, i32);
-
-/// A record as it was taken from the broker.
-struct Taken {
-    offset: i64,
-    /// Milliseconds, the broker's or the producer's.
-    time: i64,
-    key: Vec<u8>,
-    headers: Result<Vec<(String, Vec<u8>)>, String>,
-    payload: Vec<u8>,
-}
 
 struct Queue {
     /// None until the partitions are assigned.
@@ -68,8 +53,6 @@ struct Queue {
 /// A shard's partitions of the input topics.
 pub struct KafkaSource {
     settings: Settings,
-    inputs: BTreeMap<String, InputSettings>,
-    decoders: BTreeMap<String, PayloadDecoder>,
     shard: u32,
     shards: u32,
     config: ClientConfig,
@@ -79,7 +62,7 @@ pub struct KafkaSource {
     /// taken away twice before its first fetcher has stopped.
     consumer: Option<Arc<BaseConsumer<Complaints>>>,
     queues: BTreeMap<Lane, Queue>,
-    rows: Rows,
+    decoding: Decoding,
     positions: InputPositions,
     looked: Instant,
     /// Where the input ends, if it is not to be followed.
@@ -119,19 +102,15 @@ impl KafkaSource {
             }
         }
         let client = consumer(&config)?;
-        let inputs = settings.inputs();
-        let decoder = |input: &InputSettings| PayloadDecoder::new(input.encoding, input.resource.clone());
         let mut source = Self {
             settings: settings.clone(),
-            decoders: inputs.iter().map(|(topic, input)| (topic.clone(), decoder(input))).collect(),
-            inputs,
             shard,
             shards,
             config,
             client,
             consumer: None,
             queues: BTreeMap::new(),
-            rows: Rows::default(),
+            decoding: Decoding::new(settings),
             positions,
             looked: Instant::now(),
             ends: None,
@@ -156,7 +135,7 @@ impl KafkaSource {
         let settings = Settings { start: Start::At(from), ..settings.clone() };
         let mut source = Self::open(&settings, 0, 1, InputPositions::default())?;
         if source.queues.is_empty() {
-            let topics: Vec<&str> = source.inputs.keys().map(String::as_str).collect();
+            let topics: Vec<&str> = source.decoding.topics().map(String::as_str).collect();
             return Err(SourceError::Unreadable {
                 origin: "Kafka".to_owned(),
                 reason: format!(
@@ -212,7 +191,7 @@ impl KafkaSource {
     fn lanes(&mut self) -> Result<Vec<Lane>, KafkaFailure> {
         let mut lanes = Vec::new();
         let mut missing = BTreeMap::new();
-        for topic in self.inputs.keys() {
+        for topic in self.decoding.topics() {
             let metadata = self
                 .client
                 .fetch_metadata(Some(topic), self.patience())
@@ -347,7 +326,7 @@ impl KafkaSource {
             return Ok(());
         }
         let polled = queue.queue.as_ref().and_then(|queue| queue.poll(wait));
-        let polled = polled.map(|polled| polled.map(|message| taken(&message)));
+        let polled = polled.map(|polled| polled.map(|message| Taken::of(&message)));
         match polled {
             Some(Ok(taken)) => {
                 (queue.ended, queue.silent) = (taken.offset >= queue.end, None);
@@ -392,7 +371,7 @@ impl KafkaSource {
                 && (queue.next..queue.end).contains(&message.offset())
                 && queue.ahead.back().is_none_or(|last| last.offset < message.offset())
             {
-                queue.ahead.push_back(taken(&message));
+                queue.ahead.push_back(Taken::of(&message));
             }
         }
     }
@@ -495,71 +474,12 @@ impl KafkaSource {
         Ok(round)
     }
 
-    /// Decodes a round's records, in the order of their times, and of topics and partitions
-    /// where these are equal.
+    /// What came of a round's records.
     fn decode(&mut self, round: BTreeMap<Lane, Vec<Taken>>) -> Fetched {
-        let mut fetched = Fetched::default();
-        let mut lanes: Vec<(Lane, VecDeque<Taken>)> =
-            round.into_iter().map(|(lane, taken)| (lane, taken.into())).collect();
-        while let Some(index) = (0..lanes.len())
-            .filter_map(|index| Some((lanes[index].1.front()?.time, index)))
-            .min()
-            .map(|(_, index)| index)
-        {
-            let (lane, records) = &mut lanes[index];
-            let Some(record) = records.pop_front() else { break };
-            fetched.bytes += record.payload.len() as u64;
-            self.decode_one(lane, record, &mut fetched.rejects);
-        }
-        fetched.telemetry = self.rows.take();
+        let fetched = self.decoding.decode(round);
         self.publish();
         fetched
     }
-
-    fn decode_one(&mut self, lane: &Lane, record: Taken, rejects: &mut Vec<Reject>) {
-        let (headers, unreadable) = match record.headers {
-            Ok(headers) => (headers, None),
-            Err(reason) => (Vec::new(), Some(reason)),
-        };
-        let Some(decoder) = self.decoders.get_mut(&lane.0) else { return };
-        let encoding = self.inputs.get(&lane.0).map(|input| input.encoding).unwrap_or_default();
-        let reject = |reason: String, bytes: Vec<u8>, part: Option<String>| Reject {
-            origin: format!("{}/{}", lane.0, lane.1),
-            offset: u64::try_from(record.offset).unwrap_or_default(),
-            line: None,
-            marks: marks(lane, record.offset, encoding, &reason),
-            reason,
-            bytes,
-            key: record.key.clone(),
-            headers: headers.clone(),
-            part,
-        };
-        if let Some(reason) = unreadable {
-            rejects.push(reject(reason, record.payload, Some("all but its headers".to_owned())));
-            return;
-        }
-        let whole = decoder.decode(&record.payload, &headers, &mut self.rows).err();
-        for bad in std::mem::take(&mut self.rows.bad) {
-            let part = (bad.bytes != record.payload).then(|| bad.path.clone());
-            rejects.push(reject(format!("{}: {}", bad.path, bad.reason), bad.bytes, part));
-        }
-        rejects.extend(whole.map(|error| reject(error.reason, record.payload, None)));
-    }
-}
-
-/// The headers that Kafka Connect gives a dead letter, for tools that know it.
-fn marks((topic, partition): &Lane, offset: i64, encoding: Encoding, reason: &str) -> Vec<(String, String)> {
-    [
-        ("topic", topic.clone()),
-        ("partition", partition.to_string()),
-        ("offset", offset.to_string()),
-        ("connector.name", "theriac".to_owned()),
-        ("stage", "decode".to_owned()),
-        ("class.name", encoding.name().to_owned()),
-        ("exception.message", reason.to_owned()),
-    ]
-    .map(|(name, value)| (format!("__connect.errors.{name}"), value))
-    .into()
 }
 
 fn consumer(config: &ClientConfig) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
@@ -580,35 +500,6 @@ fn is_refused(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::Authentication
             )
         )
-}
-
-fn taken(message: &BorrowedMessage<'_>) -> Taken {
-    // A header's name that is not UTF-8 makes the client panic when it is looked at.
-    let headers = catch_unwind(AssertUnwindSafe(|| {
-        let headers = message.headers().into_iter().flat_map(Headers::iter);
-        headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
-    }));
-    Taken {
-        offset: message.offset(),
-        time: message.timestamp().to_millis().unwrap_or_default(),
-        key: message.key().unwrap_or_default().to_vec(),
-        headers: headers.map_err(|_| "the name of a header is not UTF-8".to_owned()),
-        payload: message.payload().unwrap_or_default().to_vec(),
-    }
-}
-
-/// Positions as `{"otlp_metrics/0":17}`.
-fn parse(position: &str) -> Result<BTreeMap<Lane, i64>, String> {
-    let places: BTreeMap<String, i64> = serde_json::from_str(position).map_err(|e| e.to_string())?;
-    let lane = |text: &str| {
-        let (topic, number) = text.rsplit_once('/')?;
-        Some((topic.to_owned(), number.parse().ok()?))
-    };
-    let lanes = places.iter().map(|(text, next)| {
-        let lane = lane(text).ok_or_else(|| format!("`{text}` is not a topic and a partition"))?;
-        if *next < 0 { Err(format!("`{text}`: {next} is no offset")) } else { Ok((lane, *next)) }
-    });
-    lanes.collect()
 }
 
 impl Source for KafkaSource {

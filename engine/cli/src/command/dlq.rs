@@ -122,6 +122,7 @@ impl Letter {
     }
 
     /// The record as it was, one time more often sent.
+    #[cfg(feature = "kafka")]
     fn again(&self) -> Record {
         let mut headers = self.reject.headers.clone();
         headers.retain(|(name, _)| name != REDRIVEN);

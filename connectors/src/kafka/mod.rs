@@ -5,7 +5,7 @@
 //! `<prefix>journal`, …), and reads of the input topics every partition whose number leaves
 //! the rest `s` when divided by the number of shards. Which process runs which shard is
 //! decided by Kafka's group protocol alone: processes subscribe to `<prefix>telemetry`, and
-//! whoever is assigned its partition `s` runs shard `s` ([`membership`]).
+//! whoever is assigned its partition `s` runs shard `s` (`membership.rs`).
 //!
 //! **Transactions.** A shard writes with the transactional id `<group>-<shard>`. A new owner
 //! fences the old one with it: what a paused process tries to commit after it lost a shard is

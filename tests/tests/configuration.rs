@@ -100,6 +100,13 @@ fn validating_leaves_the_ledger_alone() {
 fn kafka_needs_a_broker_and_its_own_sources() {
     refused("kafka: {}\n", &[], &["`kafka.brokers` is empty"]);
     refused(&format!("{SOURCES}kafka: {{ brokers: [\"127.0.0.1:1\"] }}\n"), &[], &["`sources` and `kafka`"]);
+    refused("kafka: { brokers: [x], properties: { sasl.passwrd: x } }\n", &[], &["sasl.passwrd"]);
+    refused("kafka: { brokers: [x], properties: { sasl.password: x } }\n", &[], &["kafka.secrets"]);
+    refused(
+        "kafka: { brokers: [x], secrets: { sasl.password: { environment: NO_SUCH } } }\n",
+        &[],
+        &["NO_SUCH"],
+    );
     refused("kafka: { broker: x }\n", &[], &["did you mean `brokers`?"]);
     refused("kafka: { brokers: [x], start: soon }\n", &[], &["`soon` is no start", "earliest"]);
 }

@@ -162,6 +162,10 @@ pub(super) fn config(settings: &Settings) -> Result<ClientConfig, KafkaFailure> 
     // The broker's answer to a lost connection is what operators wait for.
     config.set("reconnect.backoff.max.ms", "2000");
     for (name, value) in &settings.properties {
+        if ["password", "secret", "key.pem"].iter().any(|word| name.contains(word)) {
+            let reason = "it is a secret, and a configuration may be shown: name where it is kept under `kafka.secrets`";
+            return Err(KafkaFailure::new(format!("`kafka.properties.{name}`"), reason));
+        }
         config.set(name, value);
     }
     for (name, secret) in &settings.secrets {
@@ -175,6 +179,16 @@ pub(super) fn config(settings: &Settings) -> Result<ClientConfig, KafkaFailure> 
     }
     config.set_log_level(RDKafkaLogLevel::Warning);
     Ok(config)
+}
+
+/// Whether the settings make sense to a client: its properties and its secrets. Asks no broker.
+///
+/// # Errors
+/// If they do not.
+pub fn check(settings: &Settings) -> Result<(), KafkaFailure> {
+    let config = config(settings)?;
+    let checked = config.create_native_config().map(drop);
+    checked.map_err(|error| KafkaFailure::of("`kafka.properties`", &error, &Complaints::default()))
 }
 
 /// A length of event time as one of the machine's.

@@ -45,7 +45,7 @@ pub use settings::{InputSettings, Settings, Start};
 #[cfg(feature = "kafka")]
 pub use {
     admin::{TopicPlan, ensure, remove},
-    client::KafkaFailure,
+    client::{KafkaFailure, check},
     reader::KafkaReader,
     sender::{Addressed, send},
     source::KafkaSource,

@@ -198,9 +198,16 @@ impl KafkaSource {
                 .map_err(|error| self.fail(format!("the topic {topic}"), &error))?;
             for found in metadata.topics() {
                 if let Some(error) = found.error() {
-                    let error = KafkaError::MetadataFetch(RDKafkaErrorCode::from(error));
-                    missing
-                        .insert(topic.clone(), self.fail(format!("the topic {topic}"), &error).to_string());
+                    let code = RDKafkaErrorCode::from(error);
+                    let reason = match code {
+                        RDKafkaErrorCode::UnknownTopicOrPartition => format!(
+                            "the topic {topic} is not there: create it, or name the topics to read under `kafka.inputs`"
+                        ),
+                        _ => self
+                            .fail(format!("the topic {topic}"), &KafkaError::MetadataFetch(code))
+                            .to_string(),
+                    };
+                    missing.insert(topic.clone(), reason);
                     continue;
                 }
                 let numbers = found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id);

@@ -95,6 +95,7 @@ fn lock(shards: &Mutex<Shards>) -> MutexGuard<'_, Shards> {
 /// Takes part in the fleet until it is told to stop.
 pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
     let service = Arc::new(service);
+    note!("looking for Kafka on {}", service.kafka.brokers.join(","));
     let count = kafka::ensure(&service.kafka)?;
     let shards: Arc<Mutex<Shards>> = Arc::default();
     let seen = Arc::clone(&shards);
@@ -104,7 +105,7 @@ pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
             lock(&seen).gained.extend(gained);
         }
         Change::Losing(lost) => {
-            note!("shards {lost:?} go to another process");
+            note!("shards {lost:?} are given up");
             // How a shard fails that is given away is its next owner's to see.
             if let Err(error) = lock(&seen).end(lost) {
                 note!("{error:#}");

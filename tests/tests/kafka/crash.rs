@@ -177,7 +177,7 @@ fn a_killed_process_is_replaced() {
     trial.heard("one.log", "gained shards");
     let two = trial.member("fleet.yaml", "two.log");
     trial.heard("two.log", "gained shards");
-    trial.heard("one.log", "go to another process");
+    trial.heard("one.log", "are given up");
     thread::sleep(Duration::from_secs(1));
     let mut times = Vec::new();
     let (mut elder, mut younger) = (one, (two, "two.log".to_owned()));

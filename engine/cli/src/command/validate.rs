@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use theriac_connectors::{executor, host::Host, read};
+use theriac_connectors::{executor, host::Host, kafka, read};
 
 use crate::{
     config::{Config, SourceConfig},
@@ -54,7 +54,8 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
                 "`sources` and `kafka` are both given: a service on Kafka reads its input from Kafka; run a second process for the other sources"
             )));
         }
-        _ => {}
+        Some(kafka) => note(checked(kafka)),
+        None => {}
     }
     if config.sources.is_empty() && config.kafka.is_none() {
         problems.push(format!(
@@ -63,6 +64,16 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
         ));
     }
     problems
+}
+
+#[cfg(feature = "kafka")]
+fn checked(kafka: &kafka::Settings) -> Result<()> {
+    Ok(kafka::check(kafka)?)
+}
+
+#[cfg(not(feature = "kafka"))]
+fn checked(_: &kafka::Settings) -> Result<()> {
+    Err(anyhow!("`kafka`: this program was built without Kafka"))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -78,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         say!(
             "{} is well: {} sources, {} executors, playbooks {}, configuration {}",
             arguments.config.display(),
-            config.sources.len(),
+            config.sources.len() + config.kafka.as_ref().map_or(0, |kafka| kafka.inputs().len()),
             config.act.executors.len(),
             playbooks.digest(),
             config.digest(&playbooks)?

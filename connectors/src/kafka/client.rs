@@ -77,6 +77,21 @@ fn is_fenced(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Whether the broker will not give at all what a consumer asked for.
+pub(super) fn is_refused(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                Code::TopicAuthorizationFailed
+                    | Code::GroupAuthorizationFailed
+                    | Code::SaslAuthenticationFailed
+                    | Code::Authentication
+            )
+        )
+}
+
 /// What the operator does about it.
 fn mend(code: RDKafkaErrorCode) -> Option<&'static str> {
     use RDKafkaErrorCode as Code;

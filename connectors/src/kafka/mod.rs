@@ -32,6 +32,8 @@ pub mod membership;
 #[cfg(feature = "kafka")]
 mod partition;
 #[cfg(feature = "kafka")]
+mod producer;
+#[cfg(feature = "kafka")]
 mod reader;
 #[cfg(feature = "kafka")]
 mod sender;

@@ -11,10 +11,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
-use theriac_contract::{Record, StoredRecord, Timestamp};
+use theriac_contract::{Record, StoredRecord, Timestamp, Topic, TopicError};
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration},
+    client::{Complaints, KafkaFailure, config, duration, is_refused},
     settings::Settings,
 };
 
@@ -183,9 +183,32 @@ impl Reader {
         }
     }
 
+    /// What [`Topics::read`] of `topic/number`, which this partition is, gives.
+    ///
+    /// [`Topics::read`]: theriac_contract::Topics::read
+    pub(super) fn records(
+        &self,
+        known: &mut Partition,
+        (topic, number): (Topic, u32),
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredRecord>, TopicError> {
+        let (start, end) = (known.start, known.end);
+        if from < start || from > end {
+            return Err(TopicError::OutOfRange { topic, partition: number, offset: from, start, end });
+        }
+        if from == end {
+            return Ok(Vec::new());
+        }
+        let mut records = self.read(known, from, bytes_max)?;
+        // The broker may have more by now than was noticed.
+        records.retain(|stored| stored.offset < end);
+        Ok(records)
+    }
+
     /// Committed records of a partition from an offset of ours on, which must be there, until
     /// `bytes_max` is passed.
-    pub(super) fn read(
+    fn read(
         &self,
         partition: &mut Partition,
         from: u64,
@@ -280,16 +303,12 @@ fn size(record: &Record) -> usize {
 /// Whether asking again does not help.
 fn is_lasting(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
-    matches!(error, KafkaError::MessageConsumptionFatal(_))
+    is_refused(error)
         || matches!(
             error.rdkafka_error_code(),
             Some(
                 Code::UnknownTopicOrPartition
                     | Code::UnknownTopic
-                    | Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-                    | Code::SaslAuthenticationFailed
-                    | Code::Authentication
                     | Code::OffsetOutOfRange
                     | Code::AutoOffsetReset
             )

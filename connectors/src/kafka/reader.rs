@@ -97,18 +97,8 @@ impl Topics for KafkaReader {
         bytes_max: usize,
     ) -> Result<Vec<StoredRecord>, TopicError> {
         let read = self.with(topic, partition, |known| {
-            let (start, end) = (known.start, known.end);
-            if from < start || from > end {
-                return Err(TopicError::OutOfRange { topic, partition, offset: from, start, end });
-            }
-            if from == end {
-                return Ok(Vec::new());
-            }
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            // The broker may have more by now than was noticed.
-            let mut records = reader.read(known, from, bytes_max)?;
-            records.retain(|stored| stored.offset < end);
-            Ok(records)
+            reader.records(known, (topic, partition), from, bytes_max)
         });
         read.unwrap_or_else(|| {
             Err(TopicError::Invalid(format!("{topic}/{partition} is not there, or not open")))

@@ -1,20 +1,16 @@
 //! Sends records to any topic: all of them, or none.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use rdkafka::{
-    error::RDKafkaErrorCode,
-    message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, Producer, PurgeConfig},
-};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use theriac_contract::Record;
 
 use super::{
     admin::MESSAGE_BYTES_MAX,
     client::{Complaints, KafkaFailure, config, duration},
     partition::Reader,
+    producer::{Deliveries, headers, put},
     settings::Settings,
-    topics::Deliveries,
 };
 
 /// A record with the partition that it is for; without a key if that is empty.
@@ -47,7 +43,7 @@ pub fn send(settings: &Settings, records: &[Addressed]) -> Result<(), KafkaFailu
     let fail = |what: &str, error: &_| KafkaFailure::of(what, error, &producer.context().complaints);
     producer.init_transactions(patience).map_err(|error| fail("the producer", &error))?;
     producer.begin_transaction().map_err(|error| fail("the transaction", &error))?;
-    let sent = records.iter().try_for_each(|addressed| put(&producer, addressed)).and_then(|()| {
+    let sent = records.iter().try_for_each(|addressed| put_addressed(&producer, addressed)).and_then(|()| {
         producer.commit_transaction(patience).map_err(|error| {
             // Why a record did not arrive says more than that the commit was refused.
             let error = producer.context().failed().unwrap_or(error);
@@ -82,24 +78,17 @@ fn there(settings: &Settings, records: &[Addressed]) -> Result<(), KafkaFailure>
     Ok(())
 }
 
-fn put(producer: &BaseProducer<Deliveries>, addressed: &Addressed) -> Result<(), KafkaFailure> {
+fn put_addressed(producer: &BaseProducer<Deliveries>, addressed: &Addressed) -> Result<(), KafkaFailure> {
     let Addressed { topic, partition, record } = addressed;
-    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-    for (key, value) in &record.headers {
-        headers = headers.insert(Header { key, value: Some(value.as_slice()) });
-    }
-    let mut message: BaseRecord<'_, [u8], [u8]> =
-        BaseRecord::to(topic).partition(*partition).payload(record.value.as_slice()).headers(headers);
+    let mut message = BaseRecord::to(topic)
+        .partition(*partition)
+        .payload(record.value.as_slice())
+        .headers(headers(record, 0));
     if !record.key.is_empty() {
         message = message.key(record.key.as_slice());
     }
-    while let Err((error, back)) = producer.send(message) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-            let what = format!("a record for {topic}/{partition}");
-            return Err(KafkaFailure::of(what, &error, &producer.context().complaints));
-        }
-        message = back;
-        producer.poll(Duration::from_millis(10));
-    }
-    Ok(())
+    put(producer, message).map_err(|error| {
+        let what = format!("a record for {topic}/{partition}");
+        KafkaFailure::of(what, &error, &producer.context().complaints)
+    })
 }

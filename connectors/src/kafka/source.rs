@@ -22,7 +22,7 @@ use rdkafka::{
 use theriac_contract::{Fetch, Fetched, Source, SourceError, Timestamp};
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration},
+    client::{Complaints, KafkaFailure, config, duration, is_refused},
     decoding::{Decoding, Lane, Taken, parse},
     membership::InputPositions,
     settings::{Settings, Start},
@@ -493,20 +493,6 @@ fn consumer(config: &ClientConfig) -> Result<BaseConsumer<Complaints>, KafkaFail
     config
         .create_with_context(Complaints::default())
         .map_err(|error| KafkaFailure::of("the input", &error, &Complaints::default()))
-}
-
-/// Whether the broker will not give this at all.
-fn is_refused(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::MessageConsumptionFatal(_))
-        || matches!(
-            error.rdkafka_error_code(),
-            Some(
-                RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::GroupAuthorizationFailed
-                    | RDKafkaErrorCode::SaslAuthenticationFailed
-                    | RDKafkaErrorCode::Authentication
-            )
-        )
 }
 
 impl Source for KafkaSource {

@@ -11,8 +11,8 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
+    message::Header,
+    producer::{BaseProducer, BaseRecord, Producer, PurgeConfig},
 };
 use theriac_contract::{Record, StoredRecord, Topic, TopicError, Topics};
 
@@ -21,47 +21,13 @@ use super::{
     client::{Complaints, KafkaFailure, config, duration},
     membership::Seat,
     partition::{OFFSET_HEADER, Partition, Reader, TIME_HEADER},
+    producer::{Deliveries, headers, put},
     settings::Settings,
 };
 
 /// How long an open transaction may take before the broker ends it. A paused owner holds up
 /// readers of its shard for so long at most.
 const TRANSACTION_TIMEOUT_MS: &str = "60000";
-
-/// Notes the first record of a transaction that did not arrive.
-#[derive(Default)]
-pub(super) struct Deliveries {
-    pub(super) complaints: Complaints,
-    failed: Mutex<Option<KafkaError>>,
-}
-
-impl rdkafka::ClientContext for Deliveries {
-    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
-        rdkafka::ClientContext::log(&self.complaints, level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.complaints.error(error, reason);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.get_or_insert_with(|| error.clone());
-        }
-    }
-}
-
-impl Deliveries {
-    /// The first record that did not arrive, and why.
-    pub(super) fn failed(&self) -> Option<KafkaError> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
 
 /// A consumer that speaks for a group without joining it.
 fn outsider(settings: &Settings, group: &str) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
@@ -178,31 +144,21 @@ impl KafkaTopics {
 
     fn send(&self, topic: &str, offset: u64, record: &Record) -> Result<(), KafkaFailure> {
         let (offset, time) = (offset.to_string(), record.timestamp.0.to_string());
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len() + 2);
-        for (key, value) in &record.headers {
-            headers = headers.insert(Header { key, value: Some(value.as_slice()) });
-        }
-        headers = headers.insert(Header { key: OFFSET_HEADER, value: Some(&offset) });
-        headers = headers.insert(Header { key: TIME_HEADER, value: Some(&time) });
-        let mut message = BaseRecord::to(topic)
+        let headers = headers(record, 2)
+            .insert(Header { key: OFFSET_HEADER, value: Some(&offset) })
+            .insert(Header { key: TIME_HEADER, value: Some(&time) });
+        let message = BaseRecord::to(topic)
             .partition(self.shard)
             .key(record.key.as_slice())
             .payload(record.value.as_slice())
             .headers(headers);
-        loop {
-            match self.producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    message = back;
-                    self.producer.poll(Duration::from_millis(10));
-                }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
-                    let reason = format!("{} bytes are more than {MESSAGE_BYTES_MAX}", record.value.len());
-                    return Err(KafkaFailure::new(format!("a record of {topic}"), reason));
-                }
-                Err((error, _)) => return Err(self.fail("a record", &error)),
+        put(&self.producer, message).map_err(|error| match error {
+            KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                let reason = format!("{} bytes are more than {MESSAGE_BYTES_MAX}", record.value.len());
+                KafkaFailure::new(format!("a record of {topic}"), reason)
             }
-        }
+            error => self.fail("a record", &error),
+        })
     }
 
     /// Puts positions into the open transaction: those of the input for the group of this
@@ -371,15 +327,8 @@ impl Topics for KafkaTopics {
     ) -> Result<Vec<StoredRecord>, TopicError> {
         Self::only(topic, partition)?;
         self.with(topic, |known| {
-            let (start, end) = (known.start, known.end);
-            if from < start || from > end {
-                return Err(TopicError::OutOfRange { topic, partition, offset: from, start, end });
-            }
-            if from == end {
-                return Ok(Vec::new());
-            }
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(reader.read(known, from, bytes_max)?)
+            reader.records(known, (topic, partition), from, bytes_max)
         })
     }
 

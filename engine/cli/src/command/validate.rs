@@ -73,7 +73,7 @@ fn checked(kafka: &kafka::Settings) -> Result<()> {
 
 #[cfg(not(feature = "kafka"))]
 fn checked(_: &kafka::Settings) -> Result<()> {
-    Err(anyhow!("`kafka`: this program was built without Kafka"))
+    Err(crate::store::without_kafka())
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

@@ -10,7 +10,8 @@ mod recovery;
 use std::collections::BTreeMap;
 
 use theriac_contract::{
-    Checkpointed, Command, Fact, StateError, Telemetry, Tick, Timestamp, Topic, TopicError, Topics,
+    Checkpointed, Command, Fact, Mark, MarkProgress, Noticed, SCHEMA_VERSION, Sightings, StateError,
+    Telemetry, Tick, Timestamp, Topic, TopicError, Topics,
 };
 use theriac_plan::Playbooks;
 
@@ -25,6 +26,9 @@ use crate::{
     records::{self, Output},
     settings::Settings,
 };
+
+/// Entities, edges or changes in one mark, at most: a record of a topic has a limit.
+const MARK_ITEMS_MAX: usize = 16_384;
 
 /// The loop cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +102,7 @@ pub trait Observer {
         let _ = (engine, tick, outputs, repeated);
     }
 
-    /// After outputs that came without a tick.
+    /// After outputs that came without a tick of this loop's own detection.
     fn idle(&mut self, engine: &Engine, outputs: &Outputs, repeated: bool) {
         let _ = (engine, outputs, repeated);
     }
@@ -144,6 +148,8 @@ pub struct Driver<E: Environment> {
     introduce: bool,
     /// Position before the very first round, until its entry is written.
     before: Option<String>,
+    /// Marks that the present round has set.
+    marks: usize,
     progress: Progress,
 }
 
@@ -218,32 +224,34 @@ impl<E: Environment> Driver<E> {
         observer: &mut dyn Observer,
     ) -> Result<Vec<Command>, DriverError> {
         self.round += 1;
+        self.marks = 0;
         let first = self.topics.end(Topic::Telemetry, 0);
         let keep = mode == Mode::New && self.environment.repeatable() == Repeatable::Nothing;
         let telemetry = if keep { self.keep(&round.telemetry, first)? } else { (first, first) };
         for reject in &round.rejects {
-            self.emit(records::dead_letter(reject, self.engine.now()), mode)?;
+            self.emit(records::dead_letter(reject, self.latest()), mode)?;
         }
-        let entry_parts = (round.completions.clone(), round.reached, round.end);
+        let entry_parts = (round.completions.clone(), round.reached, round.quiet, round.end);
         let commands = self.stages(round, mode, observer)?;
         if mode == Mode::New {
-            let (completions, reached, end) = entry_parts;
+            let (completions, reached, quiet, end) = entry_parts;
             let entry = Entry {
                 round: self.round,
                 telemetry,
                 completions,
                 reached,
+                quiet,
                 end,
                 before: self.before.take(),
                 position: self.environment.position(),
                 ends: self.ends(),
                 configuration: self.configuration.clone(),
             };
-            self.topics.append(Topic::Journal, 0, &[entry.record(self.engine.now())])?;
+            self.topics.append(Topic::Journal, 0, &[entry.record(self.latest())])?;
             self.topics.commit()?;
         }
         self.progress.round = self.round;
-        self.progress.now = self.engine.now();
+        self.progress.now = self.latest();
         Ok(commands)
     }
 
@@ -252,7 +260,7 @@ impl<E: Environment> Driver<E> {
         let mut records = Vec::with_capacity(telemetry.len());
         for batch in telemetry {
             records.push(theriac_contract::Record {
-                timestamp: self.engine.now(),
+                timestamp: self.latest(),
                 key: batch.signal().as_bytes().to_vec(),
                 headers: Vec::new(),
                 value: codec::encode(batch.batch())?,
@@ -289,12 +297,19 @@ impl<E: Environment> Driver<E> {
             .monitor
             .push(&round.telemetry)
             .map_err(|e| arrow::error::ArrowError::SchemaError(e.to_string()))?;
-        let mut sealed = self.ticks(mode, repeated, &mut commands, observer)?;
+        let mut stepped = self.judge(&round.noticed, mode, &mut commands, observer)?;
+        stepped |= self.ticks(mode, repeated, &mut commands, observer)?;
         if round.end {
             self.engine.monitor.finish();
         }
-        sealed |= self.ticks(mode, repeated, &mut commands, observer)?;
-        if !sealed && (answered || round.reached.is_some()) {
+        stepped |= self.ticks(mode, repeated, &mut commands, observer)?;
+        if self.environment.joins_shards() {
+            let quiet = |quiet| if quiet { MarkProgress::Quiet } else { MarkProgress::On };
+            if let Some(progress) = if round.end { Some(MarkProgress::End) } else { round.quiet.map(quiet) } {
+                self.mark(self.engine.noticed(), progress, Sightings::default(), mode)?;
+            }
+        }
+        if !stepped && (answered || round.reached.is_some()) {
             let outputs = self.engine.idle();
             self.publish(&outputs, mode)?;
             observer.idle(&self.engine, &outputs, repeated);
@@ -303,6 +318,9 @@ impl<E: Environment> Driver<E> {
         Ok(commands)
     }
 
+    /// Seals ticks and takes them through the stages: through all of them, or through detection
+    /// if what it notices is joined with what other shards notice. Gives whether one went through
+    /// all.
     fn ticks(
         &mut self,
         mode: Mode,
@@ -310,16 +328,67 @@ impl<E: Environment> Driver<E> {
         commands: &mut Vec<Command>,
         observer: &mut dyn Observer,
     ) -> Result<bool, DriverError> {
+        let joins = self.environment.joins_shards();
         let mut any = false;
         while let Some(tick) = self.engine.monitor.seal() {
-            any = true;
-            let outputs = self.engine.step(&tick);
-            self.publish(&outputs, mode)?;
+            let outputs = if joins {
+                let Noticed { at, symptoms, sightings } = self.engine.notice(&tick);
+                let outputs = Outputs { symptoms, ..Outputs::default() };
+                self.publish(&outputs, mode)?;
+                self.mark(at, MarkProgress::On, sightings, mode)?;
+                outputs
+            } else {
+                any = true;
+                let outputs = self.engine.step(&tick);
+                self.publish(&outputs, mode)?;
+                outputs
+            };
             observer.tick(&self.engine, &tick, &outputs, repeated);
             self.progress.ticks += 1;
             commands.extend(outputs.commands);
         }
         Ok(any)
+    }
+
+    /// Takes joined ticks through the stages behind detection. Gives whether there were any.
+    fn judge(
+        &mut self,
+        joined: &[Noticed],
+        mode: Mode,
+        commands: &mut Vec<Command>,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, DriverError> {
+        for noticed in joined {
+            let outputs = self.engine.judge(noticed);
+            self.publish(&outputs, mode)?;
+            observer.idle(&self.engine, &outputs, mode != Mode::New);
+            commands.extend(outputs.commands);
+        }
+        Ok(!joined.is_empty())
+    }
+
+    /// Tells the other shards how far detection is.
+    fn mark(
+        &mut self,
+        at: Timestamp,
+        last: MarkProgress,
+        sightings: Sightings,
+        mode: Mode,
+    ) -> Result<(), DriverError> {
+        let parts = sightings.parts(MARK_ITEMS_MAX);
+        let count = parts.len();
+        for (index, sightings) in parts.into_iter().enumerate() {
+            let progress = if index + 1 == count { last } else { MarkProgress::Part };
+            let mark = Mark { schema_version: SCHEMA_VERSION, at, progress, sightings };
+            self.emit(records::mark(&mark, self.round, self.marks), mode)?;
+            self.marks += 1;
+        }
+        Ok(())
+    }
+
+    /// The latest event time that this loop has come to, in any of its stages.
+    fn latest(&self) -> Timestamp {
+        self.engine.now().max(self.engine.noticed())
     }
 
     fn publish(&mut self, outputs: &Outputs, mode: Mode) -> Result<(), DriverError> {
@@ -370,7 +439,7 @@ impl<E: Environment> Driver<E> {
             self.round.is_multiple_of(self.settings.checkpoint.rounds.max(1))
         } else {
             self.saved_at == Timestamp::MIN
-                || self.engine.now().since(self.saved_at) >= self.settings.checkpoint.every
+                || self.latest().since(self.saved_at) >= self.settings.checkpoint.every
         }
     }
 
@@ -379,7 +448,7 @@ impl<E: Environment> Driver<E> {
         let manifest = Manifest {
             format: FORMAT,
             round: self.round,
-            at: self.engine.now(),
+            at: self.latest(),
             environment: self.environment.state(),
             ends: self.ends(),
             configuration: configuration.to_owned(),
@@ -389,7 +458,7 @@ impl<E: Environment> Driver<E> {
         self.progress.checkpoint_bytes = self.checkpoints.write(manifest, &self.engine.snapshot()?)?;
         self.progress.checkpoints += 1;
         self.saved_round = self.round;
-        self.saved_at = self.engine.now();
+        self.saved_at = self.latest();
         Ok(())
     }
 }

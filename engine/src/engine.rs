@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Command, Completion, Fact, Incident, Outcome, Plan, RecordedFact, StateError, StateTable,
-    Symptom, Tick, Timestamp, Verification,
+    Checkpointed, Command, Completion, Fact, Incident, Noticed, Outcome, Plan, RecordedFact, Sightings,
+    StateError, StateTable, Symptom, Tick, Timestamp, Verification,
 };
 use theriac_detect::Detect;
 use theriac_diagnose::Diagnose;
@@ -54,13 +54,19 @@ impl Outputs {
 /// State of the engine itself: what one step leaves for the next.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Carried {
+    /// Event time of decisions.
     now: Timestamp,
+    /// End of the last tick that detection has seen: of the last that was judged, unless ticks
+    /// of several shards are joined in between.
+    noticed: Timestamp,
+    /// End of the last tick that was judged.
+    judged: Timestamp,
     completions: Vec<Completion>,
     verifications: Vec<Verification>,
 }
 
 const TABLE: &str = "engine";
-const TABLE_VERSION: u16 = 1;
+const TABLE_VERSION: u16 = 2;
 
 /// Monitor, detect, diagnose, plan and execute over knowledge.
 pub struct Engine {
@@ -115,17 +121,52 @@ impl Engine {
         self.knowledge.append(self.carried.now, facts)
     }
 
-    /// The stages over one sealed tick.
+    /// End of the last tick that detection has seen.
+    #[must_use]
+    pub const fn noticed(&self) -> Timestamp {
+        self.carried.noticed
+    }
+
+    /// All stages over one sealed tick.
     pub fn step(&mut self, tick: &Tick) -> Outputs {
-        self.reach(tick.end());
-        let mut facts = self.knowledge.observe(tick);
-        let symptoms = self.detect.step(tick, self.knowledge.version());
-        let incidents = self.diagnose.step(tick.end(), &symptoms, self.knowledge.snapshot());
+        let at = tick.end();
+        self.reach(at);
+        let facts = self.knowledge.observe(at, &Sightings::of(tick));
+        let symptoms = self.detect(tick);
+        let mut outputs = self.conclude(at, &symptoms, facts);
+        outputs.symptoms = symptoms;
+        outputs
+    }
+
+    /// Detection alone over one sealed tick, of which knowledge learns nothing yet: what it
+    /// noticed is to be joined with what other shards noticed, and comes back to
+    /// [`Engine::judge`].
+    pub fn notice(&mut self, tick: &Tick) -> Noticed {
+        let sightings = self.knowledge.news(&Sightings::of(tick));
+        Noticed { at: tick.end(), symptoms: self.detect(tick), sightings }
+    }
+
+    /// The stages behind detection, over what all shards noticed in one tick. A shard that was
+    /// not waited for may come late: it is judged with what is known now.
+    pub fn judge(&mut self, noticed: &Noticed) -> Outputs {
+        let at = noticed.at.max(self.carried.judged);
+        self.reach(at);
+        let facts = self.knowledge.observe(at, &noticed.sightings);
+        self.conclude(at, &noticed.symptoms, facts)
+    }
+
+    fn detect(&mut self, tick: &Tick) -> Vec<Symptom> {
+        self.carried.noticed = tick.end();
+        self.detect.step(tick, self.knowledge.version())
+    }
+
+    fn conclude(&mut self, at: Timestamp, symptoms: &[Symptom], mut facts: Vec<RecordedFact>) -> Outputs {
+        self.carried.judged = at;
+        let incidents = self.diagnose.step(at, symptoms, self.knowledge.snapshot());
         for incident in &incidents {
             facts.extend(self.knowledge.append(incident.at, incident_facts(incident)));
         }
         let mut outputs = self.decide(&incidents);
-        outputs.symptoms = symptoms;
         outputs.incidents = incidents;
         facts.append(&mut outputs.facts);
         outputs.facts = facts;

@@ -1,6 +1,6 @@
 //! Where rounds come from and where commands go.
 
-use theriac_contract::{Command, Completion, Reject, SourceError, Telemetry, Timestamp};
+use theriac_contract::{Command, Completion, Noticed, Reject, SourceError, Telemetry, Timestamp};
 
 /// What came in at once.
 #[derive(Clone, Debug, Default)]
@@ -9,11 +9,16 @@ pub struct Round {
     pub telemetry: Vec<Telemetry>,
     /// Input that could not be read.
     pub rejects: Vec<Reject>,
+    /// What the detection of all shards noticed, where the environment joins it.
+    pub noticed: Vec<Noticed>,
     /// Answers of executors.
     pub completions: Vec<Completion>,
     /// Event time that has been reached whether or not telemetry says so; none in a replay
     /// of the past, where telemetry alone moves time.
     pub reached: Option<Timestamp>,
+    /// Whether telemetry has stopped coming in, or comes again: other shards do not wait for the
+    /// detection of one that has nothing to read.
+    pub quiet: Option<bool>,
     /// No telemetry will follow: everything may be sealed.
     pub end: bool,
     /// Bytes of input that were read, for progress.
@@ -89,11 +94,17 @@ pub trait Environment {
         self.seek(state)
     }
 
+    /// Whether what detection notices comes back with later rounds, joined with what other shards
+    /// noticed. If not, the loop is the only one.
+    fn joins_shards(&self) -> bool {
+        false
+    }
+
     /// What of the rounds after a checkpoint can be had again. What cannot, the driver keeps in
     /// the topics `telemetry` and `journal`.
     fn repeatable(&self) -> Repeatable;
 
-    /// The telemetry and rejects of the round that led from the present position to `position`,
+    /// The telemetry, rejects and joined ticks of the round that led from the present position to `position`,
     /// once more. Called where telemetry is [`Repeatable::Telemetry`] only.
     ///
     /// # Errors

@@ -45,6 +45,9 @@ pub struct Entry {
     pub completions: Vec<Completion>,
     /// Event time that had been reached.
     pub reached: Option<Timestamp>,
+    /// Whether telemetry stopped coming in, or came again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<bool>,
     /// Whether it was the last.
     pub end: bool,
     /// Position of the environment before the round, of the very first round alone, where its
@@ -95,8 +98,10 @@ impl Entry {
         Ok(Round {
             telemetry,
             rejects: Vec::new(),
+            noticed: Vec::new(),
             completions: self.completions.clone(),
             reached: self.reached,
+            quiet: self.quiet,
             end: self.end,
             bytes,
         })

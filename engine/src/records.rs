@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use theriac_contract::{
-    Incident, Outcome, Plan, Record, RecordedFact, Reject, SCHEMA_VERSION, Symptom, Timestamp, Topic,
+    Incident, Mark, Outcome, Plan, Record, RecordedFact, Reject, SCHEMA_VERSION, Symptom, Timestamp, Topic,
     Verification,
 };
 
@@ -49,6 +49,12 @@ fn event<P: Serialize>(
 pub fn symptom(symptom: &Symptom) -> Output {
     let id = format!("{}.{}", symptom.id, symptom.revision);
     event(Topic::Symptoms, "symptom", id, symptom.at, &symptom.domain, symptom)
+}
+
+/// On the topic of symptoms, behind those that it speaks of. `number` tells a round's marks apart.
+#[must_use]
+pub fn mark(mark: &Mark, round: u64, number: usize) -> Output {
+    event(Topic::Symptoms, "mark", format!("mark-{round}-{number}"), mark.at, "mark", mark)
 }
 
 /// Keyed by domain.

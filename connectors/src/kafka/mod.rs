@@ -39,6 +39,8 @@ mod reader;
 mod sender;
 mod settings;
 #[cfg(feature = "kafka")]
+mod shards;
+#[cfg(feature = "kafka")]
 mod source;
 #[cfg(feature = "kafka")]
 mod topics;
@@ -50,6 +52,7 @@ pub use {
     client::{KafkaFailure, check},
     reader::KafkaReader,
     sender::{Addressed, send},
+    shards::KafkaShards,
     source::KafkaSource,
     topics::KafkaTopics,
 };

@@ -94,6 +94,11 @@ pub struct Settings {
     pub instance: Option<String>,
     /// How long a broker may take to answer before the service gives up.
     pub patience: Interval,
+    /// A shard that has read nothing for so long is not waited for where incidents are judged.
+    pub quiet_after: Interval,
+    /// How long incidents wait for a shard that says nothing at all: one whose process was killed
+    /// needs some time until another has it.
+    pub wait_for_shards: Interval,
     /// Input that is held in memory for each partition, at most, bytes.
     pub buffer_bytes: usize,
     /// Properties of librdkafka, for every client.
@@ -120,6 +125,8 @@ impl Default for Settings {
             session_timeout: Interval::from_seconds(10),
             instance: None,
             patience: Interval::from_seconds(30),
+            quiet_after: Interval::from_seconds(30),
+            wait_for_shards: Interval::from_seconds(120),
             buffer_bytes: 8 << 20,
             properties: BTreeMap::new(),
             secrets: BTreeMap::new(),

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use theriac_connectors::{
     executor::clock::wall,
     kafka::{
-        self, KafkaSource, KafkaTopics,
+        self, KafkaShards, KafkaSource, KafkaTopics,
         membership::{Change, InputPositions, Membership, Seat},
     },
 };
@@ -208,7 +208,11 @@ fn once(
         source.end_at_present()?;
     }
     let sources: Vec<Box<dyn Source>> = vec![Box::new(source)];
-    let environment = Live::with_sources(&config, sources, wall(), service.until_end)?;
+    let mut environment = Live::with_sources(&config, sources, wall(), service.until_end)?;
+    if count > 1 {
+        let gather = KafkaShards::open(&service.kafka, shard, count);
+        environment = environment.among_shards(Box::new(gather), service.kafka.quiet_after);
+    }
     let checkpoints = wiring::checkpoints_folder(&config.data_dir).join(shard.to_string());
     let (mut driver, recovery) =
         wiring::open_over(&config, environment, Box::new(topics), &checkpoints, watch)?;

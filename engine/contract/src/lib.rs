@@ -9,6 +9,7 @@
 //! | [`series`] | [`SeriesId`], [`Series`], [`Entity`] |
 //! | [`frame`] | [`Tick`]: one step of event time over all series |
 //! | [`topology`] | who calls whom, who is part of what; change events |
+//! | [`noticed`] | what detection hands on: [`Noticed`], [`Mark`], the [`Gather`] contract |
 //! | [`symptom`], [`incident`], [`plan`], [`outcome`], [`knowledge`] | the payloads of the topics |
 //! | [`topic`] | [`Topic`], [`Record`] and the [`Topics`] contract |
 //! | [`source`] | the [`Source`] contract |
@@ -25,6 +26,7 @@ pub mod frame;
 pub mod id;
 pub mod incident;
 pub mod knowledge;
+pub mod noticed;
 pub mod outcome;
 pub mod plan;
 pub mod schema;
@@ -42,6 +44,7 @@ pub use frame::Tick;
 pub use id::Id;
 pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, SymptomRef};
 pub use knowledge::{Belief, Fact, RecordedFact, Snapshot};
+pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};
 pub use plan::{Action, Candidate, Plan, PlanStage, Retry, Step, Utility};
 pub use series::{Entity, Series, SeriesId, SignalKind};

@@ -6,6 +6,7 @@ use crate::{
     executor::{Command, Completion},
     incident::Incident,
     knowledge::RecordedFact,
+    noticed::Mark,
     outcome::{Outcome, Verification},
     plan::Plan,
     symptom::Symptom,
@@ -16,6 +17,7 @@ use crate::{
 pub fn payloads() -> Vec<(&'static str, Schema)> {
     vec![
         ("symptom", schema_for!(Symptom)),
+        ("mark", schema_for!(Mark)),
         ("incident", schema_for!(Incident)),
         ("plan", schema_for!(Plan)),
         ("command", schema_for!(Command)),

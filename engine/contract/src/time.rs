@@ -15,6 +15,9 @@ impl Timestamp {
     /// The earliest instant.
     pub const MIN: Self = Self(i64::MIN);
 
+    /// Later than every instant of telemetry.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// Whole seconds since the Unix epoch.
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Self {

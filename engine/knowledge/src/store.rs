@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Fact, RecordedFact, SCHEMA_VERSION, Snapshot, StateError, StateTable, Tick, Timestamp,
+    Change, Checkpointed, Fact, RecordedFact, SCHEMA_VERSION, Sightings, Snapshot, StateError, StateTable,
+    Timestamp,
 };
 
 use crate::{fold::fold, history::from_base};
@@ -130,33 +131,31 @@ impl Knowledge {
         recorded
     }
 
-    /// What a tick makes known: entities, edges and changes that are new, each once.
-    pub fn observe(&mut self, tick: &Tick) -> Vec<RecordedFact> {
-        let mut facts = Vec::new();
+    /// What sightings up to `at` make known: entities, edges and changes that are new, each once.
+    pub fn observe(&mut self, at: Timestamp, sightings: &Sightings) -> Vec<RecordedFact> {
+        let Sightings { entities, edges, changes } = self.news(sightings);
+        let entities = entities.into_iter().map(|entity| Fact::EntitySeen { entity });
+        let edges =
+            edges.into_iter().map(|edge| Fact::EdgeSeen { from: edge.from, to: edge.to, kind: edge.kind });
+        let changes = changes.into_iter().map(|change| Fact::Changed { change });
+        self.append(at, entities.chain(edges).chain(changes).collect())
+    }
+
+    /// Of sightings, those that are not known yet.
+    #[must_use]
+    pub fn news(&self, sightings: &Sightings) -> Sightings {
         let mut topology = self.snapshot.topology.clone();
-        let of_series = tick.opened.iter().flat_map(|series| [Some(&series.entity), series.peer.as_ref()]);
-        let of_edges = tick.edges.iter().flat_map(|edge| [Some(&edge.from), Some(&edge.to)]);
-        let of_changes = tick.changes.iter().map(|change| Some(&change.entity));
-        for entity in of_series.chain(of_edges).chain(of_changes).flatten() {
-            if topology.note(entity) {
-                facts.push(Fact::EntitySeen { entity: entity.clone() });
-            }
+        let known = |change: &Change| self.snapshot.changes.binary_search(change).is_ok();
+        Sightings {
+            entities: sightings.entities.iter().filter(|entity| topology.note(entity)).cloned().collect(),
+            edges: sightings
+                .edges
+                .iter()
+                .filter(|edge| topology.connect(&edge.from, &edge.to, edge.kind))
+                .cloned()
+                .collect(),
+            changes: sightings.changes.iter().filter(|change| !known(change)).cloned().collect(),
         }
-        for edge in &tick.edges {
-            if topology.connect(&edge.from, &edge.to, edge.kind) {
-                let (from, to, kind) = (edge.from.clone(), edge.to.clone(), edge.kind);
-                facts.push(Fact::EdgeSeen { from, to, kind });
-            }
-        }
-        let mut changes: Vec<_> = tick.changes.iter().collect();
-        changes.sort();
-        changes.dedup();
-        for change in changes {
-            if self.snapshot.changes.binary_search(change).is_err() {
-                facts.push(Fact::Changed { change: change.clone() });
-            }
-        }
-        self.append(tick.end(), facts)
     }
 
     /// Folds a fact that was recorded before.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use theriac_contract::{
     Belief, Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, Id, Interval, RecordedFact,
-    Snapshot, Tick, Timestamp, VerificationVerdict,
+    Sightings, Snapshot, Tick, Timestamp, VerificationVerdict,
 };
 use theriac_knowledge::{Knowledge, KnowledgeError, Settings, as_of, diff, line};
 
@@ -133,12 +133,15 @@ fn a_tick_tells_everything_once() {
         ..Tick::default()
     };
     let mut knowledge = Knowledge::new();
-    let lines: Vec<_> = knowledge.observe(&tick).iter().map(|fact| line(fact)[40..].to_owned()).collect();
+    let (at, seen) = (tick.end(), Sightings::of(&tick));
+    assert_eq!(knowledge.news(&seen), seen);
+    let lines: Vec<_> = knowledge.observe(at, &seen).iter().map(|fact| line(fact)[40..].to_owned()).collect();
     assert_eq!(
         lines,
         ["web/1 seen", "cart/1 seen", "cart seen", "web/1 calls cart/1", "deploy of cart from `1` to `2`"]
     );
-    assert_eq!(knowledge.observe(&tick), []);
+    assert_eq!(knowledge.observe(at, &seen), []);
+    assert!(knowledge.news(&seen).is_empty());
     assert_eq!(knowledge.snapshot().topology.callees("web"), ["cart"]);
 }
 

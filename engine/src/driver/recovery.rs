@@ -68,6 +68,7 @@ impl<E: Environment> Driver<E> {
             introductions: std::iter::once(loaded).chain(introductions).collect(),
             introduce: true,
             before: None,
+            marks: 0,
             progress: Progress::default(),
         };
         let mut recovery = Recovery::default();
@@ -181,8 +182,8 @@ impl<E: Environment> Driver<E> {
                     self.environment.seek(before)?;
                 }
                 let again = self.environment.again(&entry.position)?;
-                let (completions, reached, end) = (entry.completions.clone(), entry.reached, entry.end);
-                return Ok(Round { completions, reached, end, ..again });
+                let Entry { completions, reached, quiet, end, .. } = entry.clone();
+                return Ok(Round { completions, reached, quiet, end, ..again });
             }
             Repeatable::Rounds => {}
         }

@@ -8,7 +8,7 @@ use theriac_connectors::{
     host::Host,
     read::{self, FileSettings},
 };
-use theriac_contract::{Command, Fetch, Interval, Source, Timestamp};
+use theriac_contract::{Command, Fetch, Gather, Interval, Source, Timestamp};
 use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, Round};
 
 use super::ROUND_BYTES;
@@ -29,8 +29,31 @@ pub(crate) struct Live {
     clock: Clock,
     wall: bool,
     until_end: bool,
+    shards: Option<Shards>,
     last_round: Timestamp,
+    /// All sources have ended, and the stages know.
     ended: bool,
+}
+
+/// The other shards of a fleet, and what they are told of this one.
+struct Shards {
+    gather: Box<dyn Gather>,
+    /// After so long without telemetry this shard is quiet.
+    quiet_after: Interval,
+    quiet: bool,
+    /// When telemetry came in last.
+    heard: Timestamp,
+}
+
+impl Shards {
+    /// Whether telemetry stopped coming in or came again, if that is news.
+    fn news(&mut self, idle: bool, now: Timestamp) -> Option<bool> {
+        if !idle {
+            self.heard = now;
+        }
+        let quiet = idle && now.since(self.heard) >= self.quiet_after;
+        (std::mem::replace(&mut self.quiet, quiet) != quiet).then_some(quiet)
+    }
 }
 
 impl Live {
@@ -63,6 +86,7 @@ impl Live {
             clock,
             wall: config.clock == ClockConfig::Wall,
             until_end,
+            shards: None,
             last_round: Timestamp::MIN,
             ended: false,
         })
@@ -70,25 +94,45 @@ impl Live {
 }
 
 impl Live {
-    /// The positions of the sources in one of the whole.
-    fn positions(&self, position: &str) -> Result<Vec<String>, EnvironmentError> {
-        let positions: Vec<String> =
+    /// Joins what detection notices with what other shards notice.
+    pub(crate) fn among_shards(self, gather: Box<dyn Gather>, quiet_after: Interval) -> Self {
+        let heard = (self.clock)();
+        Self { shards: Some(Shards { gather, quiet_after, quiet: false, heard }), ..self }
+    }
+
+    /// The positions of the sources, and among shards, in one of the whole.
+    fn positions(&self, position: &str) -> Result<(Vec<String>, Option<String>), EnvironmentError> {
+        let mut positions: Vec<String> =
             serde_json::from_str(position).map_err(|e| EnvironmentError::Foreign(e.to_string()))?;
-        if positions.len() != self.sources.len() {
-            let text = format!("it had {} sources, there are {}", positions.len(), self.sources.len());
+        let shards = usize::from(self.shards.is_some());
+        if positions.len() != self.sources.len() + shards {
+            let text =
+                format!("it had {} sources, there are {}", positions.len(), self.sources.len() + shards);
             return Err(EnvironmentError::Foreign(text));
         }
-        Ok(positions)
+        let among = self.shards.as_ref().and_then(|_| positions.pop());
+        Ok((positions, among))
+    }
+
+    /// What all shards have noticed and may be judged.
+    fn gather(&mut self, round: &mut Round) -> Result<(), EnvironmentError> {
+        let Some(shards) = &mut self.shards else { return Ok(()) };
+        round.noticed = shards.gather.fetch()?;
+        for notice in shards.gather.notices() {
+            note!("{notice}");
+        }
+        Ok(())
     }
 }
 
 impl Environment for Live {
     fn next(&mut self) -> Result<Next, EnvironmentError> {
-        if self.ended {
+        let through = self.shards.as_ref().is_none_or(|shards| shards.gather.is_through());
+        if self.ended && through {
             return Ok(Next::End);
         }
         let mut round = Round { completions: self.pool.completions(), ..Round::default() };
-        let mut quiet = true;
+        let mut idle = true;
         for (source, ended) in self.sources.iter_mut().filter(|(_, ended)| !ended) {
             let fetched = source.fetch(ROUND_BYTES);
             for notice in source.notices() {
@@ -96,7 +140,7 @@ impl Environment for Live {
             }
             match fetched? {
                 Fetch::Batch(fetched) => {
-                    quiet = false;
+                    idle = false;
                     round.telemetry.extend(fetched.telemetry);
                     round.rejects.extend(fetched.rejects);
                     round.bytes += fetched.bytes;
@@ -105,18 +149,21 @@ impl Environment for Live {
                 Fetch::End => *ended = true,
             }
         }
+        self.gather(&mut round)?;
         let now = (self.clock)();
-        if quiet && self.until_end && self.sources.iter().all(|(_, ended)| *ended) {
+        if !self.ended && idle && self.until_end && self.sources.iter().all(|(_, ended)| *ended) {
             self.ended = true;
             round.end = true;
             return Ok(Next::Round(round));
         }
         // The clock moves time only when everything that was said has been heard: files
         // may hold the past.
-        if quiet && self.wall {
+        if idle && self.wall {
             round.reached = Some(now);
         }
-        let nothing = quiet && round.completions.is_empty();
+        round.quiet = self.shards.as_mut().filter(|_| !self.ended).and_then(|shards| shards.news(idle, now));
+        let nothing =
+            idle && round.completions.is_empty() && round.noticed.is_empty() && round.quiet.is_none();
         if nothing && now.since(self.last_round) < HEARTBEAT {
             thread::sleep(PATIENCE);
             return Ok(Next::Idle);
@@ -132,17 +179,25 @@ impl Environment for Live {
     }
 
     fn position(&self) -> String {
-        let positions: Vec<String> = self.sources.iter().map(|(source, _)| source.position()).collect();
-        serde_json::to_string(&positions).unwrap_or_default()
+        let sources = self.sources.iter().map(|(source, _)| source.position());
+        let shards = self.shards.iter().map(|shards| shards.gather.position());
+        serde_json::to_string(&sources.chain(shards).collect::<Vec<_>>()).unwrap_or_default()
     }
 
     fn seek(&mut self, position: &str) -> Result<(), EnvironmentError> {
-        let positions = self.positions(position)?;
+        let (positions, among) = self.positions(position)?;
         for ((source, ended), position) in self.sources.iter_mut().zip(positions) {
             source.seek(&position)?;
             *ended = false;
         }
+        if let (Some(shards), Some(position)) = (&mut self.shards, among) {
+            shards.gather.seek(&position)?;
+        }
         Ok(())
+    }
+
+    fn joins_shards(&self) -> bool {
+        self.shards.is_some()
     }
 
     fn repeatable(&self) -> Repeatable {
@@ -154,13 +209,16 @@ impl Environment for Live {
     }
 
     fn again(&mut self, position: &str) -> Result<Round, EnvironmentError> {
-        let positions = self.positions(position)?;
+        let (positions, among) = self.positions(position)?;
         let mut round = Round::default();
         for ((source, _), position) in self.sources.iter_mut().zip(positions) {
             let fetched = source.again(&position)?;
             round.telemetry.extend(fetched.telemetry);
             round.rejects.extend(fetched.rejects);
             round.bytes += fetched.bytes;
+        }
+        if let (Some(shards), Some(position)) = (&mut self.shards, among) {
+            round.noticed = shards.gather.again(&position)?;
         }
         Ok(round)
     }

@@ -1,0 +1,151 @@
+//! What detection noticed in a tick: all that later stages need of it, so that series can be
+//! watched in one place and an incident judged in another.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    frame::Tick,
+    series::Entity,
+    symptom::Symptom,
+    time::Timestamp,
+    topology::{Change, EdgeObservation},
+};
+
+/// Who was there, who called whom, and what was changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Sightings {
+    /// Entities, each once, in the order in which they were met.
+    pub entities: Vec<Entity>,
+    /// Calls and places, sorted.
+    pub edges: Vec<EdgeObservation>,
+    /// Changes, sorted, each once.
+    pub changes: Vec<Change>,
+}
+
+impl Sightings {
+    /// Those of one tick.
+    #[must_use]
+    pub fn of(tick: &Tick) -> Self {
+        let of_series = tick.opened.iter().flat_map(|series| [Some(&series.entity), series.peer.as_ref()]);
+        let of_edges = tick.edges.iter().flat_map(|edge| [Some(&edge.from), Some(&edge.to)]);
+        let of_changes = tick.changes.iter().map(|change| Some(&change.entity));
+        let mut met = BTreeSet::new();
+        let all = of_series.chain(of_edges).chain(of_changes).flatten();
+        let entities = all.filter(|entity| met.insert(*entity)).cloned().collect();
+        let mut changes = tick.changes.clone();
+        changes.sort();
+        changes.dedup();
+        Self { entities, edges: tick.edges.clone(), changes }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty() && self.edges.is_empty() && self.changes.is_empty()
+    }
+
+    /// The same in parts of at most `most` entities, edges or changes; at least one part.
+    #[must_use]
+    pub fn parts(self, most: usize) -> Vec<Self> {
+        let most = most.max(1);
+        let mut parts: Vec<Self> = Vec::new();
+        parts.extend(
+            self.entities.chunks(most).map(|part| Self { entities: part.to_vec(), ..Self::default() }),
+        );
+        parts.extend(self.edges.chunks(most).map(|part| Self { edges: part.to_vec(), ..Self::default() }));
+        parts
+            .extend(self.changes.chunks(most).map(|part| Self { changes: part.to_vec(), ..Self::default() }));
+        if self.entities.len() + self.edges.len() + self.changes.len() <= most {
+            return vec![self];
+        }
+        parts
+    }
+
+    /// Adds those of another place of the same tick.
+    pub fn extend(&mut self, other: Self) {
+        self.entities.extend(other.entities);
+        self.edges.extend(other.edges);
+        self.edges.sort();
+        self.changes.extend(other.changes);
+        self.changes.sort();
+        self.changes.dedup();
+    }
+}
+
+/// A tick as the stages behind detection see it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Noticed {
+    /// End of the tick.
+    pub at: Timestamp,
+    /// Revisions of symptoms.
+    pub symptoms: Vec<Symptom>,
+    /// What else was seen.
+    pub sightings: Sightings,
+}
+
+/// How far the detection of one shard is: follows the symptoms of each tick on their topic, so
+/// that whoever joins several shards knows that there are no more of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mark {
+    /// [`crate::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// All symptoms of ticks that end here or before have been said.
+    pub at: Timestamp,
+    /// What the shard has to say next.
+    pub progress: MarkProgress,
+    /// What is new to this shard.
+    #[serde(default, skip_serializing_if = "Sightings::is_empty")]
+    pub sightings: Sightings,
+}
+
+/// What may follow a [`Mark`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkProgress {
+    /// More of the same tick.
+    Part,
+    /// Later ticks: wait for them.
+    #[default]
+    On,
+    /// Nothing for a while, for nothing comes in: do not wait.
+    Quiet,
+    /// Nothing: the input has ended.
+    End,
+}
+
+/// Ticks of all shards that may be judged, joined in the order of event time, with the symptoms
+/// that are this shard's to judge.
+pub trait Gather: Send {
+    /// What can be judged now; empty if that is nothing.
+    ///
+    /// # Errors
+    /// If the topic cannot be read.
+    fn fetch(&mut self) -> Result<Vec<Noticed>, crate::source::SourceError>;
+
+    /// Whether every shard's input has ended and all of it was handed out.
+    fn is_through(&self) -> bool;
+
+    /// How far it has read, as one short line of JSON.
+    fn position(&self) -> String;
+
+    /// Goes to a position that [`Gather::position`] gave.
+    ///
+    /// # Errors
+    /// If it is none.
+    fn seek(&mut self, position: &str) -> Result<(), crate::source::SourceError>;
+
+    /// What was handed out between the present position and `position`, once more.
+    ///
+    /// # Errors
+    /// If it cannot be read again.
+    fn again(&mut self, position: &str) -> Result<Vec<Noticed>, crate::source::SourceError>;
+
+    /// What the operator should know: shards that are not waited for. Each is given once.
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -116,9 +116,14 @@ impl Reader {
             .consumer
             .fetch_watermarks(&topic, number, self.patience)
             .map_err(|error| self.fail(what(), &error))?;
-        let first = self.first(&topic, number, low)?;
+        // Reading from a place takes a while, and all topics are opened before a shard goes on.
+        // Where the broker has removed nothing, the first record is the first there ever was.
+        let first = if low > 0 && low < high { self.first(&topic, number, low)? } else { None };
         let mut back = 8;
         let last = loop {
+            if low == high {
+                break None;
+            }
             let from = (high - back).max(low);
             let mut last = None;
             self.each(&topic, number, from, |met| {

@@ -217,6 +217,7 @@ fn once(
     let (mut driver, recovery) =
         wiring::open_over(&config, environment, Box::new(topics), &checkpoints, watch)?;
     wiring::tell(&recovery);
+    note!("shard {shard} is at work");
     driver.run_to_end(&|| stop.load(Ordering::SeqCst), watch)?;
     Ok(())
 }

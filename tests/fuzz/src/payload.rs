@@ -146,7 +146,8 @@ pub fn remote_write(bytes: &[u8]) {
         (Ok(one), Ok(two)) if two.symbols.is_empty() && two.timeseries.is_empty() => {
             one.timeseries.iter().map(|parts| parts.samples.len() + parts.histograms_of_one.len()).collect()
         }
-        (_, Ok(two)) => {
+        // A request of version 1 that prost refuses is, to version 2, an empty one.
+        (_, Ok(two)) if !two.symbols.is_empty() || !two.timeseries.is_empty() => {
             two.timeseries.iter().map(|parts| parts.samples.len() + parts.histograms_of_two.len()).collect()
         }
         _ => return,

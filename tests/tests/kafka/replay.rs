@@ -91,7 +91,8 @@ fn what_cannot_be_replayed_is_said() {
         (&["--kafka", brokers, "--from", "2026-01-02", "--to", "2026-01-01 00:00"], "--from"),
         (&["--kafka", brokers, "--from", "1800000000", "--to", "1700000000"], "--to must be later"),
         (&["--from", "1700000000", "--to", "1800000000"], "--kafka"),
-        (&["--kafka", brokers, "--from", "1700000000", "--to", "1800000000"], "kafka.inputs"),
+        (&["--kafka", brokers, "--from", "1700000000", "--to", "1710000000"], "kafka.inputs"),
+        (&["--kafka", brokers, "--from", "1700000000", "--to", "2200-01-01T00:00:00Z"], "lies ahead"),
     ] {
         let ended = run(folder.path(), &[&["replay"], arguments].concat());
         assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.err);

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use theriac_connectors::{kafka, read::FileSettings};
+use theriac_connectors::{executor::clock::wall, kafka, read::FileSettings};
 use theriac_contract::{Incident, IncidentPhase, StoredRecord, Tick, Timestamp, Topic, Topics};
 use theriac_datasets::{catalogue, nezha};
 use theriac_engine::{Engine, Environment, Observer, Outputs, Progress};
@@ -148,6 +148,11 @@ fn kept(
         let text = "--from and --to are about what Kafka keeps: name the brokers with --kafka, or a configuration with a section `kafka` with -c";
         return Err(Wrong(text.to_owned()).into());
     };
+    let now = (wall())();
+    if to > now {
+        let text = format!("--to {to} lies ahead: what has not come in yet is not the past; it is {now}");
+        return Err(Wrong(text).into());
+    }
     if from >= to {
         return Err(Wrong(format!("nothing lies between {from} and {to}: --to must be later")).into());
     }

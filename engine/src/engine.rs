@@ -15,6 +15,7 @@ use theriac_plan::{Planner, Playbooks};
 use crate::{
     records::{self, Output},
     settings::Settings,
+    timed::timed,
 };
 
 /// What the stages gave for one tick.
@@ -118,9 +119,10 @@ impl Engine {
     /// The stages over one sealed tick.
     pub fn step(&mut self, tick: &Tick) -> Outputs {
         self.reach(tick.end());
-        let mut facts = self.knowledge.observe(tick);
-        let symptoms = self.detect.step(tick, self.knowledge.version());
-        let incidents = self.diagnose.step(tick.end(), &symptoms, self.knowledge.snapshot());
+        let mut facts = timed!("learn", self.knowledge.observe(tick));
+        let symptoms = timed!("detect", self.detect.step(tick, self.knowledge.version()));
+        let known = self.knowledge.snapshot();
+        let incidents = timed!("diagnose", self.diagnose.step(tick.end(), &symptoms, known));
         for incident in &incidents {
             facts.extend(self.knowledge.append(incident.at, incident_facts(incident)));
         }
@@ -141,9 +143,10 @@ impl Engine {
         let at = self.carried.now;
         let verifications = std::mem::take(&mut self.carried.verifications);
         let completions = std::mem::take(&mut self.carried.completions);
-        let planned = self.planner.step(at, incidents, &verifications, self.knowledge.snapshot());
+        let known = self.knowledge.snapshot();
+        let planned = timed!("plan", self.planner.step(at, incidents, &verifications, known));
         let mut facts = self.knowledge.append(at, planned.facts);
-        let executed = self.execute.step(at, &planned.plans, incidents, &completions);
+        let executed = timed!("execute", self.execute.step(at, &planned.plans, incidents, &completions));
         facts.extend(self.knowledge.append(at, executed.facts));
         self.carried.verifications.clone_from(&executed.verifications);
         Outputs {

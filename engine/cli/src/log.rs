@@ -24,7 +24,7 @@ const VARIABLE: &str = "THERIAC_LOG";
 
 /// How the program speaks.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Logging {
     /// How the program tells what it does, on standard error
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: Format,
@@ -55,7 +55,7 @@ pub(crate) fn is_for_programs() -> bool {
 ///
 /// # Errors
 /// If the levels are none.
-pub(crate) fn start(arguments: &Arguments, timed: bool) -> Result<(), Wrong> {
+pub(crate) fn start(arguments: &Logging, timed: bool) -> Result<(), Wrong> {
     let from_variable = || std::env::var(VARIABLE).ok().filter(|levels| !levels.is_empty());
     let (levels, whence) = match (&arguments.log_level, from_variable()) {
         (Some(levels), _) => (Some(levels.clone()), "--log-level"),

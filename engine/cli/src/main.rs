@@ -41,13 +41,13 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    log: log::Arguments,
+    logging: log::Logging,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let timed = matches!(arguments.command, Command::Run(_));
-    if let Err(error) = log::start(&arguments.log, timed) {
+    if let Err(error) = log::start(&arguments.logging, timed) {
         let _ = writeln!(std::io::stderr(), "theriac: {error}");
         return ExitCode::from(2);
     }

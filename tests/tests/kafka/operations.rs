@@ -192,7 +192,11 @@ fn rows(messages: &[Message]) -> BTreeMap<&'static str, f64> {
 }
 
 fn configure(folder: &Path, settings: &Settings, topics: fleet::Topics, shards: u32, more: &str) {
-    let text = configuration(settings, topics, &format!("  shards: {shards}\n"));
+    let mut text = configuration(settings, topics, &format!("  shards: {shards}\n"));
+    if shards == 1 {
+        // What lies on one partition comes in order.
+        text = text.replace("lateness: 300s", "lateness: 30s");
+    }
     fs::write(folder.join("service.yaml"), format!("{text}\n{more}")).unwrap();
 }
 
@@ -239,7 +243,7 @@ fn metrics_say_what_was_done() {
     assert!(samples["theriac_watermark_delay_seconds{shard=0}"] > 86_400.0);
     assert!(sum(&samples, "theriac_checkpoints_total") > 0.0);
     assert!(samples["theriac_checkpoint_size_bytes{shard=0}"] > 1000.0);
-    assert!(samples["theriac_series{shard=0}"] > 10.0);
+    assert!(sum(&samples, "theriac_series") > 10.0);
     assert!(samples["theriac_state_bytes{shard=0,table=detect}"] > 100.0);
     assert!(samples["process_resident_memory_bytes{}"] > 1e6);
     let reader = KafkaReader::open(&settings, &[Topic::Symptoms, Topic::Knowledge]).unwrap();
@@ -272,10 +276,10 @@ fn readiness_waits_for_recovery() {
     let mut running = Running::start(folder.path(), "log", &LISTEN);
     let address = running.address();
     until("readiness", || (get(&address, "/readyz").0 == 200).then_some(()));
-    until("symptoms", || {
-        (sum(&scrape(&address), "theriac_records_total") > 100.0
-            && sum(&scrape(&address), "theriac_kafka_lag_records") == 0.0)
-            .then_some(())
+    until("all of it", || {
+        let samples = scrape(&address);
+        let done = samples.get("theriac_records_total{shard=0,topic=symptoms}").is_some();
+        (done && sum(&samples, "theriac_kafka_lag_records") == 0.0).then_some(())
     });
     running.process.kill().unwrap();
     running.process.wait().unwrap();
@@ -313,7 +317,7 @@ fn another_configuration_under_load() {
     let (broker, folder) = (Broker::shared(), tempfile::tempdir().unwrap());
     let topics = ["ol_metrics", "ol_logs", "ol_spans"];
     broker.create(&topics, 2);
-    let messages = fleet::messages(topics, 2, 7, 1100);
+    let messages = fleet::messages(topics, 2, 7, 1500);
     let settings = broker.settings("ol");
     let allow = "operations: { allow_reload: true }\n";
     configure(folder.path(), &settings, topics, 2, allow);
@@ -327,7 +331,7 @@ fn another_configuration_under_load() {
     let first = configurations(&address);
     assert_eq!(first.len(), 2, "{first:?}");
     let mut reloads = 0;
-    for part in messages.chunks(messages.len() / 6 + 1) {
+    for part in messages.chunks(messages.len() / 8 + 1) {
         broker.produce(part);
         reloads += 1;
         // What decides what is done changes, what is noticed does not.
@@ -365,6 +369,8 @@ fn another_configuration_under_load() {
             && sum(&samples, "theriac_rows_total") >= rows(&messages).values().sum())
         .then_some(samples)
     });
+    let live = samples.iter().filter(|(name, _)| name.ends_with("topic=symptoms}"));
+    assert!(live.map(|(_, count)| count).sum::<f64>() > 10.0, "nothing was noticed meanwhile");
     assert_eq!(samples["theriac_rebalances_total{change=gained}"], 1.0, "it left its group");
     assert_eq!(samples["theriac_reloads_total{result=taken}"], f64::from(reloads));
     assert_eq!(sum(&samples, "theriac_rounds_repeated_total"), 0.0, "something was done twice");

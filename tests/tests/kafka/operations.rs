@@ -395,8 +395,14 @@ fn logs_for_programs() {
     broker.create(&topics, 1);
     broker.produce(&fleet::messages(topics, 1, 7, 1100));
     let settings = broker.settings("oj");
-    configure(folder.path(), &settings, topics, 1, "");
-    let mut running = Running::start(folder.path(), "log", &["--log-format", "json", LISTEN[0], LISTEN[1]]);
+    let more = "  secrets: { sasl.password: { file: secret } }\n";
+    let config = configuration(&settings, topics, more).replace("lateness: 300s", "lateness: 30s");
+    // One of the brokers is not there, of which librdkafka complains.
+    let config = config.replace("brokers: [", "brokers: [\"127.0.0.1:1\", ");
+    fs::write(folder.path().join("service.yaml"), config).unwrap();
+    fs::write(folder.path().join("secret"), "xyzzy-plugh").unwrap();
+    let tell = ["--log-format", "json", "--log-level", "trace", LISTEN[0], LISTEN[1]];
+    let mut running = Running::start(folder.path(), "log", &tell);
     let address = running.address();
     until("incidents", || (running.said().contains("\"incident\":")).then_some(()));
     until("readiness", || (get(&address, "/readyz").0 == 200).then_some(()));
@@ -410,15 +416,8 @@ fn logs_for_programs() {
     }
     let incident = lines.iter().find(|line| line["incident"].is_string()).unwrap();
     assert_eq!(incident["span"]["shard"], 0, "{incident}");
-    // A broker that is not there, and a secret to reach it.
-    let config = "kafka: { brokers: [\"127.0.0.1:1\"], patience: 1s, properties: { security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN, sasl.username: me }, secrets: { sasl.password: { environment: SECRET } } }\n";
-    fs::write(folder.path().join("service.yaml"), config).unwrap();
-    let arguments = ["run", "-c", "service.yaml", "--log-format", "json", "--log-level", "trace"];
-    let output = command(folder.path(), &arguments).env("SECRET", "xyzzy-plugh").output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("\"target\":\"librdkafka\""), "{said}");
+    assert!(lines.iter().any(|line| line["target"] == "librdkafka"), "{said}");
     assert!(!said.contains("xyzzy"), "{said}");
-    assert!(said.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{said}");
 }
 
 /// Both signals end the service well while it works; the second one ends it at once.

@@ -278,7 +278,7 @@ fn readiness_waits_for_recovery() {
     until("readiness", || (get(&address, "/readyz").0 == 200).then_some(()));
     until("all of it", || {
         let samples = scrape(&address);
-        let done = samples.get("theriac_records_total{shard=0,topic=symptoms}").is_some();
+        let done = samples.contains_key("theriac_records_total{shard=0,topic=symptoms}");
         (done && sum(&samples, "theriac_kafka_lag_records") == 0.0).then_some(())
     });
     running.process.kill().unwrap();

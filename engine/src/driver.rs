@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use theriac_contract::{
     Checkpointed, Command, Fact, Mark, MarkProgress, Noticed, SCHEMA_VERSION, Sightings, StateError,
-    Telemetry, Tick, Timestamp, Topic, TopicError, Topics,
+    StateTable, Telemetry, Tick, Timestamp, Topic, TopicError, Topics,
 };
 use theriac_plan::Playbooks;
 
@@ -25,6 +25,7 @@ use crate::{
     journal::{Entry, JournalError},
     records::{self, Output},
     settings::Settings,
+    timed::timed,
 };
 
 /// Entities, edges or changes in one mark, at most: a record of a topic has a limit.
@@ -97,6 +98,11 @@ pub struct Progress {
 
 /// Watches the loop; cannot change it. `repeated` is true while a recovery does rounds again.
 pub trait Observer {
+    /// Before the stages see a round.
+    fn taken(&mut self, round: &Round, repeated: bool) {
+        let _ = (round, repeated);
+    }
+
     /// After each tick, before its outputs are durable.
     fn tick(&mut self, engine: &Engine, tick: &Tick, outputs: &Outputs, repeated: bool) {
         let _ = (engine, tick, outputs, repeated);
@@ -105,6 +111,11 @@ pub trait Observer {
     /// After outputs that came without a tick of this loop's own detection.
     fn idle(&mut self, engine: &Engine, outputs: &Outputs, repeated: bool) {
         let _ = (engine, outputs, repeated);
+    }
+
+    /// After the state was saved, as these tables.
+    fn saved(&mut self, tables: &[StateTable], progress: &Progress) {
+        let _ = (tables, progress);
     }
 
     /// After each durable round.
@@ -191,9 +202,9 @@ impl<E: Environment> Driver<E> {
             Next::End => return Ok(None),
         };
         let commands = self.run(round, Mode::New, observer)?;
-        self.environment.dispatch(&commands);
+        timed!("dispatch", self.environment.dispatch(&commands));
         if self.checkpoint_is_due() {
-            self.save(&self.configuration.clone())?;
+            self.save(&self.configuration.clone(), observer)?;
         }
         observer.round(&self.progress);
         Ok(Some(true))
@@ -213,7 +224,7 @@ impl<E: Environment> Driver<E> {
                 break;
             }
         }
-        if self.round > self.saved_round { self.save(&self.configuration.clone()) } else { Ok(()) }
+        if self.round > self.saved_round { self.save(&self.configuration.clone(), observer) } else { Ok(()) }
     }
 
     /// One round: stages, then one transaction. Gives the commands to send.
@@ -225,6 +236,7 @@ impl<E: Environment> Driver<E> {
     ) -> Result<Vec<Command>, DriverError> {
         self.round += 1;
         self.marks = 0;
+        observer.taken(&round, mode != Mode::New);
         let first = self.topics.end(Topic::Telemetry, 0);
         let keep = mode == Mode::New && self.environment.repeatable() == Repeatable::Nothing;
         let telemetry = if keep { self.keep(&round.telemetry, first)? } else { (first, first) };
@@ -248,7 +260,7 @@ impl<E: Environment> Driver<E> {
                 configuration: self.configuration.clone(),
             };
             self.topics.append(Topic::Journal, 0, &[entry.record(self.latest())])?;
-            self.topics.commit()?;
+            timed!("commit", self.topics.commit())?;
         }
         self.progress.round = self.round;
         self.progress.now = self.latest();
@@ -293,9 +305,7 @@ impl<E: Environment> Driver<E> {
         let answered = !round.completions.is_empty();
         self.engine.answer(round.completions);
         // Batches are built to the schema by our own decoders; one that is not is a defect.
-        self.engine
-            .monitor
-            .push(&round.telemetry)
+        timed!("frame", self.engine.monitor.push(&round.telemetry))
             .map_err(|e| arrow::error::ArrowError::SchemaError(e.to_string()))?;
         let mut stepped = self.judge(&round.noticed, mode, &mut commands, observer)?;
         stepped |= self.ticks(mode, repeated, &mut commands, observer)?;
@@ -330,7 +340,7 @@ impl<E: Environment> Driver<E> {
     ) -> Result<bool, DriverError> {
         let joins = self.environment.joins_shards();
         let mut any = false;
-        while let Some(tick) = self.engine.monitor.seal() {
+        while let Some(tick) = timed!("frame", self.engine.monitor.seal()) {
             let outputs = if joins {
                 let Noticed { at, symptoms, sightings } = self.engine.notice(&tick);
                 let outputs = Outputs { symptoms, ..Outputs::default() };
@@ -444,7 +454,7 @@ impl<E: Environment> Driver<E> {
     }
 
     /// Saves the state after a round that was done with this configuration.
-    fn save(&mut self, configuration: &str) -> Result<(), DriverError> {
+    fn save(&mut self, configuration: &str, observer: &mut dyn Observer) -> Result<(), DriverError> {
         let manifest = Manifest {
             format: FORMAT,
             round: self.round,
@@ -455,10 +465,16 @@ impl<E: Environment> Driver<E> {
             knowledge_version: self.engine.knowledge.version(),
             tables: Vec::new(),
         };
-        self.progress.checkpoint_bytes = self.checkpoints.write(manifest, &self.engine.snapshot()?)?;
+        let (tables, bytes) = timed!("checkpoint", {
+            let tables = self.engine.snapshot()?;
+            let bytes = self.checkpoints.write(manifest, &tables)?;
+            Ok::<_, DriverError>((tables, bytes))
+        })?;
+        self.progress.checkpoint_bytes = bytes;
         self.progress.checkpoints += 1;
         self.saved_round = self.round;
         self.saved_at = self.latest();
+        observer.saved(&tables, &self.progress);
         Ok(())
     }
 }

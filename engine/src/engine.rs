@@ -15,6 +15,7 @@ use theriac_plan::{Planner, Playbooks};
 use crate::{
     records::{self, Output},
     settings::Settings,
+    timed::timed,
 };
 
 /// What the stages gave for one tick.
@@ -131,7 +132,7 @@ impl Engine {
     pub fn step(&mut self, tick: &Tick) -> Outputs {
         let at = tick.end();
         self.reach(at);
-        let facts = self.knowledge.observe(at, &Sightings::of(tick));
+        let facts = timed!("learn", self.knowledge.observe(at, &Sightings::of(tick)));
         let symptoms = self.detect(tick);
         let mut outputs = self.conclude(at, &symptoms, facts);
         outputs.symptoms = symptoms;
@@ -151,18 +152,19 @@ impl Engine {
     pub fn judge(&mut self, noticed: &Noticed) -> Outputs {
         let at = noticed.at.max(self.carried.judged);
         self.reach(at);
-        let facts = self.knowledge.observe(at, &noticed.sightings);
+        let facts = timed!("learn", self.knowledge.observe(at, &noticed.sightings));
         self.conclude(at, &noticed.symptoms, facts)
     }
 
     fn detect(&mut self, tick: &Tick) -> Vec<Symptom> {
         self.carried.noticed = tick.end();
-        self.detect.step(tick, self.knowledge.version())
+        timed!("detect", self.detect.step(tick, self.knowledge.version()))
     }
 
     fn conclude(&mut self, at: Timestamp, symptoms: &[Symptom], mut facts: Vec<RecordedFact>) -> Outputs {
         self.carried.judged = at;
-        let incidents = self.diagnose.step(at, symptoms, self.knowledge.snapshot());
+        let known = self.knowledge.snapshot();
+        let incidents = timed!("diagnose", self.diagnose.step(at, symptoms, known));
         for incident in &incidents {
             facts.extend(self.knowledge.append(incident.at, incident_facts(incident)));
         }
@@ -182,9 +184,10 @@ impl Engine {
         let at = self.carried.now;
         let verifications = std::mem::take(&mut self.carried.verifications);
         let completions = std::mem::take(&mut self.carried.completions);
-        let planned = self.planner.step(at, incidents, &verifications, self.knowledge.snapshot());
+        let known = self.knowledge.snapshot();
+        let planned = timed!("plan", self.planner.step(at, incidents, &verifications, known));
         let mut facts = self.knowledge.append(at, planned.facts);
-        let executed = self.execute.step(at, &planned.plans, incidents, &completions);
+        let executed = timed!("execute", self.execute.step(at, &planned.plans, incidents, &completions));
         facts.extend(self.knowledge.append(at, executed.facts));
         self.carried.verifications.clone_from(&executed.verifications);
         Outputs {

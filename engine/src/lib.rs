@@ -27,6 +27,7 @@ pub mod environment;
 pub mod journal;
 pub mod records;
 pub mod settings;
+mod timed;
 
 pub use checkpoint::{Checkpoints, Manifest};
 pub use driver::{Driver, DriverError, Observer, Progress, Recovery, Setup};
@@ -34,3 +35,4 @@ pub use engine::{Engine, Outputs};
 pub use environment::{Environment, EnvironmentError, Next, Repeatable, Round};
 pub use settings::{CheckpointSettings, Settings};
 pub use theriac_contract::codec;
+pub use timed::PART;

@@ -4,10 +4,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -31,8 +32,13 @@ impl Default for PoolSettings {
     }
 }
 
+/// How long a pool that ends waits for the commands that are under way. What is then still not
+/// answered is unknown to whoever opens the ledger next.
+const LAST_ANSWERS: Duration = Duration::from_secs(30);
+
 /// Runs commands on threads and collects the answers.
 pub struct Pool {
+    ending: Arc<AtomicBool>,
     name: String,
     clock: Clock,
     queue: SyncSender<Command>,
@@ -41,18 +47,26 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts the workers. They end when the pool is dropped; one that hangs is left behind.
+    /// Starts the workers. They end when the pool is dropped, each after the command that it is
+    /// about; those that wait are not begun. One that hangs is left behind.
     #[must_use]
     pub fn new(settings: &PoolSettings, executor: Arc<dyn Executor>, clock: Clock) -> Self {
         let (queue, commands) = sync_channel::<Command>(settings.queue_max);
         let (answer, answers) = channel();
         let commands = Arc::new(Mutex::new(commands));
+        let ending = Arc::new(AtomicBool::new(false));
         for _ in 0..settings.workers.max(1) {
             let (commands, executor) = (Arc::clone(&commands), Arc::clone(&executor));
             let (clock, answer) = (Arc::clone(&clock), answer.clone());
-            thread::spawn(move || work(&commands, executor.as_ref(), &clock, &answer));
+            let ending = Arc::clone(&ending);
+            thread::spawn(move || {
+                work(&commands, executor.as_ref(), &clock, &answer, &ending);
+                // Whoever waits for the last answer opens the executors' ledger next.
+                drop(executor);
+                drop(answer);
+            });
         }
-        Self { name: executor.name().to_owned(), clock, queue, answer, answers }
+        Self { ending, name: executor.name().to_owned(), clock, queue, answer, answers }
     }
 
     /// Hands a command to a worker; never blocks. A full queue is answered as a failure that
@@ -85,15 +99,30 @@ impl Pool {
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::SeqCst);
+        // Both ends of the pool's own go, so that the answers end when the last worker has.
+        self.queue = sync_channel(0).0;
+        self.answer = channel().0;
+        let begin = Instant::now();
+        while self.answers.recv_timeout(LAST_ANSWERS.saturating_sub(begin.elapsed())).is_ok() {}
+    }
+}
+
 fn work(
     commands: &Mutex<Receiver<Command>>,
     executor: &dyn Executor,
     clock: &Clock,
     answer: &Sender<Completion>,
+    ending: &AtomicBool,
 ) {
     loop {
         let next = commands.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(command) = next else { return };
+        if ending.load(Ordering::SeqCst) {
+            return;
+        }
         let done = catch_unwind(AssertUnwindSafe(|| executor.execute(&command)));
         let (verdict, detail) = done.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -144,6 +144,12 @@ impl ClientContext for Complaints {
         if (level as i32) <= RDKafkaLogLevel::Warning as i32 {
             self.note(format!("{facility}: {message}"));
         }
+        match level as i32 {
+            0..=3 => tracing::error!(target: "librdkafka", facility, "{message}"),
+            4 => tracing::warn!(target: "librdkafka", facility, "{message}"),
+            5..=6 => tracing::info!(target: "librdkafka", facility, "{message}"),
+            _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

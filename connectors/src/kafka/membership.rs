@@ -19,17 +19,36 @@ use super::{
     settings::Settings,
 };
 
-/// Next offsets of input partitions, by topic and partition: written by a shard's source,
-/// committed with its topics.
+/// Where a shard is in a partition of its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Offset after the last record that was handed out.
+    pub next: i64,
+    /// Committed records from there to the end of the partition, as librdkafka knew it a second
+    /// ago; none before it has said so.
+    pub lag: Option<u64>,
+    /// When the broker took the last record that was handed out, or its producer made it, as the
+    /// topic is set up: milliseconds since 1970; none before the first.
+    pub time: Option<i64>,
+    /// Records that lie in memory, not handed out.
+    pub records: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+/// Places in input partitions, by topic and partition: written by a shard's source, committed
+/// with its topics.
 #[derive(Clone, Default)]
-pub struct InputPositions(Arc<Mutex<BTreeMap<(String, i32), i64>>>);
+pub struct InputPositions(Arc<Mutex<BTreeMap<(String, i32), Place>>>);
 
 impl InputPositions {
-    pub(super) fn set(&self, positions: BTreeMap<(String, i32), i64>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = positions;
+    pub(super) fn set(&self, places: BTreeMap<(String, i32), Place>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = places;
     }
 
-    fn get(&self) -> BTreeMap<(String, i32), i64> {
+    /// The places as they are now.
+    #[must_use]
+    pub fn places(&self) -> BTreeMap<(String, i32), Place> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -45,7 +64,7 @@ pub trait Seat: Send + Sync {
 /// What happened to this process's shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// They are this process's from now on.
+    /// They are this process's from now on; none for one that has only joined.
     Gained(Vec<u32>),
     /// They go to others as soon as the call that says so returns.
     Losing(Vec<u32>),
@@ -82,9 +101,7 @@ impl ConsumerContext for Context {
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(list) = rebalance
-            && list.count() > 0
-        {
+        if let Rebalance::Assign(list) = rebalance {
             (self.handler)(Change::Gained(shards(list)));
         }
     }
@@ -117,7 +134,7 @@ impl Seat for ShardSeat {
     }
 
     fn positions(&self) -> BTreeMap<(String, i32), i64> {
-        self.positions.get()
+        self.positions.places().into_iter().map(|(lane, place)| (lane, place.next)).collect()
     }
 }
 

@@ -26,6 +26,8 @@ mod admin;
 #[cfg(feature = "kafka")]
 mod client;
 #[cfg(feature = "kafka")]
+mod counted;
+#[cfg(feature = "kafka")]
 mod decoding;
 #[cfg(feature = "kafka")]
 pub mod membership;

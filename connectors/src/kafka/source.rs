@@ -16,15 +16,16 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, base_consumer::PartitionQueue},
+    consumer::{BaseConsumer, Consumer, ConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use theriac_contract::{Fetch, Fetched, Source, SourceError, Timestamp};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration, is_refused},
+    counted::{Counted, Hearing},
     decoding::{Decoding, Lane, Taken, parse},
-    membership::InputPositions,
+    membership::{InputPositions, Place},
     settings::{Settings, Start},
 };
 
@@ -37,11 +38,13 @@ const LOOK_AROUND: Duration = Duration::from_secs(10);
 
 struct Queue {
     /// None until the partitions are assigned.
-    queue: Option<PartitionQueue<Complaints>>,
+    queue: Option<PartitionQueue<Hearing>>,
     /// Taken from the broker, not handed out.
     ahead: VecDeque<Taken>,
     /// Offset after the last that was handed out.
     next: i64,
+    /// Time of the last that was handed out.
+    time: Option<i64>,
     /// Offset before which reading ends.
     end: i64,
     /// Nothing lies behind what was taken.
@@ -60,7 +63,7 @@ pub struct KafkaSource {
     client: BaseConsumer<Complaints>,
     /// Reads; made anew for every assignment, for librdkafka 2.12 aborts when a partition is
     /// taken away twice before its first fetcher has stopped.
-    consumer: Option<Arc<BaseConsumer<Complaints>>>,
+    consumer: Option<Arc<BaseConsumer<Hearing>>>,
     queues: BTreeMap<Lane, Queue>,
     decoding: Decoding,
     positions: InputPositions,
@@ -94,6 +97,7 @@ impl KafkaSource {
             ("fetch.wait.max.ms", "50".to_owned()),
             ("fetch.queue.backoff.ms", "10".to_owned()),
             ("queued.min.messages", "1000".to_owned()),
+            ("statistics.interval.ms", "1000".to_owned()),
             ("queued.max.messages.kbytes", (settings.buffer_bytes >> 10).max(1).to_string()),
         ];
         for (name, value) in unless_given {
@@ -263,6 +267,7 @@ impl KafkaSource {
             queue: None,
             ahead: VecDeque::new(),
             next,
+            time: self.queues.get(lane).and_then(|queue| queue.time),
             // A partition that is newer than the ends has nothing before them.
             end: self.ends.as_ref().map_or(i64::MAX, |ends| ends.get(lane).copied().unwrap_or(next)),
             ended: false,
@@ -278,8 +283,8 @@ impl KafkaSource {
         if self.consumer.is_some() {
             return Ok(());
         }
-        let consumer = Arc::new(consumer(&self.config)?);
-        let fail = |error: &KafkaError| KafkaFailure::of("the input", error, consumer.context());
+        let consumer = Arc::new(consumer::<Hearing>(&self.config)?);
+        let fail = |error: &KafkaError| KafkaFailure::of("the input", error, &consumer.context().complaints);
         let mut list = TopicPartitionList::new();
         for ((topic, number), queue) in &self.queues {
             list.add_partition_offset(topic, *number, Offset::Offset(queue.next)).map_err(|e| fail(&e))?;
@@ -297,7 +302,25 @@ impl KafkaSource {
     }
 
     fn publish(&self) {
-        self.positions.set(self.places());
+        let place = |lane: &Lane, queue: &Queue| {
+            let counted = self.consumer.as_ref().and_then(|consumer| consumer.context().counted(lane));
+            // Kafka's ends count what transactions leave behind, which nobody is given.
+            let behind = |counted: Counted| match counted.drained && queue.ahead.is_empty() {
+                true => 0,
+                false => u64::try_from(counted.end - queue.next).unwrap_or(0),
+            };
+            let ahead: usize = queue.ahead.iter().map(|taken| taken.payload.len()).sum();
+            let queued = counted.unwrap_or_default();
+            Place {
+                next: queue.next,
+                lag: counted.map(behind),
+                time: queue.time,
+                records: queued.records + queue.ahead.len() as u64,
+                bytes: queued.bytes + ahead as u64,
+            }
+        };
+        self.positions
+            .set(self.queues.iter().map(|(lane, queue)| (lane.clone(), place(lane, queue))).collect());
     }
 
     /// Looks for topics and partitions that were not there before. A partition that was added
@@ -406,7 +429,7 @@ impl KafkaSource {
             if let Some(lane) = earliest.filter(|_| behind.is_none()) {
                 let Some(queue) = self.queues.get_mut(&lane) else { break };
                 let Some(taken) = queue.ahead.pop_front() else { break };
-                queue.next = taken.offset + 1;
+                (queue.next, queue.time) = (taken.offset + 1, Some(taken.time));
                 bytes += taken.payload.len().max(1);
                 round.entry(lane).or_default().push(taken);
                 continue;
@@ -435,7 +458,7 @@ impl KafkaSource {
         let patience = self.patience();
         let silent = self.queues.get(lane).and_then(|queue| queue.silent);
         if silent.is_some_and(|since| since.elapsed() > patience) {
-            let said = self.consumer.as_ref().and_then(|consumer| consumer.context().last());
+            let said = self.consumer.as_ref().and_then(|consumer| consumer.context().complaints.last());
             let said = said.unwrap_or_else(|| "it did not answer".to_owned());
             let reason = format!("{said}; waited {patience:?}, as `kafka.patience` says");
             return Err(KafkaFailure::new(format!("{}/{}", lane.0, lane.1), reason));
@@ -464,7 +487,7 @@ impl KafkaSource {
                     Some(first) if first.offset >= *until => queue.next = *until,
                     Some(_) => {
                         let Some(taken) = queue.ahead.pop_front() else { break };
-                        queue.next = taken.offset + 1;
+                        (queue.next, queue.time) = (taken.offset + 1, Some(taken.time));
                         round.entry(lane.clone()).or_default().push(taken);
                     }
                     None if queue.ended || begin.elapsed() > patience => {
@@ -483,15 +506,16 @@ impl KafkaSource {
 
     /// What came of a round's records.
     fn decode(&mut self, round: BTreeMap<Lane, Vec<Taken>>) -> Fetched {
-        let fetched = self.decoding.decode(round);
+        let fetched =
+            tracing::trace_span!(target: "theriac::part", "decode").in_scope(|| self.decoding.decode(round));
         self.publish();
         fetched
     }
 }
 
-fn consumer(config: &ClientConfig) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
+fn consumer<C: ConsumerContext + Default>(config: &ClientConfig) -> Result<BaseConsumer<C>, KafkaFailure> {
     config
-        .create_with_context(Complaints::default())
+        .create_with_context(C::default())
         .map_err(|error| KafkaFailure::of("the input", &error, &Complaints::default()))
 }
 
@@ -506,6 +530,7 @@ impl Source for KafkaSource {
         self.sort_strays();
         let round = self.take(bytes_max)?;
         if round.is_empty() {
+            self.publish();
             return Ok(if self.is_through() { Fetch::End } else { Fetch::Idle });
         }
         Ok(Fetch::Batch(self.decode(round)))

@@ -77,3 +77,25 @@ fn hanging_executors_fill_the_queue_but_never_block() {
     let done = (0..3).map(|_| pool.wait(PATIENCE).expect("an answer")).collect::<Vec<_>>();
     assert!(done.iter().all(|c| c.verdict == Verdict::Succeeded));
 }
+
+/// Whoever stops a service gets the answer of what is under way into the ledger, and begins nothing.
+#[test]
+fn a_pool_that_ends_waits_for_what_is_under_way() {
+    let moody = Arc::new(Moody::default());
+    let executor: Arc<dyn Executor> = Arc::<Moody>::clone(&moody);
+    let pool = Pool::new(&PoolSettings { workers: 1, queue_max: 8 }, executor, clock());
+    pool.submit(of("hang", 0));
+    while !moody.entered.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    moody.entered.store(false, Ordering::SeqCst);
+    pool.submit(of("hang", 1));
+    let dropped = std::thread::spawn(move || drop(pool));
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!dropped.is_finished(), "a command is under way");
+    *moody.gate.lock().expect("no panic") = true;
+    moody.opened.notify_all();
+    dropped.join().expect("no panic");
+    assert!(!moody.entered.load(Ordering::SeqCst), "the second was not to be begun");
+    assert_eq!(Arc::strong_count(&moody), 1, "no worker holds the executor any more");
+}

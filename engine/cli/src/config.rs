@@ -12,7 +12,7 @@ use theriac_contract::{EdgeKind, Entity, Fact};
 use theriac_engine::{CheckpointSettings, Settings};
 use theriac_plan::Playbooks;
 
-use crate::{output::Wrong, suggest};
+use crate::{operations, output::Wrong, suggest};
 
 /// The whole configuration. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) execute: theriac_execute::Settings,
     /// How often state is saved.
     pub(crate) checkpoint: CheckpointSettings,
+    /// Health, metrics, reload, and how long a stop may take.
+    pub(crate) operations: operations::Settings,
 }
 
 impl Default for Config {
@@ -66,6 +68,7 @@ impl Default for Config {
             plan: engine.plan,
             execute: engine.execute,
             checkpoint: engine.checkpoint,
+            operations: operations::Settings::default(),
         }
     }
 }

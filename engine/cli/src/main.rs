@@ -16,6 +16,8 @@ mod broker;
 mod command;
 mod config;
 mod environment;
+mod log;
+mod operations;
 mod output;
 mod report;
 #[cfg(feature = "kafka")]
@@ -25,7 +27,7 @@ mod story;
 mod suggest;
 mod wiring;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser;
 
@@ -38,17 +40,24 @@ use crate::command::Command;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    logging: log::Logging,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let timed = matches!(arguments.command, Command::Run(_));
+    if let Err(error) = log::start(&arguments.logging, timed) {
+        let _ = writeln!(std::io::stderr(), "theriac: {error}");
+        return ExitCode::from(2);
+    }
     let done = arguments.command.run();
     let written = output::finish().map_err(|error| anyhow::Error::new(error).context("standard output"));
     match done.and(written) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note!("{error:#}");
+            tracing::error!("{error:#}");
             ExitCode::from(output::exit_code(&error))
         }
     }

@@ -28,12 +28,9 @@ pub(crate) enum Format {
 /// Why nothing more can be written to standard output.
 static BROKEN: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// A line about the program itself on standard error. If nobody can read it, nobody is told.
+/// A line about the program itself on standard error, as [`crate::log`] writes it.
 macro_rules! note {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "theriac: {}", format_args!($($text)*));
-    }};
+    ($($text:tt)*) => { tracing::info!("{}", format_args!($($text)*)) };
 }
 pub(crate) use note;
 

@@ -14,17 +14,22 @@ use std::{
 
 use anyhow::{Context, Result};
 use theriac_connectors::{
-    executor::clock::wall,
+    executor::{ExecutorError, LedgerError, clock::wall},
     kafka::{
         self, KafkaShards, KafkaSource, KafkaTopics,
         membership::{Change, InputPositions, Membership, Seat},
     },
 };
 use theriac_contract::{Source, SourceError, TopicError};
-use theriac_engine::{DriverError, EnvironmentError, Observer};
+use theriac_engine::{DriverError, EnvironmentError};
 
 use crate::{
-    account::Account, command::run::Teller, config::Config, environment::Live, output::note, wiring,
+    account::Account,
+    config::Config,
+    environment::Live,
+    operations::{Operations, Phase, Watch},
+    output::note,
+    wiring,
 };
 
 /// How often the group is asked for news.
@@ -39,6 +44,16 @@ pub(crate) struct Service {
     pub(crate) kafka: kafka::Settings,
     pub(crate) verbose: bool,
     pub(crate) until_end: bool,
+    pub(crate) operations: Arc<Operations>,
+}
+
+impl Service {
+    /// The same with another configuration.
+    fn with(&self, config: Config) -> Self {
+        let kafka = config.kafka.clone().unwrap_or_else(|| self.kafka.clone());
+        let (verbose, until_end) = (self.verbose, self.until_end);
+        Self { config, kafka, verbose, until_end, operations: Arc::clone(&self.operations) }
+    }
 }
 
 /// One shard at work.
@@ -71,12 +86,21 @@ impl Shards {
         ending.into_iter().try_for_each(Running::join)
     }
 
+    /// Brings all shards to an end that run, and has them begun anew.
+    fn begin_anew(&mut self) -> Result<()> {
+        let running: Vec<u32> = self.running.keys().copied().collect();
+        self.end(running.iter().copied())?;
+        self.gained.extend(running);
+        Ok(())
+    }
+
     /// Takes those that have ended by themselves; how the first of them failed, if one did.
-    fn ended(&mut self) -> Result<usize> {
+    fn ended(&mut self, operations: &Operations) -> Result<usize> {
         let over = |running: &Running| running.thread.is_finished();
         let ended: Vec<u32> =
             self.running.iter().filter(|(_, running)| over(running)).map(|(shard, _)| *shard).collect();
         let count = ended.len();
+        ended.iter().for_each(|shard| operations.forget(*shard));
         self.end(ended)?;
         Ok(count)
     }
@@ -92,24 +116,31 @@ fn lock(shards: &Mutex<Shards>) -> MutexGuard<'_, Shards> {
     shards.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes part in the fleet until it is told to stop.
-pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
-    let service = Arc::new(service);
+/// Takes part in the fleet until it is told to stop. `load` reads the configuration anew.
+pub(crate) fn run(service: Service, load: &dyn Fn() -> Result<Config>, stop: &AtomicBool) -> Result<()> {
     note!("looking for Kafka on {}", service.kafka.brokers.join(","));
     let count = kafka::ensure(&service.kafka)?;
     let shards: Arc<Mutex<Shards>> = Arc::default();
-    let seen = Arc::clone(&shards);
+    let (seen, operations) = (Arc::clone(&shards), Arc::clone(&service.operations));
     let membership = Membership::join(&service.kafka, move |change| match change {
         Change::Gained(gained) => {
-            note!("gained shards {gained:?}");
+            operations.join();
+            if gained.is_empty() {
+                return;
+            }
+            tracing::info!(shards = ?gained, "gained shards {gained:?}");
+            operations.rebalanced("gained");
+            gained.iter().for_each(|shard| operations.reach(*shard, Phase::Opening));
             lock(&seen).gained.extend(gained);
         }
         Change::Losing(lost) => {
-            note!("shards {lost:?} are given up");
+            tracing::info!(shards = ?lost, "shards {lost:?} are given up");
+            operations.rebalanced("lost");
             // How a shard fails that is given away is its next owner's to see.
-            if let Err(error) = lock(&seen).end(lost) {
-                note!("{error:#}");
+            if let Err(error) = lock(&seen).end(lost.iter().copied()) {
+                tracing::warn!("{error:#}");
             }
+            lost.iter().for_each(|shard| operations.forget(*shard));
         }
     })?;
     note!(
@@ -117,7 +148,7 @@ pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
         service.kafka.group,
         service.kafka.brokers.join(",")
     );
-    let result = take_part(&service, &membership, &shards, count, stop);
+    let result = take_part(service, &membership, &shards, count, (load, stop));
     let all: Vec<u32> = lock(&shards).running.keys().copied().collect();
     let ended = lock(&shards).end(all);
     membership.leave();
@@ -127,28 +158,36 @@ pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
 }
 
 fn take_part(
-    service: &Arc<Service>,
+    service: Service,
     membership: &Membership,
     shards: &Mutex<Shards>,
     count: u32,
-    stop: &AtomicBool,
+    (load, stop): (&dyn Fn() -> Result<Config>, &AtomicBool),
 ) -> Result<()> {
+    let mut service = Arc::new(service);
+    let operations = Arc::clone(&service.operations);
     let mut ended = 0;
     while !stop.load(Ordering::SeqCst) {
         membership.poll(POLL)?;
+        operations.attend();
+        if let Some(config) = operations.next_configuration(&service.config, load) {
+            lock(shards).begin_anew()?;
+            service = Arc::new(service.with(config));
+        }
         let gained = std::mem::take(&mut lock(shards).gained);
         for shard in gained {
             let positions = InputPositions::default();
             let seat = membership.seat(positions.clone());
+            operations.reads(shard, positions.clone());
             let flag = Arc::new(AtomicBool::new(false));
-            let (service, told) = (Arc::clone(service), Arc::clone(&flag));
+            let (service, told) = (Arc::clone(&service), Arc::clone(&flag));
             let thread = thread::Builder::new()
                 .name(format!("shard-{shard}"))
                 .spawn(move || work(&service, shard, count, &seat, &positions, &told))
                 .context("a thread cannot be started")?;
             lock(shards).running.insert(shard, Running { stop: flag, thread });
         }
-        ended += lock(shards).ended()?;
+        ended += lock(shards).ended(&operations)?;
         if service.until_end && ended > 0 && lock(shards).running.is_empty() {
             break;
         }
@@ -165,9 +204,12 @@ fn work(
     positions: &InputPositions,
     stop: &AtomicBool,
 ) -> Result<()> {
+    let _shard = tracing::error_span!("shard", shard).entered();
+    let digest = service.config.digest(&service.config.playbooks()?)?;
     let mut pause = PAUSE;
     while !stop.load(Ordering::SeqCst) {
-        let mut watch = Watch { teller: Teller(Account::new(service.verbose)), rounds: 0 };
+        let account = Account::new(service.verbose);
+        let mut watch = Watch::new(&service.operations, shard, digest.clone(), account);
         let Err(error) = once(service, shard, count, seat, positions, stop, &mut watch) else { break };
         if !may_pass(&error) {
             return Err(error.context(format!("shard {shard}")));
@@ -178,7 +220,8 @@ fn work(
         if stop.load(Ordering::SeqCst) {
             break;
         }
-        note!("shard {shard}: {error:#}; trying again in {pause:?}");
+        tracing::warn!("shard {shard}: {error:#}; trying again in {pause:?}");
+        watch.failed(format!("{error:#}"));
         let mut left = pause;
         while !stop.load(Ordering::SeqCst) && !left.is_zero() {
             let nap = left.min(POLL);
@@ -216,36 +259,16 @@ fn once(
     let checkpoints = wiring::checkpoints_folder(&config.data_dir).join(shard.to_string());
     let (mut driver, recovery) =
         wiring::open_over(&config, environment, Box::new(topics), &checkpoints, watch)?;
+    watch.recovered();
     wiring::tell(&recovery);
-    note!("shard {shard} is at work");
-    driver.run_to_end(&|| stop.load(Ordering::SeqCst), watch)?;
+    tracing::info!("shard {shard} is at work");
+    let turns = watch.turns();
+    let ends = || {
+        turns();
+        stop.load(Ordering::SeqCst)
+    };
+    driver.run_to_end(&ends, watch)?;
     Ok(())
-}
-
-/// Tells what happens, and notes that something did.
-struct Watch {
-    teller: Teller,
-    rounds: u64,
-}
-
-impl Observer for Watch {
-    fn tick(
-        &mut self,
-        engine: &theriac_engine::Engine,
-        tick: &theriac_contract::Tick,
-        outputs: &theriac_engine::Outputs,
-        repeated: bool,
-    ) {
-        self.teller.tick(engine, tick, outputs, repeated);
-    }
-
-    fn idle(&mut self, engine: &theriac_engine::Engine, outputs: &theriac_engine::Outputs, repeated: bool) {
-        self.teller.idle(engine, outputs, repeated);
-    }
-
-    fn round(&mut self, _: &theriac_engine::Progress) {
-        self.rounds += 1;
-    }
 }
 
 /// A file of one shard: `ledger` becomes `ledger-3`.
@@ -262,6 +285,8 @@ fn may_pass(error: &anyhow::Error) -> bool {
         cause.downcast_ref::<TopicError>().is_some_and(topic)
             || cause.downcast_ref::<SourceError>().is_some_and(source)
             || cause.downcast_ref::<kafka::KafkaFailure>().is_some()
+            // A command of this shard's last run is still under way.
+            || matches!(cause.downcast_ref(), Some(ExecutorError::Ledger(LedgerError::InUse(_))))
             || cause.downcast_ref::<DriverError>().is_some_and(|error| match error {
                 DriverError::Topic(error) => topic(error),
                 DriverError::Environment(EnvironmentError::Source(error)) => source(error),

@@ -3,20 +3,21 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use anyhow::{Context, Result};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
 use theriac_connectors::{merge::Merge, read, topics::Embedded};
 use theriac_contract::{Source, Topics};
 use theriac_engine::{Driver, Environment, Observer, Recovery, Setup};
 
 use crate::{
     config::{Config, SourceConfig},
-    output::{Wrong, note},
+    output::Wrong,
 };
 
 /// Where the topics lie.
@@ -81,12 +82,14 @@ pub(crate) fn past(config: &Config) -> Result<Box<dyn Source>> {
 /// Tells what a recovery found, on standard error.
 pub(crate) fn tell(recovery: &Recovery) {
     for reason in &recovery.damaged {
-        note!("passed over: {reason}");
+        tracing::warn!("passed over: {reason}");
     }
     if recovery.rounds_repeated > 0 || recovery.commands_sent_again > 0 {
         let from =
             recovery.checkpoint.map_or_else(|| "the beginning".to_owned(), |round| format!("round {round}"));
-        note!(
+        tracing::info!(
+            rounds = recovery.rounds_repeated,
+            commands = recovery.commands_sent_again,
             "took up where the last run broke off: {} rounds done again from {from}, {} commands sent again",
             recovery.rounds_repeated,
             recovery.commands_sent_again
@@ -94,15 +97,15 @@ pub(crate) fn tell(recovery: &Recovery) {
     }
 }
 
-/// A flag that the first interrupt or termination signal sets; the second one kills.
+/// A flag that the first interrupt or termination signal sets; the second one ends the process at
+/// once, with exit code 130.
 pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    })
-    .context("signals cannot be handled")?;
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: what the flag says is asked before this very signal sets it.
+        flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
+            .and_then(|_| flag::register(signal, Arc::clone(&flag)))
+            .context("signals cannot be handled")?;
+    }
     Ok(flag)
 }

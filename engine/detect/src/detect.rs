@@ -115,6 +115,12 @@ impl Detect {
         &self.state.counts
     }
 
+    /// Symptoms that are open.
+    #[must_use]
+    pub const fn open(&self) -> usize {
+        self.open
+    }
+
     /// Scores one tick and gives the revisions of symptoms that it led to, by series.
     pub fn step(&mut self, tick: &Tick, knowledge_version: u64) -> Vec<Symptom> {
         self.admit(tick);

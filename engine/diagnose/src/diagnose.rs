@@ -73,6 +73,12 @@ impl Diagnose {
         incidents
     }
 
+    /// Incidents that are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.state.cases.len()
+    }
+
     /// Symptoms that found no incident because of the limit.
     #[must_use]
     pub const fn symptoms_shed(&self) -> u64 {

@@ -122,6 +122,12 @@ impl Execute {
         &self.state.counts
     }
 
+    /// Commands that wait for an answer.
+    #[must_use]
+    pub fn awaited(&self) -> usize {
+        self.state.sagas.iter().filter(|saga| matches!(saga.phase, Phase::Running { .. })).count()
+    }
+
     /// Plans under way.
     #[must_use]
     pub fn running(&self) -> usize {

@@ -146,7 +146,7 @@ impl<E: Environment> Driver<E> {
                 self.environment.dispatch(&commands);
                 // The process may have been killed between this round and its checkpoint.
                 if own && self.checkpoint_is_due() {
-                    self.save(&entry.configuration)?;
+                    self.save(&entry.configuration, observer)?;
                 }
             }
             recovery.rounds_repeated += 1;
@@ -161,7 +161,7 @@ impl<E: Environment> Driver<E> {
             if self.round > self.saved_round {
                 // The last round was one of the other configuration: whoever restores this state
                 // takes over once more.
-                self.save(&last.configuration)?;
+                self.save(&last.configuration, observer)?;
             }
         }
         if self.environment.repeatable() != Repeatable::Rounds {

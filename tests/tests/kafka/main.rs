@@ -8,6 +8,7 @@ mod dlq;
 mod encodings;
 mod fleet;
 mod noticed;
+mod operations;
 mod replay;
 mod service;
 mod shards;

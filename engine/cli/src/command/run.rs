@@ -1,22 +1,26 @@
 //! `theriac run`: the loop as a service over live sources, until it is told to stop.
 
 use std::{
+    cell::RefCell,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::Result;
 use clap::Args;
 use theriac_connectors::{executor::clock::wall, kafka};
-use theriac_contract::Tick;
-use theriac_engine::{Engine, Observer, Outputs};
 
 use crate::{
     account::Account,
     command::validate,
     config::Config,
     environment::Live,
-    output::{Wrong, note, say},
+    operations::{Operations, Watch},
+    output::{Wrong, note},
     store, wiring,
 };
 
@@ -41,36 +45,18 @@ pub(crate) struct Arguments {
     /// Stop when every source has ended and every file was read to its end, instead of following
     #[arg(long)]
     until_end: bool,
+    /// Address for health and metrics over HTTP, as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
 }
 
-/// Prints the account. A service goes on if nobody reads it any more.
-pub(crate) struct Teller(pub(crate) Account);
-
-impl Teller {
-    fn outputs(&self, outputs: &Outputs, repeated: bool) {
-        if !repeated {
-            for line in self.0.tell(outputs) {
-                say!("{line}");
-            }
-        }
-    }
-}
-
-impl Observer for Teller {
-    fn tick(&mut self, _: &Engine, _: &Tick, outputs: &Outputs, repeated: bool) {
-        self.outputs(outputs, repeated);
-    }
-
-    fn idle(&mut self, _: &Engine, outputs: &Outputs, repeated: bool) {
-        self.outputs(outputs, repeated);
-    }
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let file = arguments.config.clone();
-    let mut config = match (&file, &arguments.kafka) {
+/// The configuration that the arguments name, with what they say themselves; all that is wrong
+/// with it is said.
+fn configuration(arguments: &Arguments) -> Result<Config> {
+    let path = arguments.config.as_deref().unwrap_or(Path::new(DEFAULT));
+    let mut config = match (&arguments.config, &arguments.kafka) {
         (None, Some(_)) => Config::default(),
-        (file, _) => Config::load(file.as_deref().unwrap_or(Path::new(DEFAULT)))?,
+        _ => Config::load(path)?,
     };
     if let Some(brokers) = &arguments.kafka {
         config.kafka = Some(store::on(brokers, config.kafka));
@@ -78,31 +64,76 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = &arguments.data_dir {
         config.data_dir.clone_from(folder);
     }
-    let problems = validate::problems(&config, file.as_deref().unwrap_or(Path::new(DEFAULT)));
+    config.operations.listen = arguments.listen.or(config.operations.listen);
+    let problems = validate::problems(&config, path);
     if !problems.is_empty() {
         return Err(Wrong(problems.join("\n")).into());
     }
+    Ok(config)
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let config = configuration(arguments)?;
     let stop = wiring::stop_flag()?;
-    if let Some(kafka) = config.kafka.clone() {
-        return on_kafka(config, kafka, arguments, &stop);
+    let operations = Operations::start(&config.operations, &stop, wall())?;
+    match config.kafka.clone() {
+        Some(kafka) => on_kafka(config, kafka, arguments, operations, &stop),
+        None => alone(config, arguments, &operations, &stop),
     }
-    let environment = Live::open(&config, wall(), arguments.until_end)?;
-    let mut teller = Teller(Account::new(arguments.verbose));
-    let (mut driver, recovery) = wiring::open(&config, environment, &mut teller)?;
-    wiring::tell(&recovery);
-    note!("running; topics in {}; stop with Ctrl-C", config.data_dir.display());
-    driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut teller)?;
-    note!("stopped after round {}; nothing is lost", driver.progress().round);
-    Ok(())
+}
+
+/// One loop over the sources of the configuration.
+fn alone(
+    mut config: Config,
+    arguments: &Arguments,
+    operations: &Arc<Operations>,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let mut first = true;
+    operations.join();
+    loop {
+        let digest = config.digest(&config.playbooks()?)?;
+        let mut watch = Watch::new(operations, 0, digest, Account::new(arguments.verbose));
+        let environment = Live::open(&config, wall(), arguments.until_end)?;
+        let (mut driver, recovery) = wiring::open(&config, environment, &mut watch)?;
+        watch.recovered();
+        wiring::tell(&recovery);
+        if std::mem::take(&mut first) {
+            note!("running; topics in {}; stop with Ctrl-C", config.data_dir.display());
+        }
+        let next = RefCell::new(None);
+        let turns = watch.turns();
+        let ends = || {
+            turns();
+            operations.attend();
+            if !stop.load(Ordering::SeqCst) {
+                *next.borrow_mut() = operations.next_configuration(&config, || configuration(arguments));
+            }
+            stop.load(Ordering::SeqCst) || next.borrow().is_some()
+        };
+        driver.run_to_end(&ends, &mut watch)?;
+        let Some(next) = next.take() else {
+            note!("stopped after round {}; nothing is lost", driver.progress().round);
+            return Ok(());
+        };
+        config = next;
+    }
 }
 
 #[cfg(feature = "kafka")]
-fn on_kafka(config: Config, kafka: kafka::Settings, arguments: &Arguments, stop: &AtomicBool) -> Result<()> {
+fn on_kafka(
+    config: Config,
+    kafka: kafka::Settings,
+    arguments: &Arguments,
+    operations: Arc<Operations>,
+    stop: &AtomicBool,
+) -> Result<()> {
     let Arguments { verbose, until_end, .. } = *arguments;
-    crate::service::run(crate::service::Service { config, kafka, verbose, until_end }, stop)
+    let service = crate::service::Service { config, kafka, verbose, until_end, operations };
+    crate::service::run(service, &|| configuration(arguments), stop)
 }
 
 #[cfg(not(feature = "kafka"))]
-fn on_kafka(_: Config, _: kafka::Settings, _: &Arguments, _: &AtomicBool) -> Result<()> {
+fn on_kafka(_: Config, _: kafka::Settings, _: &Arguments, _: Arc<Operations>, _: &AtomicBool) -> Result<()> {
     Err(store::without_kafka())
 }

@@ -45,6 +45,13 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
             }
         }
     }
+    for (name, length) in
+        [("stuck_after", config.operations.stuck_after), ("stop_within", config.operations.stop_within)]
+    {
+        if length.0 <= 0 {
+            note(Err(anyhow!("`operations.{name}` must be longer than nothing, as 60s")));
+        }
+    }
     match &config.kafka {
         Some(kafka) if kafka.brokers.is_empty() => {
             note(Err(anyhow!("`kafka.brokers` is empty: name at least one, as host:9092")));

@@ -9,13 +9,10 @@ use theriac_connectors::{
     read::{self, FileSettings},
 };
 use theriac_contract::{Command, Fetch, Gather, Interval, Source, Timestamp};
-use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, Round};
+use theriac_engine::{Environment, EnvironmentError, Next, PART, Repeatable, Round};
 
 use super::ROUND_BYTES;
-use crate::{
-    config::{ClockConfig, Config, SourceConfig},
-    output::note,
-};
+use crate::config::{ClockConfig, Config, SourceConfig};
 
 /// How long to wait before asking idle sources again.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -119,7 +116,7 @@ impl Live {
         let Some(shards) = &mut self.shards else { return Ok(()) };
         round.noticed = shards.gather.fetch()?;
         for notice in shards.gather.notices() {
-            note!("{notice}");
+            tracing::warn!("{notice}");
         }
         Ok(())
     }
@@ -134,9 +131,9 @@ impl Environment for Live {
         let mut round = Round { completions: self.pool.completions(), ..Round::default() };
         let mut idle = true;
         for (source, ended) in self.sources.iter_mut().filter(|(_, ended)| !ended) {
-            let fetched = source.fetch(ROUND_BYTES);
+            let fetched = tracing::trace_span!(target: PART, "fetch").in_scope(|| source.fetch(ROUND_BYTES));
             for notice in source.notices() {
-                note!("{notice}");
+                tracing::warn!("{notice}");
             }
             match fetched? {
                 Fetch::Batch(fetched) => {

@@ -28,6 +28,8 @@ mod client;
 #[cfg(feature = "kafka")]
 mod decoding;
 #[cfg(feature = "kafka")]
+mod executor;
+#[cfg(feature = "kafka")]
 pub mod membership;
 #[cfg(feature = "kafka")]
 mod partition;
@@ -48,6 +50,7 @@ pub use settings::{InputSettings, Settings, Start};
 pub use {
     admin::{TopicPlan, ensure, remove},
     client::{KafkaFailure, check},
+    executor::TopicExecutor,
     reader::KafkaReader,
     sender::{Addressed, send},
     source::KafkaSource,

@@ -1,7 +1,7 @@
 //! An executor in thirty lines: for each command it appends a line to a file.
 //! `BROKERS=127.0.0.1:19092 EFFECTS=/tmp/effects cargo run -p theriac-executor --example append`
 
-use std::{env, fs, io::Write, path::PathBuf, sync::atomic::AtomicBool};
+use std::{env, fs, io::ErrorKind, io::Write, path::PathBuf, sync::atomic::AtomicBool};
 
 use theriac_executor::{Command, Handler, Lease, Reconciled, Settings, Verdict, run};
 
@@ -9,12 +9,10 @@ pub(crate) struct Append(pub(crate) PathBuf);
 
 impl Handler for Append {
     fn act(&self, command: &Command, lease: &Lease) -> (Verdict, String) {
-        let Command { action, idempotency_key, .. } = command;
-        let line = format!("{idempotency_key} {} {}\n", action.verb, action.target);
-        let file = fs::File::options().create(true).append(true).open(&self.0);
-        match file {
+        let Command { idempotency_key, action, .. } = command;
+        match fs::File::options().create(true).append(true).open(&self.0) {
             Ok(_) if !lease.held() => (Verdict::Failed { retryable: true }, "the lease is over".to_owned()),
-            Ok(mut file) => match file.write_all(line.as_bytes()) {
+            Ok(mut file) => match writeln!(file, "{idempotency_key} {} {}", action.verb, action.target) {
                 Ok(()) => (Verdict::Succeeded, "noted".to_owned()),
                 Err(error) => (Verdict::Unknown, error.to_string()),
             },
@@ -25,15 +23,17 @@ impl Handler for Append {
     fn reconcile(&self, command: &Command) -> Reconciled {
         match fs::read_to_string(&self.0) {
             Ok(text) if text.contains(command.idempotency_key.as_str()) => {
-                Reconciled::Done("its line is there".to_owned())
+                Reconciled::Done("noted".to_owned())
             }
             Ok(_) => Reconciled::NotDone,
+            Err(error) if error.kind() == ErrorKind::NotFound => Reconciled::NotDone,
             Err(error) => Reconciled::CannotTell(error.to_string()),
         }
     }
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let settings = Settings::new("shop", env::var("BROKERS")?);
+    let prefix = env::var("PREFIX").unwrap_or_else(|_| "theriac.".to_owned());
+    let settings = Settings { prefix, ..Settings::new("shop", env::var("BROKERS")?) };
     Ok(run(&settings, Append(env::var("EFFECTS")?.into()), &AtomicBool::new(false))?)
 }

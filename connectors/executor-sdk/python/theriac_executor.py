@@ -114,13 +114,12 @@ class Hand(threading.Thread):
             try:
                 self.open()
                 self.serve()
-            except Fenced:
-                # The group is about to say so. To begin anew before would fence the rightful holder.
+            except Exception as error:
+                # From what is stored, once more; but not before the group can have said that this
+                # partition has another holder, whom that would fence.
+                told = isinstance(error, Fenced)
+                print(error if told else traceback.format_exc(), file=sys.stderr, flush=True)
                 self.stop.wait(self.executor.session)
-            except Exception:
-                # It may pass: from what is stored, once more.
-                traceback.print_exc()
-                self.stop.wait(1.0)
             finally:
                 if self.consumer:
                     self.consumer.close()
@@ -129,7 +128,7 @@ class Hand(threading.Thread):
         """Fences the holder before, reads all that it wrote, and goes where it left off."""
         executor = self.executor
         self.holder = f"process-{os.getpid()}/{self.number}@{time.time_ns():x}"
-        self.keys, self.tokens, self.passed = {}, {}, None
+        self.keys, self.tokens, self.passed, self.fenced = {}, {}, None, False
         self.producer = Producer({
             **executor.client,
             "transactional.id": f"{executor.group}-{self.number}",
@@ -277,8 +276,10 @@ class Hand(threading.Thread):
         executor = self.executor
         record = {"schema_version": 1, "executor": executor.name, "holder": self.holder, "event": event, **fields}
         headers = {"executor": executor.name, "content-type": "application/json"}
-        begin = time.monotonic()
+        begin, text = time.monotonic(), f"partition {self.number}: another process has taken over"
         with self.writing:
+            if self.fenced:
+                raise Fenced(text)
             while True:
                 try:
                     self.producer.begin_transaction()
@@ -290,17 +291,26 @@ class Hand(threading.Thread):
                     if done is not None:
                         place = TopicPartition(executor.commands, self.number, done)
                         self.producer.send_offsets_to_transaction([place], executor.place, 30)
-                    self.producer.commit_transaction(30)
+                    self.commit()
                     return record
                 except KafkaException as exception:
                     error = exception.args[0]
-                    if error.code() in FENCED:
-                        raise Fenced from exception
-                    if error.fatal() or time.monotonic() > begin + 30:
+                    if error.code() in FENCED or error.fatal():
+                        self.fenced = True
+                        raise Fenced(text) from exception
+                    if time.monotonic() > begin + 30:
                         raise
                     # The broker moved, or the group changes.
                     self.producer.abort_transaction(30)
                     time.sleep(0.05)
+
+    def commit(self):
+        while True:
+            try:
+                return self.producer.commit_transaction(30)
+            except KafkaException as exception:
+                if not exception.args[0].retriable():
+                    raise
 
 
 def header(message, name):

@@ -31,10 +31,6 @@ use crate::{
 };
 
 const POLL: Duration = Duration::from_millis(100);
-/// How long a partition waits after a failure that may pass: this, then twice as long, and so on.
-const PAUSE: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-
 /// What serves a partition until it is told to stop.
 pub(crate) struct Hand {
     pub(crate) settings: Settings,
@@ -57,22 +53,13 @@ struct Held<'h> {
 impl Hand {
     /// Serves the partition. What may pass is tried again, from what is stored.
     pub(crate) fn work(&self) {
-        let mut pause = PAUSE;
         while !self.is_over() {
-            let begin = Instant::now();
             let Err(error) = Held::open(self).and_then(|mut held| held.serve()) else { return };
-            if begin.elapsed() > PAUSE_MAX {
-                pause = PAUSE;
-            }
-            let nap = match error {
-                // The group has given it to another, or is about to say so. To begin anew before
-                // that would fence the rightful holder.
-                ExecutorError::Fenced { .. } => self.settings.session_timeout,
-                _ => pause,
-            };
+            // It may be that the group has given it to another and is about to say so. To begin anew
+            // before that would fence the rightful holder.
+            let nap = self.settings.session_timeout;
             self.handler.notice(&format!("{error}; trying again in {nap:?} unless the group says otherwise"));
             self.wait(Instant::now() + nap);
-            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 

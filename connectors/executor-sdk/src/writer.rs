@@ -1,7 +1,10 @@
 //! Writes what happens to commands of one partition, in transactions that fence the holder before.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -36,6 +39,7 @@ pub(crate) struct Writer {
     pub(crate) holder: String,
     /// One transaction at a time: heartbeats and answers come from different threads.
     producer: Mutex<BaseProducer>,
+    fenced: AtomicBool,
 }
 
 /// Milliseconds since 1970, by the wall clock.
@@ -59,7 +63,13 @@ impl Writer {
         let producer: BaseProducer = config.create().map_err(fail())?;
         producer.init_transactions(settings.patience).map_err(fail())?;
         let holder = format!("{}/{partition}@{:x}", settings.process, since_1970().as_nanos());
-        Ok(Self { settings: settings.clone(), partition, holder, producer: Mutex::new(producer) })
+        Ok(Self {
+            settings: settings.clone(),
+            partition,
+            holder,
+            producer: Mutex::new(producer),
+            fenced: AtomicBool::new(false),
+        })
     }
 
     /// Commits an event.
@@ -85,9 +95,14 @@ impl Writer {
         let producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = Instant::now();
         loop {
+            if self.fenced.load(Ordering::SeqCst) {
+                return Err(ExecutorError::Fenced { partition: self.partition });
+            }
             let Err(error) = self.once(&producer, event, done) else { return Ok(()) };
             if is_fenced(&error) {
-                return Err(ExecutorError::Fenced { partition: self.partition });
+                // What librdkafka says of later calls is that this one failed.
+                self.fenced.store(true, Ordering::SeqCst);
+                continue;
             }
             self.undo(&producer);
             let fatal = matches!(&error, KafkaError::Transaction(error) if error.is_fatal());

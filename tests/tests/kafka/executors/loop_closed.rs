@@ -154,6 +154,10 @@ fn nobody_answers() {
         assert_eq!(thread.join().unwrap(), (Verdict::Succeeded, "noted".to_owned()));
     }
     executor.kill();
+    let sent =
+        || (0..2).map(|partition| scene.broker.consume(scene.commands, partition, 0).len()).sum::<usize>();
+    let before = sent();
     assert_eq!(open().execute(&asked), refused);
+    assert_eq!(sent(), before);
     assert_eq!(scene.effects().len(), 4);
 }

@@ -114,17 +114,24 @@ impl Scene {
         self.broker.produce(&messages);
     }
 
-    /// All that executors wrote, partition by partition; each record as its schema says.
+    /// All that executors wrote, partition by partition; each record as its schema says, and none
+    /// of a holder that had been fenced.
     fn executions(&self) -> Vec<Execution> {
         let schemas = schema::payloads();
         let (_, schema) = schemas.iter().find(|(name, _)| *name == "execution").unwrap();
         let schema = jsonschema::validator_for(schema.as_value()).unwrap();
         let mut executions = Vec::new();
         for partition in 0..self.partitions {
+            let mut holder = String::new();
             for message in self.broker.consume(self.executions, partition as i32, 0) {
                 let value: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
                 schema.validate(&value).unwrap_or_else(|error| panic!("{value}: {error}"));
-                executions.push(serde_json::from_value(value).unwrap());
+                let execution: Execution = serde_json::from_value(value).unwrap();
+                if execution.event == ExecutionEvent::Opened {
+                    holder.clone_from(&execution.holder);
+                }
+                assert_eq!(execution.holder, holder, "{execution:?}");
+                executions.push(execution);
             }
         }
         executions

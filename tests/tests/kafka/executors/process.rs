@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command as Process, Stdio},
     sync::{OnceLock, atomic::AtomicBool},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use theriac_executor::{Command, Handler, Lease, Reconciled, Settings, Verdict, run};
@@ -163,6 +163,15 @@ impl Running {
 
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has said something.
+    pub(crate) fn heard(&self, text: &str) {
+        let begin = Instant::now();
+        while !self.said().contains(text) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "never `{text}`: {}", self.said());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn kill(&mut self) {

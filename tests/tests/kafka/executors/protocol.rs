@@ -1,6 +1,9 @@
 //! The protocol alone: commands as the engine sends them, and what executors make of them.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use theriac_contract::{Command, ExecutionEvent, Verdict};
 use theriac_tests::broker::Message;
@@ -22,7 +25,7 @@ const AT_ONCE: Hesitation = Hesitation { before: 0.0, after: 0.0, lease: 2.0 };
 /// What may not be done is refused with a reason; what was done is answered again.
 fn refuses(language: Language) {
     let scene = Scene::with_topics(&format!("refuses-{language:?}"), 1);
-    let executor = scene.executor(language, Some(AT_ONCE), "log");
+    let mut executor = scene.executor(language, Some(AT_ONCE), "log");
     let done = first();
     scene.broker.produce(&[Message {
         topic: scene.commands,
@@ -53,6 +56,13 @@ fn refuses(language: Language) {
     assert_eq!(answers(&all, &elsewhere)[0].0, Verdict::Succeeded);
     assert_eq!(answers(&all, &dry)[0].0, REFUSED);
     assert_eq!(scene.effects(), ["step-1 restart cart", "step-3 restart shop"]);
+    // What was answered is behind the group's offset: the next process does not come upon it.
+    executor.kill();
+    let next = scene.executor(language, Some(AT_ONCE), "next");
+    let last = command(Wanted { key: "step-6", attempt: 1, target: "cart", token: 8 });
+    scene.send(std::slice::from_ref(&last), SOON);
+    scene.answers(&last, 1, &[&executor, &next]);
+    assert_eq!(answers(&scene.executions(), &done).len(), 2);
 }
 
 /// Killed when the effect is there and the answer is not: the next one finds it done.
@@ -73,18 +83,22 @@ fn killed_after_the_effect(language: Language) {
 fn killed_before_the_effect(language: Language) {
     let scene = Scene::with_topics(&format!("before-{language:?}"), 2);
     let late = command(Wanted { key: "step-2", attempt: 1, target: "shop", token: 7 });
-    let mut killed = scene.executor(language, Some(BEFORE), "killed");
+    let lease = 6.0;
+    let mut killed = scene.executor(language, Some(Hesitation { lease, ..BEFORE }), "killed");
     scene.send(&[first()], SOON);
     scene.claimed(&first(), &killed);
     scene.send(std::slice::from_ref(&late), 2000);
     scene.claimed(&late, &killed);
     killed.kill();
+    let begin = Instant::now();
     let next = scene.executor(language, Some(AT_ONCE), "next");
     let done = scene.answers(&first(), 1, &[&killed, &next]).remove(0);
     assert_eq!(done, (Verdict::Succeeded, "noted".to_owned()));
     let (verdict, detail) = scene.answers(&late, 1, &[&killed, &next]).remove(0);
     assert_eq!(verdict, REFUSED);
     assert!(detail.starts_with("expired"), "{detail}");
+    // The one that was killed might have been paused: its lease was waited for.
+    assert!(begin.elapsed().as_secs_f64() > lease, "{:?}", begin.elapsed());
     assert_eq!(scene.effects(), ["step-1 restart cart"]);
 }
 
@@ -100,7 +114,8 @@ fn a_zombie(language: Language) {
     let done = scene.answers(&first(), 1, &[&zombie, &heir]).remove(0);
     assert_eq!(done, (Verdict::Succeeded, "noted".to_owned()));
     zombie.signal("-CONT");
-    thread::sleep(Duration::from_secs(4));
+    zombie.heard("another process has taken over");
+    thread::sleep(Duration::from_secs(2));
     assert_eq!(scene.effects(), ["step-1 restart cart"]);
     assert_eq!(answers(&scene.executions(), &first()).len(), 1);
     // One of the two is there for what comes.

@@ -105,7 +105,8 @@ fn killed_before_the_effect(language: Language) {
 /// Paused for longer than session and lease between claim and effect, and then let go on.
 fn a_zombie(language: Language) {
     let scene = Scene::with_topics(&format!("zombie-{language:?}"), 1);
-    let hesitation = Hesitation { before: 2.0, after: 0.0, lease: 1.5 };
+    // Paused before its first heartbeat: a transaction that is open would be fenced by its age.
+    let hesitation = Hesitation { before: 4.0, after: 0.0, lease: 9.0 };
     let zombie = scene.executor(language, Some(hesitation), "zombie");
     scene.send(&[first()], SOON);
     scene.claimed(&first(), &zombie);

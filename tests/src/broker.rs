@@ -209,6 +209,17 @@ impl Broker {
         groups.groups().iter().map(|group| group.name().to_owned()).collect()
     }
 
+    /// The topics that the broker knows.
+    ///
+    /// # Panics
+    /// If it does not say.
+    #[must_use]
+    pub fn topics(&self) -> Vec<String> {
+        let consumer: BaseConsumer = self.client().set("group.id", "tests").create().expect("a client");
+        let metadata = consumer.fetch_metadata(None, Duration::from_secs(20)).expect("an answer");
+        metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
+    }
+
     /// Settings with a group and topics of their own.
     #[must_use]
     pub fn settings(&self, name: &str) -> Settings {

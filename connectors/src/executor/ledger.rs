@@ -102,7 +102,7 @@ struct Book {
 /// `ended` after. A key that was begun and has no end (the process died) is answered with
 /// unknown and not done again; so is one whose end leaves it open. Only a failure that
 /// may be retried lets another attempt act. A token below the newest for the target is
-/// fenced. Dry runs pass by.
+/// fenced. Dry runs pass by, and so does what goes to an executor that remembers by itself.
 pub struct Ledger<E> {
     executor: E,
     book: Mutex<Book>,
@@ -334,7 +334,7 @@ impl<E: Executor> Executor for Ledger<E> {
     }
 
     fn execute(&self, command: &Command) -> (Verdict, String) {
-        if command.dry_run {
+        if command.dry_run || self.executor.remembers(command) {
             return self.executor.execute(command);
         }
         if let Err(answer) = self.begin(command) {

@@ -5,13 +5,14 @@
 //! | [`log`] | [`Log`]: says what would be done |
 //! | [`webhook`] | [`Webhook`]: a signed HTTP request |
 //! | [`command`] | [`CommandExecutor`]: a program from a list, without a shell |
+//! | `kafka::TopicExecutor` | processes of their own, by way of a topic (with the feature `kafka`) |
 //! | [`ledger`] | [`Ledger`]: at most once for each key, never under a stale token, across restarts |
 //! | [`routes`] | [`Routes`]: which executor does what |
 //! | [`pool`] | [`Pool`]: worker threads, so that nothing here can hold up the engine |
 //! | [`settings`] | [`Settings`] and [`build`] |
 //!
 //! ```text
-//! commands ─► Pool ─► Ledger ─► Routes ─► Webhook | CommandExecutor | Log
+//! commands ─► Pool ─► Ledger ─► Routes ─► Webhook | CommandExecutor | TopicExecutor | Log
 //!               └─► completions
 //! ```
 
@@ -31,7 +32,10 @@ pub use ledger::{Ledger, LedgerError, LedgerLimits};
 pub use log::Log;
 pub use pool::{Pool, PoolSettings};
 pub use routes::{Route, Routes};
-pub use settings::{ExecutorError, ExecutorSettings, Settings, build, check};
+pub use settings::{ExecutorError, ExecutorSettings, Settings, TopicSettings, build, check};
+
+#[cfg(feature = "kafka")]
+pub(crate) use log::words;
 pub use webhook::{Webhook, WebhookSettings};
 
 /// The first `most` bytes of a text, cut at a character, with a mark where it was cut.

@@ -60,6 +60,12 @@ impl Routes {
         }
         Ok(Self { routes: joined })
     }
+
+    fn route(&self, command: &Command) -> Option<&dyn Executor> {
+        let (named, on) = (&command.action.verb, command.action.target.as_str());
+        let found = self.routes.iter().find(|(verb, target, _)| verb.matches(named) && target.matches(on));
+        found.map(|(_, _, executor)| executor.as_ref())
+    }
 }
 
 impl Executor for Routes {
@@ -68,21 +74,20 @@ impl Executor for Routes {
     }
 
     fn execute(&self, command: &Command) -> (Verdict, String) {
-        let action = &command.action;
-        let route = self
-            .routes
-            .iter()
-            .find(|(verb, target, _)| verb.matches(&action.verb) && target.matches(action.target.as_str()));
-        match route {
-            Some((_, _, executor)) => {
+        match self.route(command) {
+            Some(executor) => {
                 let (verdict, detail) = executor.execute(command);
                 (verdict, format!("{}: {detail}", executor.name()))
             }
             None if command.dry_run => Log.execute(command),
             None => {
-                let detail = format!("no route for {} on {}", action.verb, action.target);
+                let detail = format!("no route for {} on {}", command.action.verb, command.action.target);
                 (Verdict::Failed { retryable: false }, detail)
             }
         }
+    }
+
+    fn remembers(&self, command: &Command) -> bool {
+        self.route(command).is_some_and(|executor| executor.remembers(command))
     }
 }

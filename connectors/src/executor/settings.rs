@@ -14,6 +14,7 @@ use super::{
     routes::{Route, Routes},
     webhook::{Webhook, WebhookSettings},
 };
+use crate::kafka;
 
 /// An executor cannot be made from its settings.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,30 @@ pub enum ExecutorError {
     /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Its topics cannot be used.
+    #[cfg(feature = "kafka")]
+    #[error("executor `{executor}`: {failure}")]
+    Kafka {
+        /// Which.
+        executor: String,
+        /// What failed.
+        failure: kafka::KafkaFailure,
+    },
+}
+
+/// Settings of executors that subscribe to a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicSettings {
+    /// Partitions of the topics `<prefix>commands` and `<prefix>executions` if they are made: so
+    /// many processes of one executor can act at once. Those of topics that are there count.
+    pub partitions: u32,
+}
+
+impl Default for TopicSettings {
+    fn default() -> Self {
+        Self { partitions: 8 }
+    }
 }
 
 /// One executor.
@@ -57,6 +82,8 @@ pub enum ExecutorSettings {
     Webhook(WebhookSettings),
     /// [`CommandExecutor`].
     Command(CommandSettings),
+    /// Processes that subscribe to commands on Kafka, under the name of this executor.
+    Topic(TopicSettings),
 }
 
 /// The section of the configuration that says who acts.
@@ -65,8 +92,10 @@ pub enum ExecutorSettings {
 /// executors:
 ///   hooks: { kind: webhook, url: "https://ops.example/act", secret: { environment: HOOK_SECRET } }
 ///   local: { kind: command, programs: { restart: { program: /usr/bin/systemctl, arguments: [restart, "{target.service}"] } } }
+///   shop: { kind: topic }
 /// routes:
 ///   - { verb: restart, target: "cart*", executor: local }
+///   - { target: "shop*", executor: shop }
 ///   - { executor: hooks }
 /// ledger: /var/lib/theriac/ledger
 /// ```
@@ -86,46 +115,108 @@ pub struct Settings {
     pub pool: PoolSettings,
 }
 
-/// Makes the executors, joins them by the routes, and puts the ledger before them.
+/// Makes the executors, joins them by the routes, and puts the ledger before them. `kafka` is where
+/// executors of the kind `topic` subscribe.
 ///
 /// # Errors
-/// As [`check`], and if the ledger cannot be opened.
-pub fn build(settings: &Settings, clock: &Clock) -> Result<Box<dyn Executor>, ExecutorError> {
-    let routes = routes(settings, clock)?;
+/// As [`check`], and if the ledger cannot be opened or the broker does not answer.
+pub fn build(
+    settings: &Settings,
+    kafka: Option<&kafka::Settings>,
+    clock: &Clock,
+) -> Result<Box<dyn Executor>, ExecutorError> {
+    check(settings, kafka, clock)?;
+    let routes = routes(settings, |name, executor| {
+        Ok(match (executor, kafka) {
+            (ExecutorSettings::Topic(topic), Some(kafka)) => subscribed(name, topic, kafka, clock)?,
+            _ => alone(name, executor, clock)?,
+        })
+    })?;
     Ok(match &settings.ledger {
         Some(path) => Box::new(Ledger::open(path, settings.ledger_limits.clone(), routes)?),
         None => Box::new(routes),
     })
 }
 
-/// Whether [`build`] can go well; opens no ledger, which another process may hold.
+/// Whether [`build`] can go well; opens no ledger, which another process may hold, and asks no
+/// broker.
 ///
 /// # Errors
 /// If settings make no sense, a secret cannot be read, or an executor that really acts has no
 /// ledger.
-pub fn check(settings: &Settings, clock: &Clock) -> Result<(), ExecutorError> {
-    routes(settings, clock).map(drop)
+pub fn check(
+    settings: &Settings,
+    kafka: Option<&kafka::Settings>,
+    clock: &Clock,
+) -> Result<(), ExecutorError> {
+    routes(settings, |name, executor| alone(name, executor, clock))?;
+    let wrong = |name: &String, reason: &str| {
+        Err(ExecutorError::Setting { executor: name.clone(), reason: reason.to_owned() })
+    };
+    for (name, executor) in &settings.executors {
+        match executor {
+            ExecutorSettings::Log => {}
+            ExecutorSettings::Topic(_) if !cfg!(feature = "kafka") => {
+                return wrong(
+                    name,
+                    "this program was built without Kafka: build it with the feature `kafka`",
+                );
+            }
+            ExecutorSettings::Topic(_) if kafka.is_none() => {
+                return wrong(name, "the kind `topic` needs the section `kafka`, with brokers");
+            }
+            // It remembers by itself what was done.
+            ExecutorSettings::Topic(_) => {}
+            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) if settings.ledger.is_none() => {
+                return wrong(name, "it really acts, so `ledger` must name a file that keeps what was done");
+            }
+            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) => {}
+        }
+    }
+    Ok(())
 }
 
-fn routes(settings: &Settings, clock: &Clock) -> Result<Routes, ExecutorError> {
+/// An executor that needs nothing but its settings. What subscribes to a topic is stood in for.
+fn alone(name: &str, settings: &ExecutorSettings, clock: &Clock) -> Result<Arc<dyn Executor>, ExecutorError> {
+    Ok(match settings {
+        ExecutorSettings::Log | ExecutorSettings::Topic(_) => Arc::new(Log),
+        ExecutorSettings::Webhook(s) => Arc::new(Webhook::new(name, s.clone(), Arc::clone(clock))?),
+        ExecutorSettings::Command(s) => Arc::new(CommandExecutor::new(name, s.clone())?),
+    })
+}
+
+#[cfg(feature = "kafka")]
+fn subscribed(
+    name: &str,
+    settings: &TopicSettings,
+    kafka: &kafka::Settings,
+    clock: &Clock,
+) -> Result<Arc<dyn Executor>, ExecutorError> {
+    let opened = kafka::TopicExecutor::open(name, settings.partitions, kafka, Arc::clone(clock));
+    let opened = opened.map_err(|failure| ExecutorError::Kafka { executor: name.to_owned(), failure })?;
+    Ok(Arc::new(opened))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn subscribed(
+    name: &str,
+    settings: &TopicSettings,
+    _: &kafka::Settings,
+    clock: &Clock,
+) -> Result<Arc<dyn Executor>, ExecutorError> {
+    // `check` has refused it.
+    alone(name, &ExecutorSettings::Topic(settings.clone()), clock)
+}
+
+fn routes(
+    settings: &Settings,
+    make: impl Fn(&str, &ExecutorSettings) -> Result<Arc<dyn Executor>, ExecutorError>,
+) -> Result<Routes, ExecutorError> {
     let mut executors: BTreeMap<String, Arc<dyn Executor>> = BTreeMap::new();
     for (name, executor) in &settings.executors {
-        let made: Arc<dyn Executor> = match executor {
-            ExecutorSettings::Log => Arc::new(Log),
-            ExecutorSettings::Webhook(s) => Arc::new(Webhook::new(name, s.clone(), Arc::clone(clock))?),
-            ExecutorSettings::Command(s) => Arc::new(CommandExecutor::new(name, s.clone())?),
-        };
-        executors.insert(name.clone(), made);
+        executors.insert(name.clone(), make(name, executor)?);
     }
-    let routes = Routes::new(&settings.routes, &executors)?;
-    let acting = settings.executors.iter().find(|(_, executor)| **executor != ExecutorSettings::Log);
-    match acting {
-        Some((name, _)) if settings.ledger.is_none() => Err(ExecutorError::Setting {
-            executor: name.clone(),
-            reason: "it really acts, so `ledger` must name a file that keeps what was done".to_owned(),
-        }),
-        _ => Ok(routes),
-    }
+    Routes::new(&settings.routes, &executors)
 }
 
 /// A length of time for people.

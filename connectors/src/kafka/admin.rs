@@ -9,7 +9,10 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use theriac_contract::Topic;
+use theriac_contract::{
+    Topic,
+    execution::{COMMANDS, EXECUTIONS},
+};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration},
@@ -44,6 +47,25 @@ impl TopicPlan {
                     ("max.message.bytes", MESSAGE_BYTES_MAX.to_string()),
                 ]);
                 Self { name: settings.topic(topic), partitions: settings.shards.max(1), config }
+            })
+            .collect()
+    }
+
+    /// The topics between the service and executors that subscribe. A command is over in minutes,
+    /// so what is older than the retention is never needed to refuse one.
+    #[must_use]
+    pub fn of_executors(settings: &Settings, partitions: u32) -> Vec<Self> {
+        let keep = settings.retention.0 / 1_000_000;
+        let retention = if keep == 0 { "-1".to_owned() } else { keep.to_string() };
+        [COMMANDS, EXECUTIONS]
+            .into_iter()
+            .map(|topic| Self {
+                name: format!("{}{topic}", settings.prefix),
+                partitions: partitions.max(1),
+                config: BTreeMap::from([
+                    ("cleanup.policy", "delete".to_owned()),
+                    ("retention.ms", retention.clone()),
+                ]),
             })
             .collect()
     }
@@ -117,8 +139,16 @@ impl<'s> Admin<'s> {
 /// If the broker does not answer, a topic is not there and may not be made, or they differ in
 /// the number of their partitions.
 pub fn ensure(settings: &Settings) -> Result<u32, KafkaFailure> {
+    make(settings, &TopicPlan::all(settings))
+}
+
+/// The same for the topics of executors that subscribe; gives the number of their partitions.
+pub(super) fn ensure_executors(settings: &Settings, partitions: u32) -> Result<u32, KafkaFailure> {
+    make(settings, &TopicPlan::of_executors(settings, partitions))
+}
+
+fn make(settings: &Settings, plans: &[TopicPlan]) -> Result<u32, KafkaFailure> {
     let admin = Admin::open(settings)?;
-    let plans = TopicPlan::all(settings);
     let before = admin.there()?;
     let missing: Vec<&TopicPlan> = plans.iter().filter(|plan| !before.contains_key(&plan.name)).collect();
     if !missing.is_empty() && !settings.create_topics {
@@ -132,8 +162,7 @@ pub fn ensure(settings: &Settings) -> Result<u32, KafkaFailure> {
         ));
     }
     // Topics that were made before tell how many partitions the others must have.
-    let shards =
-        plans.iter().find_map(|plan| before.get(&plan.name)).copied().unwrap_or(settings.shards.max(1));
+    let shards = plans.iter().find_map(|plan| before.get(&plan.name)).copied().unwrap_or(plans[0].partitions);
     let new: Vec<NewTopic<'_>> = missing
         .iter()
         .map(|plan| {
@@ -163,8 +192,8 @@ pub fn ensure(settings: &Settings) -> Result<u32, KafkaFailure> {
     })?;
     if let Some((name, count)) = counts.iter().find(|(_, count)| *count != counts[0].1) {
         let text = format!(
-            "{name} has {count} partitions and {} has {}: give all topics that begin with `{}` the same number",
-            counts[0].0, counts[0].1, settings.prefix
+            "{name} has {count} partitions and {} has {}: give both the same number",
+            counts[0].0, counts[0].1
         );
         return Err(KafkaFailure::new("topics", text));
     }
@@ -177,7 +206,7 @@ pub fn ensure(settings: &Settings) -> Result<u32, KafkaFailure> {
 /// If the broker does not answer, or refuses.
 pub fn remove(settings: &Settings) -> Result<(), KafkaFailure> {
     let admin = Admin::open(settings)?;
-    let plans = TopicPlan::all(settings);
+    let plans = [TopicPlan::all(settings), TopicPlan::of_executors(settings, 1)].concat();
     let there = admin.there()?;
     let names: Vec<&str> =
         plans.iter().map(|plan| plan.name.as_str()).filter(|name| there.contains_key(*name)).collect();

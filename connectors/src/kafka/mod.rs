@@ -30,6 +30,8 @@ mod counted;
 #[cfg(feature = "kafka")]
 mod decoding;
 #[cfg(feature = "kafka")]
+mod executor;
+#[cfg(feature = "kafka")]
 pub mod membership;
 #[cfg(feature = "kafka")]
 mod partition;
@@ -52,6 +54,7 @@ pub use settings::{InputSettings, Settings, Start};
 pub use {
     admin::{TopicPlan, ensure, remove},
     client::{KafkaFailure, check},
+    executor::TopicExecutor,
     reader::KafkaReader,
     sender::{Addressed, send},
     shards::KafkaShards,

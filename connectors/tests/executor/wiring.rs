@@ -11,7 +11,7 @@ fn settings(json: serde_json::Value) -> Settings {
 }
 
 fn error(json: serde_json::Value) -> String {
-    build(&settings(json), &clock()).err().map(|e| e.to_string()).expect("an error")
+    build(&settings(json), None, &clock()).err().map(|e| e.to_string()).expect("an error")
 }
 
 #[test]
@@ -29,6 +29,7 @@ fn the_first_route_that_matches_acts() {
             ],
             "ledger": folder.path().join("ledger"),
         })),
+        None,
         &clock(),
     )
     .expect("good settings");

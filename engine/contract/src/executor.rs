@@ -88,4 +88,11 @@ pub trait Executor: Send + Sync {
 
     /// Makes the attempt and gives verdict and words.
     fn execute(&self, command: &Command) -> (Verdict, String);
+
+    /// Whether it keeps by itself, across crashes of the engine, what was done for this command:
+    /// asked once more it gives the answer or goes on waiting for it. Others have a ledger put
+    /// before them, which knows only that they were asked.
+    fn remembers(&self, _: &Command) -> bool {
+        false
+    }
 }

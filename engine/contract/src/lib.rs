@@ -14,6 +14,7 @@
 //! | [`topic`] | [`Topic`], [`Record`] and the [`Topics`] contract |
 //! | [`source`] | the [`Source`] contract |
 //! | [`executor`] | the [`Executor`] contract |
+//! | [`execution`] | what executors in other processes write of commands |
 //! | [`state`] | [`StateTable`] and [`Checkpointed`] |
 //! | [`schema`] | JSON Schema of every payload |
 //!
@@ -21,6 +22,7 @@
 //! a clock, does I/O or draws a random number.
 
 pub mod codec;
+pub mod execution;
 pub mod executor;
 pub mod frame;
 pub mod id;
@@ -39,6 +41,7 @@ pub mod time;
 pub mod topic;
 pub mod topology;
 
+pub use execution::{Attempt, Execution, ExecutionEvent};
 pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
 pub use id::Id;

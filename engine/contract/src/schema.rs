@@ -3,6 +3,7 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
+    execution::Execution,
     executor::{Command, Completion},
     incident::Incident,
     knowledge::RecordedFact,
@@ -21,6 +22,7 @@ pub fn payloads() -> Vec<(&'static str, Schema)> {
         ("incident", schema_for!(Incident)),
         ("plan", schema_for!(Plan)),
         ("command", schema_for!(Command)),
+        ("execution", schema_for!(Execution)),
         ("completion", schema_for!(Completion)),
         ("outcome", schema_for!(Outcome)),
         ("verification", schema_for!(Verification)),

@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod dlq;
 mod encodings;
+mod executors;
 mod fleet;
 mod noticed;
 mod operations;

@@ -11,7 +11,7 @@ use crate::{output::Wrong, suggest};
 /// Arguments of `theriac schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// symptom, incident, plan, command, completion, outcome, verification or fact; all if left out
+    /// symptom, incident, plan, command, execution, completion, outcome, verification or fact; all if left out
     payload: Option<String>,
 }
 

@@ -32,7 +32,8 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
     };
     note(config.playbooks().map(drop));
     note(config.topology().map(drop));
-    note(executor::check(&config.act, &executor::clock::wall()).map_err(Into::into));
+    let acts = executor::check(&config.act, config.kafka.as_ref(), &executor::clock::wall());
+    note(acts.map_err(Into::into));
     for source in &config.sources {
         match source {
             SourceConfig::File(settings) => note(read::open(settings).map(drop).map_err(Into::into)),

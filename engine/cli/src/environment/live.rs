@@ -76,7 +76,7 @@ impl Live {
         clock: Clock,
         until_end: bool,
     ) -> Result<Self> {
-        let executor = Arc::from(executor::build(&config.act, &clock)?);
+        let executor = Arc::from(executor::build(&config.act, config.kafka.as_ref(), &clock)?);
         Ok(Self {
             sources: sources.into_iter().map(|source| (source, false)).collect(),
             pool: Pool::new(&config.act.pool, executor, Arc::clone(&clock)),

@@ -13,6 +13,7 @@
 mod account;
 #[cfg(feature = "kafka")]
 mod broker;
+mod checkpoints;
 mod command;
 mod config;
 mod environment;

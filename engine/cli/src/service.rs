@@ -20,12 +20,10 @@ use theriac_connectors::{
         membership::{Change, InputPositions, Membership, Seat},
     },
 };
-use theriac_contract::{Source, SourceError, TopicError};
-use theriac_engine::{DriverError, EnvironmentError, Observer};
+use theriac_contract::{ObjectError, Source, SourceError, TopicError};
+use theriac_engine::{DriverError, EnvironmentError, Observer, checkpoint::CheckpointError};
 
-use crate::{
-    account::Account, command::run::Teller, config::Config, environment::Live, output::note, wiring,
-};
+use crate::{command::run::Teller, config::Config, environment::Live, output::note, wiring};
 
 /// How often the group is asked for news.
 const POLL: Duration = Duration::from_millis(100);
@@ -167,7 +165,7 @@ fn work(
 ) -> Result<()> {
     let mut pause = PAUSE;
     while !stop.load(Ordering::SeqCst) {
-        let mut watch = Watch { teller: Teller(Account::new(service.verbose)), rounds: 0 };
+        let mut watch = Watch { teller: Teller::new(service.verbose), rounds: 0 };
         let Err(error) = once(service, shard, count, seat, positions, stop, &mut watch) else { break };
         if !may_pass(&error) {
             return Err(error.context(format!("shard {shard}")));
@@ -209,9 +207,10 @@ fn once(
     }
     let sources: Vec<Box<dyn Source>> = vec![Box::new(source)];
     let environment = Live::with_sources(&config, sources, wall(), service.until_end)?;
-    let checkpoints = wiring::checkpoints_folder(&config.data_dir).join(shard.to_string());
+    let below = format!("{}checkpoints/{shard}", service.kafka.prefix);
+    let checkpoints = config.checkpoint.open(&config.data_dir, &below)?;
     let (mut driver, recovery) =
-        wiring::open_over(&config, environment, Box::new(topics), &checkpoints, watch)?;
+        wiring::open_over(&config, environment, Box::new(topics), checkpoints, watch)?;
     wiring::tell(&recovery);
     driver.run_to_end(&|| stop.load(Ordering::SeqCst), watch)?;
     Ok(())
@@ -241,6 +240,10 @@ impl Observer for Watch {
     fn round(&mut self, _: &theriac_engine::Progress) {
         self.rounds += 1;
     }
+
+    fn saving(&mut self, saving: &theriac_engine::Saving<'_>) {
+        self.teller.saving(saving);
+    }
 }
 
 /// A file of one shard: `ledger` becomes `ledger-3`.
@@ -249,16 +252,19 @@ fn of_shard(path: &Path, shard: u32) -> PathBuf {
     path.with_file_name(format!("{name}-{shard}"))
 }
 
-/// Whether it may be well again later: the broker is away, or the shard has another owner.
+/// Whether it may be well again later: the broker or the store of checkpoints is away, or the shard has another owner.
 fn may_pass(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let topic = |error: &TopicError| matches!(error, TopicError::Io { .. } | TopicError::Fenced(_));
+        let store = |error: &ObjectError| matches!(error, ObjectError::Unavailable { .. });
         let source = |error: &SourceError| matches!(error, SourceError::Io { .. });
         cause.downcast_ref::<TopicError>().is_some_and(topic)
             || cause.downcast_ref::<SourceError>().is_some_and(source)
+            || cause.downcast_ref::<ObjectError>().is_some_and(store)
             || cause.downcast_ref::<kafka::KafkaFailure>().is_some()
             || cause.downcast_ref::<DriverError>().is_some_and(|error| match error {
                 DriverError::Topic(error) => topic(error),
+                DriverError::Checkpoint(CheckpointError::Store(error)) => store(error),
                 DriverError::Environment(EnvironmentError::Source(error)) => source(error),
                 _ => false,
             })

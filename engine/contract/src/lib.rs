@@ -13,6 +13,7 @@
 //! | [`topic`] | [`Topic`], [`Record`] and the [`Topics`] contract |
 //! | [`source`] | the [`Source`] contract |
 //! | [`executor`] | the [`Executor`] contract |
+//! | [`object`] | the [`Objects`] contract |
 //! | [`state`] | [`StateTable`] and [`Checkpointed`] |
 //! | [`schema`] | JSON Schema of every payload |
 //!
@@ -25,6 +26,7 @@ pub mod frame;
 pub mod id;
 pub mod incident;
 pub mod knowledge;
+pub mod object;
 pub mod outcome;
 pub mod plan;
 pub mod schema;
@@ -42,6 +44,7 @@ pub use frame::Tick;
 pub use id::Id;
 pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, SymptomRef};
 pub use knowledge::{Belief, Fact, RecordedFact, Snapshot};
+pub use object::{ObjectError, Objects};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};
 pub use plan::{Action, Candidate, Plan, PlanStage, Retry, Step, Utility};
 pub use series::{Entity, Series, SeriesId, SignalKind};

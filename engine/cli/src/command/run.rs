@@ -9,10 +9,11 @@ use anyhow::Result;
 use clap::Args;
 use theriac_connectors::{executor::clock::wall, kafka};
 use theriac_contract::Tick;
-use theriac_engine::{Engine, Observer, Outputs};
+use theriac_engine::{Engine, Observer, Outputs, Saving};
 
 use crate::{
     account::Account,
+    checkpoints::{self, Meter},
     command::validate,
     config::Config,
     environment::Live,
@@ -44,12 +45,20 @@ pub(crate) struct Arguments {
 }
 
 /// Prints the account. A service goes on if nobody reads it any more.
-pub(crate) struct Teller(pub(crate) Account);
+pub(crate) struct Teller {
+    account: Account,
+    meter: Meter,
+    verbose: bool,
+}
 
 impl Teller {
+    pub(crate) fn new(verbose: bool) -> Self {
+        Self { account: Account::new(verbose), meter: Meter::default(), verbose }
+    }
+
     fn outputs(&self, outputs: &Outputs, repeated: bool) {
         if !repeated {
-            for line in self.0.tell(outputs) {
+            for line in self.account.tell(outputs) {
                 say!("{line}");
             }
         }
@@ -63,6 +72,10 @@ impl Observer for Teller {
 
     fn idle(&mut self, _: &Engine, outputs: &Outputs, repeated: bool) {
         self.outputs(outputs, repeated);
+    }
+
+    fn saving(&mut self, saving: &Saving<'_>) {
+        checkpoints::tell(&mut self.meter, saving, self.verbose);
     }
 }
 
@@ -87,8 +100,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return on_kafka(config, kafka, arguments, &stop);
     }
     let environment = Live::open(&config, wall(), arguments.until_end)?;
-    let mut teller = Teller(Account::new(arguments.verbose));
-    let (mut driver, recovery) = wiring::open(&config, environment, &mut teller)?;
+    let mut teller = Teller::new(arguments.verbose);
+    let topics = wiring::open_topics(&config)?;
+    let checkpoints = config.checkpoint.open(&config.data_dir, "checkpoints")?;
+    let (mut driver, recovery) = wiring::open_over(&config, environment, topics, checkpoints, &mut teller)?;
     wiring::tell(&recovery);
     note!("running; topics in {}; stop with Ctrl-C", config.data_dir.display());
     driver.run_to_end(&|| stop.load(Ordering::SeqCst), &mut teller)?;

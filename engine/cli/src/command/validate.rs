@@ -33,6 +33,7 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
     note(config.playbooks().map(drop));
     note(config.topology().map(drop));
     note(executor::check(&config.act, &executor::clock::wall()).map_err(Into::into));
+    note(config.checkpoint.check());
     for source in &config.sources {
         match source {
             SourceConfig::File(settings) => note(read::open(settings).map(drop).map_err(Into::into)),

@@ -10,5 +10,6 @@ mod fleet;
 mod noticed;
 mod replay;
 mod service;
+mod stores;
 mod tap;
 mod topics;

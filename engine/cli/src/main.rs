@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note!("{error:#}");
+            output::note!("{}", output::causes(&error));
             ExitCode::from(output::exit_code(&error))
         }
     }

@@ -23,7 +23,13 @@ use theriac_connectors::{
 use theriac_contract::{ObjectError, Source, SourceError, TopicError};
 use theriac_engine::{DriverError, EnvironmentError, Observer, checkpoint::CheckpointError};
 
-use crate::{command::run::Teller, config::Config, environment::Live, output::note, wiring};
+use crate::{
+    command::run::Teller,
+    config::Config,
+    environment::Live,
+    output::{causes, note},
+    wiring,
+};
 
 /// How often the group is asked for news.
 const POLL: Duration = Duration::from_millis(100);
@@ -106,7 +112,7 @@ pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
             note!("shards {lost:?} are given up");
             // How a shard fails that is given away is its next owner's to see.
             if let Err(error) = lock(&seen).end(lost) {
-                note!("{error:#}");
+                note!("{}", causes(&error));
             }
         }
     })?;
@@ -176,7 +182,7 @@ fn work(
         if stop.load(Ordering::SeqCst) {
             break;
         }
-        note!("shard {shard}: {error:#}; trying again in {pause:?}");
+        note!("shard {shard}: {}; trying again in {pause:?}", causes(&error));
         let mut left = pause;
         while !stop.load(Ordering::SeqCst) && !left.is_zero() {
             let nap = left.min(POLL);

@@ -9,6 +9,7 @@ mod encodings;
 mod fleet;
 mod noticed;
 mod replay;
+mod secured;
 mod service;
 mod stores;
 mod tap;

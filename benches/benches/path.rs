@@ -2,11 +2,12 @@
 //! detected, diagnosed, planned and committed to topics on disk. What the simulator itself
 //! costs is not in it: its telemetry is made beforehand, with a fault in it.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use theriac_connectors::{
     decode::{Rows, otlp_json},
+    objects::Folder,
     topics::{Embedded, Fsync},
 };
 use theriac_contract::{Command, Interval, Telemetry, Timestamp};
@@ -89,9 +90,9 @@ fn run(recording: Recording, folder: &std::path::Path) {
     // The disk's own speed is not what is measured.
     let kept = theriac_connectors::topics::Settings { fsync: Fsync::Never, ..Default::default() };
     let topics = Embedded::open(&folder.join("topics"), kept).expect("an empty folder can be opened");
-    let (mut driver, _) =
-        Driver::open(setup, recording, Box::new(topics), &folder.join("checkpoints"), &mut ())
-            .expect("a fresh loop opens");
+    let checkpoints = Folder::open(&folder.join("checkpoints")).expect("an empty folder can be opened");
+    let (mut driver, _) = Driver::open(setup, recording, Box::new(topics), Arc::new(checkpoints), &mut ())
+        .expect("a fresh loop opens");
     driver.run_to_end(&|| false, &mut ()).expect("the loop runs to its end");
     assert!(driver.progress().ticks > 0, "nothing was measured");
 }

@@ -9,6 +9,7 @@
 //! | [`executor`] | what does the commands of plans: log, webhook, programs; ledger, routes, worker threads |
 //! | [`kafka`] | topics and sources on Apache Kafka, and which part of the work a process has |
 //! | [`host`] | the machine itself as a source |
+//! | [`objects`] | whole objects in a folder, S3, Google Cloud Storage or Azure |
 //! | [`secret`] | what must not be shown |
 
 pub mod decode;
@@ -16,6 +17,7 @@ pub mod executor;
 pub mod host;
 pub mod kafka;
 pub mod merge;
+pub mod objects;
 pub mod read;
 pub mod secret;
 pub mod topics;

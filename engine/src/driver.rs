@@ -6,6 +6,7 @@
 //! give must be, byte for byte, what the topics already hold; then the loop goes on.
 
 mod recovery;
+mod saver;
 
 use std::collections::BTreeMap;
 
@@ -16,9 +17,10 @@ use theriac_contract::{
 use theriac_plan::Playbooks;
 
 pub use self::recovery::Recovery;
+use self::saver::{Ended, Saver};
 
 use crate::{
-    checkpoint::{CheckpointError, Checkpoints, FORMAT, Manifest},
+    checkpoint::{CheckpointError, FORMAT, Manifest},
     codec,
     engine::{Engine, Outputs},
     environment::{Environment, EnvironmentError, Next, Repeatable, Round},
@@ -94,6 +96,38 @@ pub struct Progress {
     pub checkpoints: u64,
     /// Bytes of the last checkpoint.
     pub checkpoint_bytes: u64,
+    /// Round of the last checkpoint that is whole; what came after it a restart does again.
+    pub checkpoint_round: u64,
+    /// Checkpoints that could not be written in this process.
+    pub checkpoint_failures: u64,
+}
+
+/// How far the saving of the state is. The time from one to the next is what it costs: the loop
+/// stands still from `Begun` to `Taken`.
+#[derive(Debug)]
+pub enum Saving<'a> {
+    /// The state is about to be taken.
+    Begun,
+    /// It was taken, and is being written beside the loop.
+    Taken {
+        /// All of it.
+        tables: &'a [StateTable],
+    },
+    /// It is written.
+    Saved {
+        /// State after this round.
+        round: u64,
+        /// Bytes written.
+        bytes: u64,
+    },
+    /// It could not be written. The one before is still there, and the journal holds what came
+    /// after it; it is tried again when the next one is due.
+    Failed {
+        /// State after this round.
+        round: u64,
+        /// Why.
+        error: &'a CheckpointError,
+    },
 }
 
 /// Watches the loop; cannot change it. `repeated` is true while a recovery does rounds again.
@@ -113,14 +147,14 @@ pub trait Observer {
         let _ = (engine, outputs, repeated);
     }
 
-    /// After the state was saved, as these tables.
-    fn saved(&mut self, tables: &[StateTable], progress: &Progress) {
-        let _ = (tables, progress);
-    }
-
     /// After each durable round.
     fn round(&mut self, progress: &Progress) {
         let _ = progress;
+    }
+
+    /// While the state is saved.
+    fn saving(&mut self, saving: &Saving<'_>) {
+        let _ = saving;
     }
 }
 
@@ -146,13 +180,16 @@ pub struct Driver<E: Environment> {
     /// The outside world.
     pub environment: E,
     topics: Box<dyn Topics>,
-    checkpoints: Checkpoints,
+    saver: Saver,
     settings: Settings,
     configuration: String,
     round: u64,
     cursors: BTreeMap<(Topic, u32), u64>,
+    /// Digest of the last round's entry in the journal.
+    entry: String,
     saved_round: u64,
-    saved_at: Timestamp,
+    /// When the state was taken last, whether or not it could be written.
+    taken_at: Timestamp,
     /// Facts that the rounds of this configuration begin with.
     introductions: Vec<Fact>,
     /// Whether the next round is the first of them.
@@ -194,6 +231,10 @@ impl<E: Environment> Driver<E> {
     /// # Errors
     /// If a topic, a checkpoint or the environment fails.
     pub fn advance(&mut self, observer: &mut dyn Observer) -> Result<Option<bool>, DriverError> {
+        if let Some(ended) = self.saver.ended() {
+            // It was told and counted; the journal holds what came after the one before.
+            let _ = self.account(ended, observer);
+        }
         let begins = self.round == 0 && self.environment.repeatable() == Repeatable::Telemetry;
         self.before = begins.then(|| self.environment.position());
         let round = match self.environment.next()? {
@@ -205,6 +246,10 @@ impl<E: Environment> Driver<E> {
         timed!("dispatch", self.environment.dispatch(&commands));
         if self.checkpoint_is_due() {
             self.save(&self.configuration.clone(), observer)?;
+            // What can be done again from the start writes the same checkpoints each time.
+            if self.environment.repeatable() == Repeatable::Rounds {
+                self.settle(observer)?;
+            }
         }
         observer.round(&self.progress);
         Ok(Some(true))
@@ -224,7 +269,21 @@ impl<E: Environment> Driver<E> {
                 break;
             }
         }
-        if self.round > self.saved_round { self.save(&self.configuration.clone(), observer) } else { Ok(()) }
+        // If it fails, it was told, and is made good here.
+        let _ = self.settle(observer);
+        if self.round > self.saved_round {
+            self.save(&self.configuration.clone(), observer)?;
+            self.settle(observer)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until what is being saved is saved.
+    ///
+    /// # Errors
+    /// If it could not be.
+    pub fn settle(&mut self, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
+        self.saver.wait().map_or(Ok(()), |ended| self.account(ended, observer))
     }
 
     /// One round: stages, then one transaction. Gives the commands to send.
@@ -259,6 +318,7 @@ impl<E: Environment> Driver<E> {
                 ends: self.ends(),
                 configuration: self.configuration.clone(),
             };
+            self.entry = entry.digest();
             self.topics.append(Topic::Journal, 0, &[entry.record(self.latest())])?;
             timed!("commit", self.topics.commit())?;
         }
@@ -448,13 +508,16 @@ impl<E: Environment> Driver<E> {
         if self.environment.repeatable() == Repeatable::Rounds {
             self.round.is_multiple_of(self.settings.checkpoint.rounds.max(1))
         } else {
-            self.saved_at == Timestamp::MIN
-                || self.latest().since(self.saved_at) >= self.settings.checkpoint.every
+            // A store that is slower than the loop makes the checkpoints fewer, not the loop slower.
+            !self.saver.is_busy()
+                && (self.taken_at == Timestamp::MIN
+                    || self.latest().since(self.taken_at) >= self.settings.checkpoint.every)
         }
     }
 
-    /// Saves the state after a round that was done with this configuration.
+    /// Takes the state after a round that was done with this configuration, and begins to write it.
     fn save(&mut self, configuration: &str, observer: &mut dyn Observer) -> Result<(), DriverError> {
+        observer.saving(&Saving::Begun);
         let manifest = Manifest {
             format: FORMAT,
             round: self.round,
@@ -462,19 +525,33 @@ impl<E: Environment> Driver<E> {
             environment: self.environment.state(),
             ends: self.ends(),
             configuration: configuration.to_owned(),
+            journal: self.entry.clone(),
             knowledge_version: self.engine.knowledge.version(),
             tables: Vec::new(),
         };
-        let (tables, bytes) = timed!("checkpoint", {
-            let tables = self.engine.snapshot()?;
-            let bytes = self.checkpoints.write(manifest, &tables)?;
-            Ok::<_, DriverError>((tables, bytes))
-        })?;
-        self.progress.checkpoint_bytes = bytes;
-        self.progress.checkpoints += 1;
-        self.saved_round = self.round;
-        self.saved_at = self.latest();
-        observer.saved(&tables, &self.progress);
+        let tables = timed!("checkpoint", self.engine.snapshot())?;
+        observer.saving(&Saving::Taken { tables: &tables });
+        self.saver.begin(manifest, self.configuration.clone(), tables)?;
+        self.taken_at = self.latest();
         Ok(())
+    }
+
+    /// Tells and counts what became of a checkpoint.
+    fn account(&mut self, ended: Ended, observer: &mut dyn Observer) -> Result<(), CheckpointError> {
+        let round = ended.round;
+        match ended.result {
+            Ok(bytes) => {
+                self.saved_round = round;
+                self.progress.checkpoints += 1;
+                (self.progress.checkpoint_bytes, self.progress.checkpoint_round) = (bytes, round);
+                observer.saving(&Saving::Saved { round, bytes });
+                Ok(())
+            }
+            Err(error) => {
+                self.progress.checkpoint_failures += 1;
+                observer.saving(&Saving::Failed { round, error: &error });
+                Err(error)
+            }
+        }
     }
 }

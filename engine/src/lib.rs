@@ -13,7 +13,7 @@
 //! | [`environment`] | [`Environment`]: where rounds come from and commands go |
 //! | [`driver`] | [`Driver`]: round → stages → transaction → commands → checkpoint; recovery |
 //! | [`journal`] | what a round was, in the journal topic |
-//! | [`checkpoint`] | state of all stages on disk, checksummed, the last few kept |
+//! | [`checkpoint`] | state of all stages as objects, checksummed, the last few kept |
 //! | [`records`] | payloads as topic records (CloudEvents headers) |
 //! | [`codec`] | Arrow batches as bytes |
 //! | [`settings`] | settings of the loop itself |
@@ -30,7 +30,7 @@ pub mod settings;
 mod timed;
 
 pub use checkpoint::{Checkpoints, Manifest};
-pub use driver::{Driver, DriverError, Observer, Progress, Recovery, Setup};
+pub use driver::{Driver, DriverError, Observer, Progress, Recovery, Saving, Setup};
 pub use engine::{Engine, Outputs};
 pub use environment::{Environment, EnvironmentError, Next, Repeatable, Round};
 pub use settings::{CheckpointSettings, Settings};

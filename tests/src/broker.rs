@@ -40,6 +40,7 @@ pub struct Message {
 /// A cluster that was started by `tests/kafka/broker`.
 pub struct Broker {
     folder: tempfile::TempDir,
+    first_port: u16,
     /// `host:port` of every node, joined by commas.
     pub addresses: String,
 }
@@ -75,12 +76,55 @@ impl Broker {
     /// If it does not start.
     #[must_use]
     pub fn start(nodes: u16) -> Self {
+        Self::start_with(&["--nodes", &nodes.to_string()], 2 * nodes)
+    }
+
+    /// Starts one node that also listens where clients must say who they are, and may do what was
+    /// granted to them alone.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_secure() -> Self {
+        Self::start_with(&["--secure"], 4)
+    }
+
+    fn start_with(options: &[&str], ports: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().display().to_string();
-        let first = free_ports(2 * nodes).to_string();
-        let (nodes, owner) = (nodes.to_string(), std::process::id().to_string());
-        let addresses = call(&["start", &path, "--nodes", &nodes, "--port", &first, "--while", &owner]);
-        Self { folder, addresses }
+        let first_port = free_ports(ports);
+        let (first, owner) = (first_port.to_string(), std::process::id().to_string());
+        let begin = ["start", &path, "--port", &first, "--while", &owner];
+        let addresses = call(&[&begin, options].concat());
+        Self { folder, first_port, addresses }
+    }
+
+    /// Address of the listener for TLS with client certificates.
+    #[must_use]
+    pub fn tls(&self) -> String {
+        format!("127.0.0.1:{}", self.first_port + 2)
+    }
+
+    /// Address of the listener for SASL over TLS.
+    #[must_use]
+    pub fn sasl(&self) -> String {
+        format!("127.0.0.1:{}", self.first_port + 3)
+    }
+
+    /// A certificate or key of a secure node: `ca.crt`, `theriac.key`.
+    #[must_use]
+    pub fn certificate(&self, name: &str) -> PathBuf {
+        self.folder.path().join("tls").join(name)
+    }
+
+    /// Lets a user do what theriac does with these settings.
+    ///
+    /// # Panics
+    /// If the node refuses.
+    pub fn grant(&self, user: &str, settings: &Settings, inputs: &[&str]) {
+        let folder = self.folder.path().display().to_string();
+        let begin = ["grant", &folder, user, &settings.group, &settings.prefix];
+        call(&[&begin, inputs].concat());
     }
 
     /// One cluster of one node for all tests of this executable.
@@ -196,6 +240,27 @@ impl Broker {
                 }
             }
         }
+    }
+
+    /// How many records of a topic a group has not committed yet.
+    ///
+    /// # Panics
+    /// If the broker does not say.
+    #[must_use]
+    pub fn behind(&self, group: &str, topic: &str) -> i64 {
+        let patience = Duration::from_secs(20);
+        let consumer: BaseConsumer = self.client().set("group.id", group).create().expect("a client");
+        let metadata = consumer.fetch_metadata(Some(topic), patience).expect("an answer");
+        let count = metadata.topics()[0].partitions().len() as i32;
+        let mut places = TopicPartitionList::new();
+        (0..count).for_each(|partition| drop(places.add_partition(topic, partition)));
+        let committed = consumer.committed_offsets(places, patience).expect("an answer");
+        let lag = committed.elements().into_iter().map(|place| {
+            let (first, end) =
+                consumer.fetch_watermarks(topic, place.partition(), patience).expect("an answer");
+            end - place.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(first)
+        });
+        lag.sum()
     }
 
     /// The consumer groups that the broker knows.

@@ -7,6 +7,7 @@ use std::{
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use theriac_contract::{
@@ -15,7 +16,7 @@ use theriac_contract::{
 };
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration},
+    client::{Complaints, KafkaFailure, config, duration, failure},
     settings::Settings,
 };
 
@@ -78,14 +79,17 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 struct Admin<'s> {
     settings: &'s Settings,
     client: AdminClient<Complaints>,
+    /// Asks what there is: unlike the other it tells why nobody answers.
+    reader: BaseConsumer<Complaints>,
 }
 
 impl<'s> Admin<'s> {
     fn open(settings: &'s Settings) -> Result<Self, KafkaFailure> {
-        let client = config(settings)?
-            .create_with_context(Complaints::default())
-            .map_err(|error| KafkaFailure::of("the broker", &error, &Complaints::default()))?;
-        Ok(Self { settings, client })
+        let config = config(settings)?;
+        let fail = |error| KafkaFailure::of("the broker", &error, &Complaints::default());
+        let client = config.create_with_context(Complaints::default()).map_err(fail)?;
+        let reader = config.create_with_context(Complaints::default()).map_err(fail)?;
+        Ok(Self { settings, client, reader })
     }
 
     fn patience(&self) -> Duration {
@@ -105,10 +109,9 @@ impl<'s> Admin<'s> {
     fn there(&self) -> Result<BTreeMap<String, u32>, KafkaFailure> {
         let brokers = self.settings.brokers.join(",");
         let metadata = self
-            .client
-            .inner()
+            .reader
             .fetch_metadata(None, self.patience())
-            .map_err(|error| self.fail(format!("the topics of {brokers}"), &error))?;
+            .map_err(|error| failure(format!("the topics of {brokers}"), &error, &self.reader))?;
         let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
         Ok(known.map(|topic| (topic.name().to_owned(), topic.partitions().len() as u32)).collect())
     }

@@ -3,12 +3,13 @@
 use std::{
     io,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use theriac_contract::{Interval, SourceError, TopicError};
@@ -36,8 +37,13 @@ impl KafkaFailure {
 
     /// What a failure of librdkafka means; `said` is the last thing that its client complained of.
     pub(super) fn of(what: impl Into<String>, error: &KafkaError, said: &Complaints) -> Self {
-        let code = error.rdkafka_error_code();
-        let mend = code.and_then(mend).map_or_else(String::new, |mend| format!("; {mend}"));
+        let code = match error {
+            KafkaError::AdminOp(code) => Some(*code),
+            other => other.rdkafka_error_code(),
+        };
+        // A connection that cannot be made looks like a broker that is away; its client says why.
+        let cause = if code.is_none_or(is_silence) { said.cause().or(code) } else { code };
+        let mend = cause.and_then(mend).map_or_else(String::new, |mend| format!("; {mend}"));
         let said = said.last().map_or_else(String::new, |said| format!(" ({said})"));
         let aborted = match error {
             KafkaError::Transaction(error) => error.txn_requires_abort() && !error.is_fatal(),
@@ -61,6 +67,28 @@ impl From<KafkaFailure> for SourceError {
     fn from(failure: KafkaFailure) -> Self {
         Self::Io { origin: format!("Kafka: {}", failure.what), source: io::Error::other(failure.reason) }
     }
+}
+
+/// A failure of what a consumer was asked for. Its client's complaints lie in its queue until they
+/// are fetched.
+pub(super) fn failure(
+    what: impl Into<String>,
+    error: &KafkaError,
+    consumer: &BaseConsumer<Complaints>,
+) -> KafkaFailure {
+    // It fails anyhow: a record that is met here is read again, if anyone tries again.
+    let begin = Instant::now();
+    while consumer.poll(Duration::from_millis(20)).is_some() && begin.elapsed() < Duration::from_secs(1) {}
+    KafkaFailure::of(what, error, consumer.context())
+}
+
+/// Whether it says no more than that nobody answered.
+const fn is_silence(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::MessageTimedOut
+    )
 }
 
 fn is_fenced(code: RDKafkaErrorCode) -> bool {
@@ -111,7 +139,9 @@ fn mend(code: RDKafkaErrorCode) -> Option<&'static str> {
         Code::Authentication | Code::SaslAuthenticationFailed => {
             "user name, password or mechanism in `kafka.properties` and `kafka.secrets` are wrong"
         }
-        Code::SSL => "the certificates in `kafka.properties` (`ssl.ca.location`, …) do not fit the broker",
+        Code::SSL => {
+            "the certificates in `kafka.properties` do not fit the broker: `ssl.ca.location` names who signed its own, `ssl.certificate.location` and `ssl.key.location` those of the user"
+        }
         Code::InvalidReplicationFactor => {
             "there are fewer brokers than replicas: set `kafka.replication` to their number"
         }
@@ -125,24 +155,49 @@ fn mend(code: RDKafkaErrorCode) -> Option<&'static str> {
     })
 }
 
-/// The last complaint of a client: librdkafka says why a connection fails in its log alone.
+/// What a client said is wrong.
+#[derive(Clone)]
+struct Complaint {
+    text: String,
+    /// What it is, where it is more than that nobody answers.
+    cause: Option<RDKafkaErrorCode>,
+    at: Instant,
+}
+
+/// How long a complaint that names a cause counts for more than one that does not.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// The last complaint of a client: librdkafka says why a connection fails in its log and in
+/// events, and goes on trying.
 #[derive(Default)]
-pub(super) struct Complaints(Mutex<Option<String>>);
+pub(super) struct Complaints(Mutex<Option<Complaint>>);
 
 impl Complaints {
-    fn note(&self, text: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    fn note(&self, text: String, cause: Option<RDKafkaErrorCode>) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = |last: &Complaint| last.cause.is_some() && last.at.elapsed() < FRESH;
+        if cause.is_some() || !last.as_ref().is_some_and(named) {
+            *last = Some(Complaint { text, cause, at: Instant::now() });
+        }
+    }
+
+    fn complaint(&self) -> Option<Complaint> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn last(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Some(self.complaint()?.text)
+    }
+
+    fn cause(&self) -> Option<RDKafkaErrorCode> {
+        self.complaint()?.cause
     }
 }
 
 impl ClientContext for Complaints {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if (level as i32) <= RDKafkaLogLevel::Warning as i32 {
-            self.note(format!("{facility}: {message}"));
+            self.note(format!("{facility}: {message}"), None);
         }
         match level as i32 {
             0..=3 => tracing::error!(target: "librdkafka", facility, "{message}"),
@@ -155,7 +210,14 @@ impl ClientContext for Complaints {
     fn error(&self, error: KafkaError, reason: &str) {
         // End of partition and the like are no complaints.
         if !matches!(error, KafkaError::PartitionEOF(_)) {
-            self.note(reason.to_owned());
+            let cause = match error.rdkafka_error_code() {
+                // A broker that does not take the user's certificate says so, and hangs up.
+                Some(RDKafkaErrorCode::BrokerTransportFailure) if reason.contains("SSL routines") => {
+                    Some(RDKafkaErrorCode::SSL)
+                }
+                code => code.filter(|code| !is_silence(*code)),
+            };
+            self.note(reason.to_owned(), cause);
         }
     }
 }

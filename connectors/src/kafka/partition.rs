@@ -14,7 +14,7 @@ use rdkafka::{
 use theriac_contract::{Record, StoredRecord, Timestamp, Topic, TopicError};
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration, is_refused},
+    client::{Complaints, KafkaFailure, config, duration, failure, is_refused},
     settings::Settings,
 };
 
@@ -60,8 +60,9 @@ struct Met {
 impl Reader {
     pub(super) fn open(settings: &Settings) -> Result<Self, KafkaFailure> {
         let mut config = config(settings)?;
-        // Manual assignment needs a group's name; the group is never joined.
-        config.set("group.id", format!("{}reader", settings.prefix));
+        // Manual assignment needs a group's name; the group is never joined here. No other name: a
+        // user may be allowed this one group.
+        config.set("group.id", &settings.group);
         config.set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true");
         config.set("isolation.level", "read_committed");
@@ -76,7 +77,7 @@ impl Reader {
     }
 
     fn fail(&self, what: impl Into<String>, error: &KafkaError) -> KafkaFailure {
-        KafkaFailure::of(what, error, self.consumer.context())
+        failure(what, error, &self.consumer)
     }
 
     /// Partitions of a topic; none if it is not there.

@@ -22,7 +22,7 @@ use rdkafka::{
 use theriac_contract::{Fetch, Fetched, Source, SourceError, Timestamp};
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration, is_refused},
+    client::{Complaints, KafkaFailure, config, duration, failure, is_refused},
     counted::{Counted, Hearing},
     decoding::{Decoding, Lane, Taken, parse},
     membership::{InputPositions, Place},
@@ -188,7 +188,7 @@ impl KafkaSource {
     }
 
     fn fail(&self, what: impl Into<String>, error: &KafkaError) -> KafkaFailure {
-        KafkaFailure::of(what, error, self.client.context())
+        failure(what, error, &self.client)
     }
 
     /// The partitions of this shard that are there now.

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use theriac_connectors::{executor, host, kafka, read, topics};
 use theriac_contract::{EdgeKind, Entity, Fact};
-use theriac_engine::{CheckpointSettings, Settings};
+use theriac_engine::Settings;
 use theriac_plan::Playbooks;
 
-use crate::{operations, output::Wrong, suggest};
+use crate::{checkpoints::CheckpointConfig, operations, output::Wrong, suggest};
 
 /// The whole configuration. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,8 +44,8 @@ pub(crate) struct Config {
     pub(crate) plan: theriac_plan::Settings,
     /// Sagas and verification.
     pub(crate) execute: theriac_execute::Settings,
-    /// How often state is saved.
-    pub(crate) checkpoint: CheckpointSettings,
+    /// Where and how often state is saved.
+    pub(crate) checkpoint: CheckpointConfig,
     /// Health, metrics, reload, and how long a stop may take.
     pub(crate) operations: operations::Settings,
 }
@@ -67,7 +67,7 @@ impl Default for Config {
             diagnose: engine.diagnose,
             plan: engine.plan,
             execute: engine.execute,
-            checkpoint: engine.checkpoint,
+            checkpoint: CheckpointConfig::default(),
             operations: operations::Settings::default(),
         }
     }
@@ -130,6 +130,7 @@ impl Config {
         config.data_dir = folder.join(&config.data_dir);
         config.topology = config.topology.map(|file| folder.join(file));
         config.act.ledger = config.act.ledger.map(|file| folder.join(file));
+        config.checkpoint = config.checkpoint.below(folder);
         config.playbooks = config.playbooks.iter().map(|file| folder.join(file)).collect();
         Ok(config)
     }
@@ -150,7 +151,7 @@ impl Config {
             diagnose: self.diagnose.clone(),
             plan: self.plan.clone(),
             execute: self.execute.clone(),
-            checkpoint: self.checkpoint.clone(),
+            checkpoint: self.checkpoint.engine(),
         }
     }
 

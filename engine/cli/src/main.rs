@@ -13,6 +13,7 @@
 mod account;
 #[cfg(feature = "kafka")]
 mod broker;
+mod checkpoints;
 mod command;
 mod config;
 mod environment;
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", output::causes(&error));
             ExitCode::from(output::exit_code(&error))
         }
     }

@@ -128,6 +128,14 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     sorted.get(rank - 1).copied()
 }
 
+/// An error with its causes. One whose text the one before ends with already is left out.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
 /// Exit code of an error: 2 for what the user wrote, 3 for missing data, 1 otherwise.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(|cause| cause.is::<NotFound>()) {

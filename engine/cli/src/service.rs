@@ -20,15 +20,14 @@ use theriac_connectors::{
         membership::{Change, InputPositions, Membership, Seat},
     },
 };
-use theriac_contract::{Source, SourceError, TopicError};
-use theriac_engine::{DriverError, EnvironmentError};
+use theriac_contract::{ObjectError, Source, SourceError, TopicError};
+use theriac_engine::{DriverError, EnvironmentError, checkpoint::CheckpointError};
 
 use crate::{
-    account::Account,
     config::Config,
     environment::Live,
     operations::{Operations, Phase, Watch},
-    output::note,
+    output::{causes, note},
     wiring,
 };
 
@@ -138,7 +137,7 @@ pub(crate) fn run(service: Service, load: &dyn Fn() -> Result<Config>, stop: &At
             operations.rebalanced("lost");
             // How a shard fails that is given away is its next owner's to see.
             if let Err(error) = lock(&seen).end(lost.iter().copied()) {
-                tracing::warn!("{error:#}");
+                tracing::warn!("{}", causes(&error));
             }
             lost.iter().for_each(|shard| operations.forget(*shard));
         }
@@ -208,8 +207,7 @@ fn work(
     let digest = service.config.digest(&service.config.playbooks()?)?;
     let mut pause = PAUSE;
     while !stop.load(Ordering::SeqCst) {
-        let account = Account::new(service.verbose);
-        let mut watch = Watch::new(&service.operations, shard, digest.clone(), account);
+        let mut watch = Watch::new(&service.operations, shard, digest.clone(), service.verbose);
         let Err(error) = once(service, shard, count, seat, positions, stop, &mut watch) else { break };
         if !may_pass(&error) {
             return Err(error.context(format!("shard {shard}")));
@@ -220,8 +218,8 @@ fn work(
         if stop.load(Ordering::SeqCst) {
             break;
         }
-        tracing::warn!("shard {shard}: {error:#}; trying again in {pause:?}");
-        watch.failed(format!("{error:#}"));
+        tracing::warn!("shard {shard}: {}; trying again in {pause:?}", causes(&error));
+        watch.failed(causes(&error));
         let mut left = pause;
         while !stop.load(Ordering::SeqCst) && !left.is_zero() {
             let nap = left.min(POLL);
@@ -256,9 +254,10 @@ fn once(
         let gather = KafkaShards::open(&service.kafka, shard, count);
         environment = environment.among_shards(Box::new(gather), service.kafka.quiet_after);
     }
-    let checkpoints = wiring::checkpoints_folder(&config.data_dir).join(shard.to_string());
+    let below = format!("{}checkpoints/{shard}", service.kafka.prefix);
+    let checkpoints = config.checkpoint.open(&config.data_dir, &below)?;
     let (mut driver, recovery) =
-        wiring::open_over(&config, environment, Box::new(topics), &checkpoints, watch)?;
+        wiring::open_over(&config, environment, Box::new(topics), checkpoints, watch)?;
     watch.recovered();
     wiring::tell(&recovery);
     tracing::info!("shard {shard} is at work");
@@ -277,18 +276,21 @@ fn of_shard(path: &Path, shard: u32) -> PathBuf {
     path.with_file_name(format!("{name}-{shard}"))
 }
 
-/// Whether it may be well again later: the broker is away, or the shard has another owner.
+/// Whether it may be well again later: the broker or the store of checkpoints is away, or the shard has another owner.
 fn may_pass(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let topic = |error: &TopicError| matches!(error, TopicError::Io { .. } | TopicError::Fenced(_));
+        let store = |error: &ObjectError| matches!(error, ObjectError::Unavailable { .. });
         let source = |error: &SourceError| matches!(error, SourceError::Io { .. });
         cause.downcast_ref::<TopicError>().is_some_and(topic)
             || cause.downcast_ref::<SourceError>().is_some_and(source)
+            || cause.downcast_ref::<ObjectError>().is_some_and(store)
             || cause.downcast_ref::<kafka::KafkaFailure>().is_some()
             // A command of this shard's last run is still under way.
             || matches!(cause.downcast_ref(), Some(ExecutorError::Ledger(LedgerError::InUse(_))))
             || cause.downcast_ref::<DriverError>().is_some_and(|error| match error {
                 DriverError::Topic(error) => topic(error),
+                DriverError::Checkpoint(CheckpointError::Store(error)) => store(error),
                 DriverError::Environment(EnvironmentError::Source(error)) => source(error),
                 _ => false,
             })

@@ -12,10 +12,11 @@ use signal_hook::{
     flag,
 };
 use theriac_connectors::{merge::Merge, read, topics::Embedded};
-use theriac_contract::{Source, Topics};
+use theriac_contract::{Objects, Source, Topics};
 use theriac_engine::{Driver, Environment, Observer, Recovery, Setup};
 
 use crate::{
+    checkpoints::open_folder,
     config::{Config, SourceConfig},
     output::Wrong,
 };
@@ -30,16 +31,23 @@ pub(crate) fn checkpoints_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("checkpoints")
 }
 
-/// Opens the loop of a configuration over its folder, recovering what is there.
+/// Opens the loop of a configuration over its folder, checkpoints and all, recovering what is
+/// there.
 pub(crate) fn open<E: Environment>(
     config: &Config,
     environment: E,
     observer: &mut dyn Observer,
 ) -> Result<(Driver<E>, Recovery)> {
+    let topics = open_topics(config)?;
+    let checkpoints = open_folder(&checkpoints_folder(&config.data_dir))?;
+    open_over(config, environment, topics, checkpoints, observer)
+}
+
+/// Opens the topics in the folder of a configuration, for the one who writes them.
+pub(crate) fn open_topics(config: &Config) -> Result<Box<dyn Topics>> {
     let folder = topics_folder(&config.data_dir);
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let topics = Embedded::open(&folder, config.topics.clone())?;
-    open_over(config, environment, Box::new(topics), &checkpoints_folder(&config.data_dir), observer)
+    Ok(Box::new(Embedded::open(&folder, config.topics.clone())?))
 }
 
 /// Opens the loop of a configuration over topics that are open, recovering what is there.
@@ -47,7 +55,7 @@ pub(crate) fn open_over<E: Environment>(
     config: &Config,
     environment: E,
     topics: Box<dyn Topics>,
-    checkpoints: &Path,
+    checkpoints: Arc<dyn Objects>,
     observer: &mut dyn Observer,
 ) -> Result<(Driver<E>, Recovery)> {
     let playbooks = config.playbooks()?;

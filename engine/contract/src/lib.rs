@@ -15,6 +15,7 @@
 //! | [`source`] | the [`Source`] contract |
 //! | [`executor`] | the [`Executor`] contract |
 //! | [`execution`] | what executors in other processes write of commands |
+//! | [`object`] | the [`Objects`] contract |
 //! | [`state`] | [`StateTable`] and [`Checkpointed`] |
 //! | [`schema`] | JSON Schema of every payload |
 //!
@@ -29,6 +30,7 @@ pub mod id;
 pub mod incident;
 pub mod knowledge;
 pub mod noticed;
+pub mod object;
 pub mod outcome;
 pub mod plan;
 pub mod schema;
@@ -48,6 +50,7 @@ pub use id::Id;
 pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, SymptomRef};
 pub use knowledge::{Belief, Fact, RecordedFact, Snapshot};
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
+pub use object::{ObjectError, Objects};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};
 pub use plan::{Action, Candidate, Plan, PlanStage, Retry, Step, Utility};
 pub use series::{Entity, Series, SeriesId, SignalKind};

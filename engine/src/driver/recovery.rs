@@ -8,16 +8,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    sync::Arc,
 };
 
-use theriac_contract::{Checkpointed, Fact, Id, Plan, RecordedFact, StoredRecord, Timestamp, Topic, Topics};
+use theriac_contract::{
+    Checkpointed, Fact, Id, Objects, Plan, RecordedFact, StoredRecord, Timestamp, Topic, Topics,
+};
 use theriac_knowledge::Knowledge;
 use theriac_plan::Playbooks;
 
-use super::{Driver, DriverError, Mode, Observer, Progress, Setup};
+use super::{Driver, DriverError, Mode, Observer, Progress, Saver, Setup};
 use crate::{
-    checkpoint::Checkpoints,
+    checkpoint::{Checkpoints, Manifest, Name},
     engine::Engine,
     environment::{Environment, EnvironmentError, Next, Repeatable, Round},
     journal::Entry,
@@ -39,7 +41,8 @@ pub struct Recovery {
 }
 
 impl<E: Environment> Driver<E> {
-    /// Opens the loop over stored topics and checkpoints, and recovers what a crash left.
+    /// Opens the loop over stored topics and checkpoints, and recovers what a crash left. From
+    /// here on nothing else writes to the topics.
     ///
     /// # Errors
     /// If nothing consistent can be recovered; the message says what to do.
@@ -47,24 +50,25 @@ impl<E: Environment> Driver<E> {
         setup: Setup,
         environment: E,
         topics: Box<dyn Topics>,
-        checkpoint_folder: &Path,
+        checkpoints: Arc<dyn Objects>,
         observer: &mut dyn Observer,
     ) -> Result<(Self, Recovery), DriverError> {
         let Setup { settings, playbooks, configuration, introductions } = setup;
         let loaded =
             Fact::ConfigurationLoaded { configuration: configuration.clone(), policy: playbooks.digest() };
-        let checkpoints = Checkpoints::open(checkpoint_folder, settings.checkpoint.keep)?;
+        let checkpoints = Checkpoints::new(checkpoints, settings.checkpoint.keep);
         let mut driver = Self {
             engine: Engine::new(&settings, playbooks.clone()),
             environment,
             topics,
-            checkpoints,
+            saver: Saver::new(checkpoints),
             settings,
             configuration,
             round: 0,
             cursors: BTreeMap::new(),
+            entry: String::new(),
             saved_round: 0,
-            saved_at: Timestamp::MIN,
+            taken_at: Timestamp::MIN,
             introductions: std::iter::once(loaded).chain(introductions).collect(),
             introduce: true,
             before: None,
@@ -74,6 +78,7 @@ impl<E: Environment> Driver<E> {
         let mut recovery = Recovery::default();
         if let Some(offset) = driver.topics.end(Topic::Journal, 0).checked_sub(1) {
             let last = Entry::read(driver.topics.as_ref(), offset)?;
+            driver.saver.checkpoints.tidy(last.round)?;
             let configuration = driver.restore(&last, &playbooks, &mut recovery)?;
             driver.repeat(&last, configuration, &mut recovery, observer)?;
         }
@@ -88,28 +93,65 @@ impl<E: Environment> Driver<E> {
         playbooks: &Playbooks,
         recovery: &mut Recovery,
     ) -> Result<Option<String>, DriverError> {
-        for round in self.checkpoints.rounds()?.into_iter().rev().filter(|round| *round <= last.round) {
-            let (manifest, tables) = match self.checkpoints.read(round) {
+        for name in self.candidates(last)? {
+            let (manifest, tables) = match self.saver.checkpoints.read(&name) {
                 Ok(found) => found,
+                // It may hold all of them, and the next call may say so.
+                Err(error) if !error.is_of_one() => return Err(error.into()),
                 Err(error) => {
                     recovery.damaged.push(error.to_string());
                     continue;
                 }
             };
+            if !self.is_of_these_topics(&manifest)? {
+                let text = format!("checkpoint {name} is of other topics: the journal tells of other rounds");
+                recovery.damaged.push(text);
+                continue;
+            }
             if let Err(error) = self.engine.restore(&tables) {
-                recovery.damaged.push(format!("checkpoint of round {round}: {error}"));
+                recovery.damaged.push(format!("checkpoint {name}: {error}"));
                 self.engine = Engine::new(&self.settings, playbooks.clone());
                 continue;
             }
             self.environment.restore(&manifest.environment)?;
             self.cursors = cursors(&manifest.ends);
-            self.round = round;
-            self.saved_round = round;
-            self.saved_at = manifest.at;
-            recovery.checkpoint = Some(round);
+            (self.round, self.entry) = (name.round, manifest.journal);
+            self.saved_round = name.round;
+            self.progress.checkpoint_round = name.round;
+            self.taken_at = manifest.at;
+            recovery.checkpoint = Some(name.round);
             return Ok(Some(manifest.configuration));
         }
         Ok(None)
+    }
+
+    /// Checkpoints that may be restored, the best first: the newest, and of one round the one that
+    /// the round after it went on from. An old owner with another configuration may have left its
+    /// own beside it.
+    fn candidates(&self, last: &Entry) -> Result<Vec<Name>, DriverError> {
+        let mut names = self.saver.checkpoints.list()?;
+        names.retain(|name| name.round <= last.round);
+        names.reverse();
+        for same in names.chunk_by_mut(|a, b| a.round == b.round).filter(|same| same.len() > 1) {
+            let round = same[0].round;
+            let configuration = if round < last.round {
+                Entry::read(self.topics.as_ref(), round)?.configuration
+            } else {
+                self.configuration.clone()
+            };
+            same.sort_by_key(|name| !name.is_made_by(&configuration));
+        }
+        Ok(names)
+    }
+
+    /// Whether a checkpoint's last round is the one that the journal tells of, as far as it still
+    /// does.
+    fn is_of_these_topics(&self, manifest: &Manifest) -> Result<bool, DriverError> {
+        let offset = manifest.round.saturating_sub(1);
+        if offset < self.topics.start(Topic::Journal, 0) {
+            return Ok(true);
+        }
+        Ok(Entry::read(self.topics.as_ref(), offset)?.digest() == manifest.journal)
     }
 
     /// Does the rounds after the checkpoint again, up to the last that was committed.
@@ -142,11 +184,13 @@ impl<E: Environment> Driver<E> {
                 self.check_ends(&entry)?;
             }
             self.cursors = ends;
+            self.entry = entry.digest();
             if self.environment.repeatable() == Repeatable::Rounds {
                 self.environment.dispatch(&commands);
                 // The process may have been killed between this round and its checkpoint.
                 if own && self.checkpoint_is_due() {
                     self.save(&entry.configuration, observer)?;
+                    self.settle(observer)?;
                 }
             }
             recovery.rounds_repeated += 1;
@@ -162,6 +206,7 @@ impl<E: Environment> Driver<E> {
                 // The last round was one of the other configuration: whoever restores this state
                 // takes over once more.
                 self.save(&last.configuration, observer)?;
+                self.settle(observer)?;
             }
         }
         if self.environment.repeatable() != Repeatable::Rounds {

@@ -1,11 +1,21 @@
 //! What a run leaves for the next one: Arrow batches, checkpoints, facts.
 
-use std::sync::LazyLock;
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use serde_json::Value;
-use theriac_connectors::read::{self, FileSettings};
+use theriac_connectors::{
+    objects::Folder,
+    read::{self, FileSettings},
+};
 use theriac_contract::{Checkpointed, Fetch, RecordedFact, StateTable};
-use theriac_engine::{Checkpoints, Engine, Manifest, Settings, checkpoint::Table, codec};
+use theriac_engine::{
+    Checkpoints, Engine, Manifest, Settings,
+    checkpoint::{Name, Table},
+    codec,
+};
 use theriac_knowledge::Knowledge;
 use theriac_monitor::Monitor;
 use theriac_plan::Playbooks;
@@ -75,21 +85,23 @@ pub fn checkpoint(bytes: &[u8]) {
     let Some(([kind, which], rest)) = bytes.split_first_chunk() else { return };
     spare_caught_panics();
     let folder = tempfile::tempdir().expect("a folder");
-    let checkpoints = Checkpoints::open(folder.path(), 2).expect("an empty folder");
-    let below = folder.path().join(format!("{:020}", 1));
+    let checkpoints =
+        Checkpoints::new(Arc::new(Folder::open(folder.path()).expect("an empty folder")), 2);
     let mut manifest: Manifest = serde_json::from_str(MANIFEST).expect("it is a manifest");
     let mut tables = RUN.tables.clone();
     let index = usize::from(*which) % tables.len();
     let StateTable { name, version, rows } = tables[index].clone();
     match kind % 3 {
-        0 => lay(&below.join("manifest.json"), rest),
+        0 => drop(lay_manifest(folder.path(), rest)),
         1 => {
             let mut stream = codec::encode(&rows).expect("it can be written");
             damage_all(&mut stream, rest);
             let (bytes, crc32) = (stream.len() as u64, crc32fast::hash(&stream));
-            lay(&below.join(format!("{name}.arrow")), &stream);
+            let object = format!("{name}.arrow");
             manifest.tables.push(Table { name, version, rows: 1, bytes, crc32 });
-            lay(&below.join("manifest.json"), &serde_json::to_vec(&manifest).expect("it is JSON"));
+            let checkpoint =
+                lay_manifest(folder.path(), &serde_json::to_vec(&manifest).expect("it is JSON"));
+            lay(&folder.path().join(checkpoint.object(&object)), &stream);
         }
         _ => {
             let Ok(state) = StateTable::to_json::<Value>(&tables, &name, version) else { return };
@@ -97,10 +109,11 @@ pub fn checkpoint(bytes: &[u8]) {
             damage_all(&mut text, rest);
             let Ok(state) = serde_json::from_slice::<Value>(&text) else { return };
             tables[index] = StateTable::from_json(&name, version, &state).expect("it is JSON");
-            checkpoints.write(manifest, &tables).expect("it can be written");
+            checkpoints.write(manifest, "", tables).expect("it can be written");
         }
     }
-    if let Ok((_, tables)) = checkpoints.read(1) {
+    let written = checkpoints.list().expect("it can be listed");
+    if let Ok((_, tables)) = checkpoints.read(&written[0]) {
         let mut engine = engine();
         if engine.restore(&tables).is_ok() {
             engine.snapshot().expect("what was restored can be saved");
@@ -108,7 +121,14 @@ pub fn checkpoint(bytes: &[u8]) {
     }
 }
 
-const MANIFEST: &str = r#"{"format":1,"round":1,"at":"1970-01-01T00:00:00Z","environment":"","ends":{},"configuration":"","knowledge_version":0,"tables":[]}"#;
+/// Lays a manifest where that of round 1 lies.
+fn lay_manifest(folder: &Path, manifest: &[u8]) -> Name {
+    let name = Name::of(1, "", manifest);
+    lay(&folder.join(name.object("manifest.json")), manifest);
+    name
+}
+
+const MANIFEST: &str = r#"{"format":2,"round":1,"at":"1970-01-01T00:00:00Z","environment":"","ends":{},"configuration":"","journal":"","knowledge_version":0,"tables":[]}"#;
 
 fn engine() -> Engine {
     Engine::new(&Settings::default(), Playbooks::builtin())

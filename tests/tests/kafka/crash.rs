@@ -26,28 +26,34 @@ use crate::{
     noticed::{Noticed, assert_same, configuration, on_kafka},
 };
 
-fn from_environment(name: &str, otherwise: u64) -> u64 {
+pub(crate) fn from_environment(name: &str, otherwise: u64) -> u64 {
     let value = std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     println!("{name}={value}");
     value
 }
 
-fn random() -> Xoshiro256PlusPlus {
+pub(crate) fn random() -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(from_environment("THERIAC_TEST_SEED", 1))
 }
 
 /// A fleet in a folder of its own, and what it should notice.
-struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     folder: tempfile::TempDir,
-    broker: &'a Broker,
-    settings: Settings,
+    pub(crate) broker: &'a Broker,
+    pub(crate) settings: Settings,
     topics: fleet::Topics,
     shards: u32,
-    messages: Vec<Message>,
+    pub(crate) messages: Vec<Message>,
 }
 
 impl<'a> Trial<'a> {
-    fn new(broker: &'a Broker, name: &str, topics: fleet::Topics, shards: u32, seconds: i64) -> Self {
+    pub(crate) fn new(
+        broker: &'a Broker,
+        name: &str,
+        topics: fleet::Topics,
+        shards: u32,
+        seconds: i64,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let partitions = 4;
         broker.create(&topics, partitions);
@@ -55,17 +61,17 @@ impl<'a> Trial<'a> {
         Self { folder, broker, settings: broker.settings(name), topics, shards, messages }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn configure(&self, file: &str, settings: &Settings, more: &str) {
+    pub(crate) fn configure(&self, file: &str, settings: &Settings, more: &str) {
         let more = format!("  shards: {}\n{more}", self.shards);
         fs::write(self.path().join(file), configuration(settings, self.topics, &more)).unwrap();
     }
 
     /// An undisturbed run over all of the input, with topics of its own.
-    fn expected(&self) -> Noticed {
+    pub(crate) fn expected(&self) -> Noticed {
         let name = format!("{}-undisturbed", self.settings.group);
         let settings = self.broker.settings(&name);
         self.configure("undisturbed.yaml", &settings, "");
@@ -83,8 +89,13 @@ impl<'a> Trial<'a> {
 
     /// Starts a member; what it says goes to a file.
     fn member(&self, file: &str, log: &str) -> Member {
+        self.member_in(file, "data", log)
+    }
+
+    /// The same with a folder of its own.
+    pub(crate) fn member_in(&self, file: &str, data: &str, log: &str) -> Member {
         let said = File::options().create(true).append(true).open(self.path().join(log)).unwrap();
-        let process = command(self.path(), &["run", "-c", file, "--data-dir", "data"])
+        let process = command(self.path(), &["run", "-c", file, "--data-dir", data])
             .stdout(Stdio::null())
             .stderr(said)
             .spawn()
@@ -92,12 +103,12 @@ impl<'a> Trial<'a> {
         Member { process, log: self.path().join(log) }
     }
 
-    fn said(&self, log: &str) -> String {
+    pub(crate) fn said(&self, log: &str) -> String {
         fs::read_to_string(self.path().join(log)).unwrap_or_default()
     }
 
     /// Waits until a member has said something; gives how long that took.
-    fn heard(&self, log: &str, text: &str) -> Duration {
+    pub(crate) fn heard(&self, log: &str, text: &str) -> Duration {
         let begin = Instant::now();
         while !self.said(log).contains(text) {
             assert!(
@@ -111,13 +122,13 @@ impl<'a> Trial<'a> {
     }
 }
 
-struct Member {
+pub(crate) struct Member {
     process: Child,
     log: PathBuf,
 }
 
 impl Member {
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -128,7 +139,7 @@ impl Member {
     }
 
     /// Asks it to stop, and waits until it has.
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.signal("-TERM");
         let status = self.process.wait().unwrap();
         assert!(status.success(), "{status}: {}", fs::read_to_string(&self.log).unwrap_or_default());

@@ -1,9 +1,11 @@
 //! `theriac bench`: rows a second on one core, stage by stage and through the whole path.
 
+mod checkpoint;
+
 use std::{hint::black_box, time::Instant};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 use theriac_connectors::{
     decode::{Rows, otlp_json},
     topics::Fsync,
@@ -22,7 +24,10 @@ use crate::{
 
 /// Arguments of `theriac bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Rows of simulated telemetry at least
     #[arg(long, default_value_t = 100_000)]
     points: usize,
@@ -32,6 +37,13 @@ pub(crate) struct Arguments {
     /// text, or json for one object with the figures
     #[arg(long, value_enum, default_value_t)]
     output: Format,
+}
+
+/// Parts that are measured alone.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Measure what saving the state costs, against how often it is done
+    Checkpoint(checkpoint::Arguments),
 }
 
 const SEED: u64 = 7;
@@ -137,6 +149,9 @@ fn detect(config: &Config, ticks: &[Tick]) -> usize {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(Part::Checkpoint(arguments)) = &arguments.part {
+        return checkpoint::run(arguments);
+    }
     let repetitions = arguments.repetitions;
     let mut config = Config::default();
     config.topics.fsync = Fsync::Never;

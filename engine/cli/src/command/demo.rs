@@ -13,6 +13,7 @@ use theriac_engine::{Engine, Observer, Outputs, Progress};
 
 use crate::{
     account::Account,
+    checkpoints::open_folder,
     config::Config,
     environment::Simulation,
     output::{self, Format, ask_about, say},
@@ -187,7 +188,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => wiring::open(&config, simulation, &mut watcher)?,
         Some(topics) => {
             let checkpoints = wiring::checkpoints_folder(&config.data_dir);
-            wiring::open_over(&config, simulation, topics, &checkpoints, &mut watcher)?
+            wiring::open_over(&config, simulation, topics, open_folder(&checkpoints)?, &mut watcher)?
         }
     };
     wiring::tell(&recovery);

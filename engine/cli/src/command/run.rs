@@ -15,7 +15,6 @@ use clap::Args;
 use theriac_connectors::{executor::clock::wall, kafka};
 
 use crate::{
-    account::Account,
     command::validate,
     config::Config,
     environment::Live,
@@ -93,9 +92,11 @@ fn alone(
     operations.join();
     loop {
         let digest = config.digest(&config.playbooks()?)?;
-        let mut watch = Watch::new(operations, 0, digest, Account::new(arguments.verbose));
+        let mut watch = Watch::new(operations, 0, digest, arguments.verbose);
         let environment = Live::open(&config, wall(), arguments.until_end)?;
-        let (mut driver, recovery) = wiring::open(&config, environment, &mut watch)?;
+        let topics = wiring::open_topics(&config)?;
+        let checkpoints = config.checkpoint.open(&config.data_dir, "checkpoints")?;
+        let (mut driver, recovery) = wiring::open_over(&config, environment, topics, checkpoints, &mut watch)?;
         watch.recovered();
         wiring::tell(&recovery);
         if std::mem::take(&mut first) {

@@ -34,6 +34,7 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
     note(config.topology().map(drop));
     let acts = executor::check(&config.act, config.kafka.as_ref(), &executor::clock::wall());
     note(acts.map_err(Into::into));
+    note(config.checkpoint.check());
     for source in &config.sources {
         match source {
             SourceConfig::File(settings) => note(read::open(settings).map(drop).map_err(Into::into)),

@@ -70,6 +70,7 @@ pub(super) struct Metrics {
     pub(super) commands: Family<Shard, Counter>,
     pub(super) answers: Family<Answer, Counter>,
     pub(super) checkpoints: Family<Shard, Counter>,
+    pub(super) checkpoint_failures: Family<Shard, Counter>,
     pub(super) restarts: Family<Shard, Counter>,
     pub(super) rebalances: Family<Change, Counter>,
     pub(super) reloads: Family<Ended, Counter>,
@@ -99,6 +100,8 @@ impl Metrics {
         own.register("commands", "Commands to executors whose intent is durable", self.commands.clone());
         own.register("answers", "Answers of executors, by verdict", self.answers.clone());
         own.register("checkpoints", "Checkpoints that were written", self.checkpoints.clone());
+        let help = "Checkpoints that could not be written";
+        own.register("checkpoint_failures", help, self.checkpoint_failures.clone());
         own.register(
             "shard_restarts",
             "Times that a shard failed and was tried again",

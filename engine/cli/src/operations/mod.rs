@@ -207,6 +207,7 @@ mod tests {
             &metrics.ticks,
             &metrics.commands,
             &metrics.checkpoints,
+            &metrics.checkpoint_failures,
             &metrics.restarts,
         ] {
             family.get_or_create(&Shard { shard }).inc();

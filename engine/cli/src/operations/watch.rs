@@ -4,20 +4,23 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use prometheus_client::metrics::counter::Counter;
 use theriac_contract::{StateTable, Tick, Topic, Verdict};
-use theriac_engine::{Engine, Observer, Outputs, Progress, Round};
+use theriac_engine::{Engine, Observer, Outputs, Progress, Round, Saving};
 
 use super::{
     Operations, Phase,
     metrics::{Answer, Class, OfTopic, Shard, Signal},
     sight::Sight,
 };
-use crate::{account::Account, log, output::say};
+use crate::{account::Account, checkpoints, log, output::say};
 
 /// The observer of one shard.
 pub(crate) struct Watch {
     operations: Arc<Operations>,
     shard: u32,
     account: Account,
+    /// Whether each checkpoint is told.
+    verbose: bool,
+    meter: checkpoints::Meter,
     /// Rounds that became durable.
     pub(crate) rounds: u64,
     /// Rounds that were done again.
@@ -34,12 +37,23 @@ impl Watch {
         operations: &Arc<Operations>,
         shard: u32,
         configuration: String,
-        account: Account,
+        verbose: bool,
     ) -> Self {
         operations.sights.begin(shard, Sight::new(configuration));
         operations.reach(shard, Phase::Opening);
         let operations = Arc::clone(operations);
-        Self { operations, shard, account, rounds: 0, repeated: 0, pending: Vec::new(), bytes: 0, ticks: 0 }
+        Self {
+            operations,
+            shard,
+            account: Account::new(verbose),
+            verbose,
+            meter: checkpoints::Meter::default(),
+            rounds: 0,
+            repeated: 0,
+            pending: Vec::new(),
+            bytes: 0,
+            ticks: 0,
+        }
     }
 
     /// The recovery is through.
@@ -164,15 +178,27 @@ impl Observer for Watch {
         self.outputs(engine, outputs, repeated);
     }
 
-    fn saved(&mut self, tables: &[StateTable], progress: &Progress) {
-        self.operations.metrics.checkpoints.get_or_create(&self.of_shard()).inc();
-        let size = |table: &StateTable| table.rows.get_array_memory_size() as u64;
-        let sizes = tables.iter().map(|table| (table.name.clone(), size(table))).collect();
-        self.operations.sights.change(self.shard, |sight| {
-            sight.saved = std::time::Instant::now();
-            sight.saved_bytes = Some(progress.checkpoint_bytes);
-            sight.tables = sizes;
-        });
+    fn saving(&mut self, saving: &Saving<'_>) {
+        checkpoints::tell(&mut self.meter, saving, self.verbose);
+        let metrics = &self.operations.metrics;
+        match saving {
+            Saving::Begun => {}
+            Saving::Taken { tables } => {
+                let size = |table: &StateTable| table.rows.get_array_memory_size() as u64;
+                let sizes = tables.iter().map(|table| (table.name.clone(), size(table))).collect();
+                self.operations.sights.change(self.shard, |sight| sight.tables = sizes);
+            }
+            Saving::Saved { bytes, .. } => {
+                metrics.checkpoints.get_or_create(&self.of_shard()).inc();
+                self.operations.sights.change(self.shard, |sight| {
+                    sight.saved = std::time::Instant::now();
+                    sight.saved_bytes = Some(*bytes);
+                });
+            }
+            Saving::Failed { .. } => {
+                metrics.checkpoint_failures.get_or_create(&self.of_shard()).inc();
+            }
+        }
     }
 
     fn round(&mut self, progress: &Progress) {

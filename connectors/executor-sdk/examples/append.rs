@@ -1,7 +1,7 @@
 //! An executor in thirty lines: for each command it appends a line to a file.
 //! `BROKERS=127.0.0.1:19092 EFFECTS=/tmp/effects cargo run -p theriac-executor --example append`
 
-use std::{env, fs, io::ErrorKind, io::Write, path::PathBuf, sync::atomic::AtomicBool};
+use std::{env, fs, io, io::Write, path::PathBuf, sync::atomic::AtomicBool};
 
 use theriac_executor::{Command, Handler, Lease, Reconciled, Settings, Verdict, run};
 
@@ -22,11 +22,9 @@ impl Handler for Append {
 
     fn reconcile(&self, command: &Command) -> Reconciled {
         match fs::read_to_string(&self.0) {
-            Ok(text) if text.contains(command.idempotency_key.as_str()) => {
-                Reconciled::Done("noted".to_owned())
-            }
+            Ok(text) if text.contains(&command.idempotency_key.0) => Reconciled::Done("noted".to_owned()),
             Ok(_) => Reconciled::NotDone,
-            Err(error) if error.kind() == ErrorKind::NotFound => Reconciled::NotDone,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Reconciled::NotDone,
             Err(error) => Reconciled::CannotTell(error.to_string()),
         }
     }

@@ -96,7 +96,8 @@ fn alone(
         let environment = Live::open(&config, wall(), arguments.until_end)?;
         let topics = wiring::open_topics(&config)?;
         let checkpoints = config.checkpoint.open(&config.data_dir, "checkpoints")?;
-        let (mut driver, recovery) = wiring::open_over(&config, environment, topics, checkpoints, &mut watch)?;
+        let (mut driver, recovery) =
+            wiring::open_over(&config, environment, topics, checkpoints, &mut watch)?;
         watch.recovered();
         wiring::tell(&recovery);
         if std::mem::take(&mut first) {

@@ -177,6 +177,7 @@ class Hand(threading.Thread):
                     "attempt_key": header(message, "ce_id"),
                     "idempotency_key": command["idempotency_key"],
                     "attempt": command["attempt"],
+                    "domain": command["domain"],
                     "target": command["action"]["target"],
                     "fencing_token": command["fencing_token"],
                 }
@@ -207,7 +208,8 @@ class Hand(threading.Thread):
                 return self.end(attempt, SUCCEEDED, "found to be done")
         elif known and not (known["ended"][0] == RETRY and attempt["attempt"] > known["attempt"]):
             return self.end(attempt, *known["ended"])
-        token, newest = attempt["fencing_token"], self.tokens.get(attempt["target"], 0)
+        place = (attempt["domain"], attempt["target"])
+        token, newest = attempt["fencing_token"], self.tokens.get(place, 0)
         if token < newest:
             return self.end(attempt, REFUSED, f"fenced: token {token} is older than {newest} for {attempt['target']}")
         if time.monotonic() >= deadline:
@@ -251,15 +253,15 @@ class Hand(threading.Thread):
         self.passed = None
 
     def fold(self, record):
-        """What was written of a key, and the newest token of its target."""
+        """What was written of a key, and the newest token of its target in its domain."""
         if record["event"] == "extended":
             for known in self.keys.values():
                 if known["attempt_key"] == record["attempt_key"]:
                     known["until"] = time.monotonic() + seconds(record["lease"])
         if record["event"] not in ("claimed", "ended"):
             return
-        target, token = record["target"], record["fencing_token"]
-        self.tokens[target] = max(token, self.tokens.get(target, 0))
+        place, token = (record["domain"], record["target"]), record["fencing_token"]
+        self.tokens[place] = max(token, self.tokens.get(place, 0))
         before = self.keys.get(record["idempotency_key"], {"attempt": 0})
         known = self.keys[record["idempotency_key"]] = {
             "attempt_key": record["attempt_key"],

@@ -38,8 +38,8 @@ pub(crate) struct Book {
     answers_max: usize,
     places: u64,
     known: BTreeMap<Id, Known>,
-    /// The newest token of each target.
-    tokens: BTreeMap<Entity, u64>,
+    /// The newest token of each target of each domain.
+    tokens: BTreeMap<(String, Entity), u64>,
 }
 
 fn refused(detail: String) -> Answer {
@@ -72,7 +72,7 @@ impl Book {
     }
 
     fn note(&mut self, mut attempt: Attempt, until: Instant, ended: Option<Answer>) {
-        let newest = self.tokens.entry(attempt.target.clone()).or_default();
+        let newest = self.tokens.entry((attempt.domain.clone(), attempt.target.clone())).or_default();
         *newest = attempt.fencing_token.max(*newest);
         let before = self.known.get(&attempt.idempotency_key);
         // The answer to an old attempt, once more, says nothing of a later one.
@@ -103,7 +103,7 @@ impl Book {
     /// Whether a command of which nothing was done may be begun.
     pub(crate) fn allow(&self, command: &Command, timely: bool) -> Result<(), Answer> {
         let (token, target) = (command.fencing_token, &command.action.target);
-        let newest = self.tokens.get(target).copied().unwrap_or(0);
+        let newest = self.tokens.get(&(command.domain.clone(), target.clone())).copied().unwrap_or(0);
         if token < newest {
             return Err(refused(format!("fenced: token {token} is older than {newest} for {target}")));
         }
@@ -117,7 +117,8 @@ impl Book {
     /// fence refuses those commands as well as the answer would.
     fn forget(&mut self) {
         let fenced = |known: &&Known| {
-            known.ended.is_some() && known.attempt.fencing_token < self.tokens[&known.attempt.target]
+            let place = (known.attempt.domain.clone(), known.attempt.target.clone());
+            known.ended.is_some() && known.attempt.fencing_token < self.tokens[&place]
         };
         let places: BTreeSet<u64> = self.known.values().filter(fenced).map(|known| known.place).collect();
         let excess = places.len().saturating_sub(self.answers_max);
@@ -143,6 +144,7 @@ mod tests {
             step: 0,
             attempt,
             compensation: false,
+            domain: "shop".to_owned(),
             action: Action {
                 verb: "restart".to_owned(),
                 target: Entity("cart".to_owned()),
@@ -217,6 +219,9 @@ mod tests {
         assert!(answer(book.decide(&command("b", 1, 4), true)).1.starts_with("fenced: token 4"));
         assert!(answer(book.decide(&command("c", 1, 5), false)).1.starts_with("expired"));
         assert_eq!(book.decide(&command("d", 1, 5), true), Decision::Act);
+        // What has the same name elsewhere is another thing.
+        let elsewhere = Command { domain: "stage".to_owned(), ..command("f", 1, 1) };
+        assert_eq!(book.decide(&elsewhere, true), Decision::Act);
         let dry = Command { dry_run: true, ..command("e", 1, 5) };
         assert!(answer(book.decide(&dry, true)).1.starts_with("a dry run"));
     }

@@ -25,6 +25,7 @@ fn command(verb: &str, target: &str, timeout: Interval) -> Command {
         compensation: false,
         action: Action { verb: verb.to_owned(), target: Entity(target.to_owned()), parameters: [].into() },
         idempotency_key: Id::derive("step", &[verb, target]),
+        domain: "shop".to_owned(),
         fencing_token: 7,
         dry_run: false,
         timeout,

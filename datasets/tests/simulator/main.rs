@@ -46,6 +46,7 @@ fn command(world: &World, action: Action, key: &str) -> Command {
         compensation: false,
         action,
         idempotency_key: Id(key.to_owned()),
+        domain: "demo".to_owned(),
         fencing_token: 1,
         dry_run: false,
         timeout: Interval::from_seconds(600),

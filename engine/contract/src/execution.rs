@@ -33,6 +33,9 @@ pub struct Attempt {
     pub idempotency_key: Id,
     /// From 1.
     pub attempt: u32,
+    /// Its domain.
+    #[serde(default)]
+    pub domain: String,
     /// What is acted upon.
     pub target: Entity,
     /// Token of the command.
@@ -47,6 +50,7 @@ impl Attempt {
             attempt_key: command.attempt_key(),
             idempotency_key: command.idempotency_key.clone(),
             attempt: command.attempt,
+            domain: command.domain.clone(),
             target: command.action.target.clone(),
             fencing_token: command.fencing_token,
         }
@@ -113,6 +117,7 @@ mod tests {
             attempt_key: Id("attempt-1".to_owned()),
             idempotency_key: Id("step-1".to_owned()),
             attempt: 1,
+            domain: "shop".to_owned(),
             target: Entity("cart".to_owned()),
             fencing_token: 7,
         };

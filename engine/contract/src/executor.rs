@@ -22,12 +22,16 @@ pub struct Command {
     pub attempt: u32,
     /// Whether this undoes the step.
     pub compensation: bool,
+    /// Correlation domain of the incident. A target is one thing in each domain, with fencing tokens
+    /// of its own: domains may be judged in different processes.
+    #[serde(default)]
+    pub domain: String,
     /// What to do.
     pub action: Action,
     /// Same for all attempts of a step (or of its compensation); acting twice for one key is
     /// forbidden, answering twice is not.
     pub idempotency_key: Id,
-    /// An executor refuses a token below the newest that it saw for the target.
+    /// An executor refuses a token below the newest that it saw for the target in the domain.
     pub fencing_token: u64,
     /// Say what would be done; do nothing.
     pub dry_run: bool,

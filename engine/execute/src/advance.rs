@@ -108,6 +108,7 @@ fn start(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) ->
         attempt,
         compensation: saga.undoing.is_some(),
         idempotency_key: saga.idempotency_key(&step),
+        domain: saga.plan.domain.clone(),
         fencing_token: saga.token,
         dry_run: saga.plan.dry_run,
         timeout: Interval(step.timeout.0.max(0)),

@@ -55,6 +55,7 @@ fn command(wanted: Wanted<'_>) -> Command {
             parameters: BTreeMap::new(),
         },
         idempotency_key: Id(wanted.key.to_owned()),
+        domain: "shop".to_owned(),
         fencing_token: wanted.token,
         dry_run: false,
         timeout: Interval::from_seconds(60),

@@ -3,7 +3,7 @@
 //! it can bear. Needs what `tests/kafka/broker` needs, and Linux's /proc.
 //!
 //! ```text
-//! cargo bench -p theriac-benches --bench kafka [-- --points 2000000] [--seconds 20]
+//! cargo bench -p theriac-benches --bench kafka -- --points 2000000 --seconds 20
 //! ```
 //! The program that is measured is the one that `THERIAC_PROGRAM` names, or one built for it. The
 //! broker runs on the same machine; a core's share is told by the processor time of the process
@@ -197,7 +197,7 @@ fn overload(broker: &Broker, rate: f64, seconds: u64) {
     let begin = Instant::now();
     let mut highest: f64 = 0.0;
     for second in 0.. {
-        let produced = second.min(seconds) * steps * POINTS_OF_STEP;
+        let produced = (second + 1).min(seconds) * steps * POINTS_OF_STEP;
         if second < seconds {
             broker.produce(&messages(topic, 4, second * steps..(second + 1) * steps));
         }
@@ -207,7 +207,7 @@ fn overload(broker: &Broker, rate: f64, seconds: u64) {
         let memory = resident(&process).unwrap_or(0.0);
         highest = highest.max(memory);
         let at = begin.elapsed().as_secs_f64();
-        println!("{at:>6.1} {:>14} {behind:>18} {memory:>10.0}", produced.max(1));
+        println!("{at:>6.1} {produced:>14} {behind:>18} {memory:>10.0}");
         if second >= seconds && behind == 0 {
             println!("caught up {:.1} s after the load ended; at most {highest:.0} MB", at - seconds as f64);
             break;

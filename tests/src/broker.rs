@@ -253,7 +253,7 @@ impl Broker {
         let metadata = consumer.fetch_metadata(Some(topic), patience).expect("an answer");
         let count = metadata.topics()[0].partitions().len() as i32;
         let mut places = TopicPartitionList::new();
-        (0..count).for_each(|partition| drop(places.add_partition(topic, partition)));
+        places.add_partition_range(topic, 0, count - 1);
         let committed = consumer.committed_offsets(places, patience).expect("an answer");
         let lag = committed.elements().into_iter().map(|place| {
             let (first, end) =

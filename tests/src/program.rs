@@ -25,7 +25,7 @@ pub fn path() -> &'static Path {
         let profile = test.ancestors().nth(2).expect("a test lies in <target>/<profile>/deps");
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "theriac", "--no-default-features"]);
-        build.args(["--features", "kafka"]);
+        build.args(["--features", "kafka,object-store"]);
         if profile.ends_with("release") {
             build.arg("--release");
         }

@@ -189,6 +189,49 @@ fn a_damaged_checkpoint_after_a_change() {
     }
 }
 
+/// Checkpoints that other topics have left in the same place, or that an old owner with another
+/// configuration puts there late, are nobody's state: they are passed over.
+#[test]
+fn checkpoints_of_other_topics() {
+    for repeatable in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let [whole, mixed, other] = ["whole", "mixed", "other"].map(|name| folder.path().join(name));
+        for folder in [&whole, &mixed] {
+            journey(folder, repeatable, false, &[("a", 25)]);
+        }
+        journey(&other, repeatable, false, &[("b", 25)]);
+        for entry in std::fs::read_dir(other.join("checkpoints")).unwrap() {
+            let file = entry.unwrap();
+            std::fs::copy(file.path(), mixed.join("checkpoints").join(file.file_name())).unwrap();
+        }
+        let (driver, recovery) = open(&mixed, repeatable, "a");
+        drop(driver);
+        let (undisturbed, expected) = open(&whole, repeatable, "a");
+        drop(undisturbed);
+        assert_eq!(recovery.checkpoint, expected.checkpoint, "{repeatable:?}");
+        // Of the same round the own one is taken without a look at the other.
+        assert!(recovery.damaged.iter().all(|text| text.contains("is of other topics")), "{recovery:?}");
+        for folder in [&whole, &mixed] {
+            journey(folder, repeatable, false, &[("a", 1000)]);
+        }
+        let topics = |folder: &Path| -> BTreeMap<_, _> {
+            stored(folder).into_iter().filter(|(path, _)| path.starts_with("topics")).collect()
+        };
+        assert!(topics(&whole) == topics(&mixed), "{repeatable:?}");
+        // Without its own, none of the others is taken in their place.
+        for (path, _) in stored(&mixed).iter().filter(|(path, _)| path.starts_with("checkpoints")) {
+            let _ = std::fs::remove_file(mixed.join(path));
+        }
+        for entry in std::fs::read_dir(other.join("checkpoints")).unwrap() {
+            let file = entry.unwrap();
+            std::fs::copy(file.path(), mixed.join("checkpoints").join(file.file_name())).unwrap();
+        }
+        let (_, recovery) = open(&mixed, repeatable, "a");
+        assert_eq!(recovery.checkpoint, None, "{repeatable:?}");
+        assert!(!recovery.damaged.is_empty(), "{recovery:?}");
+    }
+}
+
 /// What is known is rolled back by hand between two rounds; every later restart knows that.
 #[test]
 fn a_rollback_by_hand_is_repeated() {

@@ -11,7 +11,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
-use theriac_contract::{Record, StoredRecord, Timestamp, Topic, TopicError};
+use theriac_contract::{
+    Record, StoredRecord, Timestamp, Topic, TopicError,
+    seeded::{self, Bug},
+};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration, is_refused},
@@ -64,7 +67,8 @@ impl Reader {
         config.set("group.id", format!("{}reader", settings.prefix));
         config.set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true");
-        config.set("isolation.level", "read_committed");
+        let uncommitted = seeded::on(Bug::ReadUncommitted);
+        config.set("isolation.level", if uncommitted { "read_uncommitted" } else { "read_committed" });
         config.set("auto.offset.reset", "earliest");
         config.set("fetch.wait.max.ms", "20");
         config.set("queued.max.messages.kbytes", "16384");

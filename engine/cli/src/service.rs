@@ -20,7 +20,10 @@ use theriac_connectors::{
         membership::{Change, InputPositions, Membership, Seat},
     },
 };
-use theriac_contract::{Source, SourceError, TopicError};
+use theriac_contract::{
+    Source, SourceError, TopicError,
+    seeded::{self, Bug},
+};
 use theriac_engine::{DriverError, EnvironmentError, Observer};
 
 use crate::{
@@ -104,6 +107,7 @@ pub(crate) fn run(service: Service, stop: &AtomicBool) -> Result<()> {
             note!("gained shards {gained:?}");
             lock(&seen).gained.extend(gained);
         }
+        Change::Losing(lost) if seeded::on(Bug::LostShardsRunOn) => note!("shards {lost:?} are given up"),
         Change::Losing(lost) => {
             note!("shards {lost:?} are given up");
             // How a shard fails that is given away is its next owner's to see.

@@ -11,7 +11,10 @@ use std::{
     path::Path,
 };
 
-use theriac_contract::{Checkpointed, Fact, Id, Plan, RecordedFact, StoredRecord, Timestamp, Topic, Topics};
+use theriac_contract::{
+    Checkpointed, Fact, Id, Plan, RecordedFact, StoredRecord, Timestamp, Topic, Topics,
+    seeded::{self, Bug},
+};
 use theriac_knowledge::Knowledge;
 use theriac_plan::Playbooks;
 
@@ -88,9 +91,12 @@ impl<E: Environment> Driver<E> {
         playbooks: &Playbooks,
         recovery: &mut Recovery,
     ) -> Result<Option<String>, DriverError> {
-        for round in self.checkpoints.rounds()?.into_iter().rev().filter(|round| *round <= last.round) {
+        let mut rounds = self.checkpoints.rounds()?;
+        rounds.retain(|round| *round <= last.round || seeded::on(Bug::CheckpointAheadOfTopics));
+        for round in rounds.into_iter().rev() {
             let (manifest, tables) = match self.checkpoints.read(round) {
                 Ok(found) => found,
+                Err(error) if seeded::on(Bug::DamagedCheckpointIsFatal) => return Err(error.into()),
                 Err(error) => {
                     recovery.damaged.push(error.to_string());
                     continue;
@@ -156,6 +162,9 @@ impl<E: Environment> Driver<E> {
             self.environment.seek(&last.position)?;
         }
         self.introduce = configuration.as_ref() != Some(&self.configuration);
+        if seeded::on(Bug::ConfigurationNotIntroduced) {
+            self.introduce = false;
+        }
         if self.introduce {
             self.take_over()?;
             if self.round > self.saved_round {
@@ -165,7 +174,10 @@ impl<E: Environment> Driver<E> {
             }
         }
         if self.environment.repeatable() != Repeatable::Rounds {
-            let outstanding = self.engine.execute.outstanding();
+            let mut outstanding = self.engine.execute.outstanding();
+            if seeded::on(Bug::CommandsNotSentAgain) {
+                outstanding.clear();
+            }
             recovery.commands_sent_again = outstanding.len();
             self.environment.dispatch(&outstanding);
         }
@@ -224,7 +236,7 @@ impl<E: Environment> Driver<E> {
             }
             let stored = self.topics.read(Topic::Knowledge, 0, next, 1)?;
             let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
-            if !matches!(fact.fact, Fact::RolledBack { .. }) {
+            if !matches!(fact.fact, Fact::RolledBack { .. }) || seeded::on(Bug::RollbackForgotten) {
                 return Ok(());
             }
             // While rounds are done with another configuration, versions need not agree:
@@ -239,6 +251,9 @@ impl<E: Environment> Driver<E> {
     /// Takes over from another configuration. Its rounds, done again with this one, may have led
     /// to other facts and plans than those that are stored; what is stored counts.
     fn take_over(&mut self) -> Result<(), DriverError> {
+        if seeded::on(Bug::FactsNotTakenOver) {
+            return Ok(());
+        }
         let end = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
         let mut knowledge = Knowledge::new();
         self.each(KNOWLEDGE, end, |stored| {

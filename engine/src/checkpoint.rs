@@ -104,6 +104,9 @@ impl Checkpoints {
     /// If the folder cannot be made, or a remnant not be removed.
     pub fn open(folder: &Path, keep: usize) -> Result<Self, CheckpointError> {
         fs::create_dir_all(folder).map_err(at_path(folder))?;
+        if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+            sync_folder(above)?;
+        }
         for entry in fs::read_dir(folder).map_err(at_path(folder))? {
             let path = entry.map_err(at_path(folder))?.path();
             if path.extension().is_some_and(|extension| extension == "new") {

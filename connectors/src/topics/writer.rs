@@ -53,9 +53,9 @@ impl Writer {
     /// Takes the directory and brings its files to the state of the last commit.
     pub(super) fn open(dir: &Path, settings: Settings) -> Result<(Self, State), TopicError> {
         settings.check()?;
-        fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
-        let lock = lock(dir)?;
         let sync = settings.fsync != Fsync::Never;
+        create(dir, sync)?;
+        let lock = lock(dir)?;
         let new = dir.join("commits.new");
         if new.exists() {
             fs::remove_file(&new).map_err(io_error("removing", &new))?;
@@ -286,6 +286,18 @@ impl Writer {
         self.unsynced.clear();
         Ok(())
     }
+}
+
+/// Makes a folder, and those above it that are not there; they last from then on.
+fn create(dir: &Path, sync: bool) -> Result<(), TopicError> {
+    let missing = dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    // Of one that is there nobody knows whether it lasts: who made it may have been killed.
+    let unsettled = missing.count().max(1);
+    fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
+    for above in dir.ancestors().skip(1).take(if sync { unsettled } else { 0 }) {
+        commits::sync(if above.as_os_str().is_empty() { Path::new(".") } else { above })?;
+    }
+    Ok(())
 }
 
 fn lock(dir: &Path) -> Result<File, TopicError> {

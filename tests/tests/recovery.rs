@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use theriac_connectors::{
     read::{FileSettings, from_bytes},
@@ -11,8 +14,8 @@ use theriac_connectors::{
 };
 use theriac_contract::{Command, Fact, Fetch, Interval, Source, Topic, Topics};
 use theriac_engine::{
-    CheckpointSettings, Driver, Environment, EnvironmentError, Next, Recovery, Repeatable, Round, Settings,
-    Setup, records,
+    CheckpointSettings, Driver, DriverError, Environment, EnvironmentError, Next, Recovery, Repeatable,
+    Round, Settings, Setup, records,
 };
 use theriac_knowledge::Knowledge;
 use theriac_plan::Playbooks;
@@ -85,16 +88,26 @@ fn topics(folder: &Path) -> Embedded {
 }
 
 fn open(folder: &Path, repeatable: Repeatable, configuration: &str) -> (Driver<Rows>, Recovery) {
+    // Ticks are sealed at other times: every round gives something else.
+    let lateness = match configuration {
+        "a" => 2,
+        "b" => 31,
+        _ => 75,
+    };
+    try_open(folder, repeatable, configuration, lateness).unwrap()
+}
+
+fn try_open(
+    folder: &Path,
+    repeatable: Repeatable,
+    configuration: &str,
+    lateness: i64,
+) -> Result<(Driver<Rows>, Recovery), DriverError> {
     let mut settings = Settings {
         checkpoint: CheckpointSettings { every: Interval::from_seconds(400), rounds: 7, keep: 3 },
         ..Settings::default()
     };
-    // Ticks are sealed at other times: every round gives something else.
-    settings.monitor.lateness = Interval::from_seconds(match configuration {
-        "a" => 2,
-        "b" => 31,
-        _ => 75,
-    });
+    settings.monitor.lateness = Interval::from_seconds(lateness);
     let setup = Setup {
         settings,
         playbooks: Playbooks::builtin(),
@@ -102,7 +115,7 @@ fn open(folder: &Path, repeatable: Repeatable, configuration: &str) -> (Driver<R
         introductions: vec![Fact::EntitySeen { entity: theriac_contract::Entity("shop".to_owned()) }],
     };
     let checkpoints = folder.join("checkpoints");
-    Driver::open(setup, Rows::new(repeatable), Box::new(topics(folder)), &checkpoints, &mut ()).unwrap()
+    Driver::open(setup, Rows::new(repeatable), Box::new(topics(folder)), &checkpoints, &mut ())
 }
 
 /// Runs with one configuration after the other, each for so many rounds, and is broken off
@@ -179,10 +192,55 @@ fn a_damaged_checkpoint_after_a_change() {
         driver.run_to_end(&|| false, &mut ()).unwrap();
         drop(driver);
         journey(&whole, repeatable, false, &[("b", 1000)]);
-        let only_topics = |folder: &Path| -> BTreeMap<_, _> {
-            stored(folder).into_iter().filter(|(path, _)| path.starts_with("topics")).collect()
-        };
         assert!(only_topics(&whole) == only_topics(&damaged), "{repeatable:?}");
+    }
+}
+
+fn only_topics(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    stored(folder).into_iter().filter(|(path, _)| path.starts_with("topics")).collect()
+}
+
+/// After a loss of power the topics may end before the newest checkpoint.
+#[test]
+fn a_checkpoint_ahead_of_the_topics_is_passed_over() {
+    for repeatable in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, behind) = (folder.path().join("whole"), folder.path().join("behind"));
+        journey(&behind, repeatable, false, &[("a", 25)]);
+        let before = only_topics(&behind);
+        journey(&behind, repeatable, false, &[("a", 10)]);
+        lay(&behind, before);
+        let (mut driver, recovery) = open(&behind, repeatable, "a");
+        assert!(recovery.checkpoint.is_some_and(|round| round <= 25), "{recovery:?}");
+        driver.run_to_end(&|| false, &mut ()).unwrap();
+        drop(driver);
+        journey(&whole, repeatable, false, &[("a", 1000)]);
+        assert!(only_topics(&whole) == only_topics(&behind), "{repeatable:?}");
+    }
+}
+
+/// Puts topics back as they were.
+fn lay(folder: &Path, topics: BTreeMap<PathBuf, Vec<u8>>) {
+    std::fs::remove_dir_all(folder.join("topics")).unwrap();
+    for (path, bytes) in topics.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// A program that gives something else than what others may have acted upon says so.
+#[test]
+fn what_a_repeated_round_gives_is_held_against_what_is_stored() {
+    for repeatable in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        journey(folder.path(), repeatable, false, &[("a", 1000)]);
+        for checkpoint in std::fs::read_dir(folder.path().join("checkpoints")).unwrap() {
+            std::fs::remove_dir_all(checkpoint.unwrap().path()).unwrap();
+        }
+        let other = try_open(folder.path(), repeatable, "a", 31).err();
+        assert!(matches!(other, Some(DriverError::Diverged { .. })), "{repeatable:?}: {other:?}");
+        try_open(folder.path(), repeatable, "a", 2).unwrap();
     }
 }
 

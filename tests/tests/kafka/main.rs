@@ -11,5 +11,6 @@ mod noticed;
 mod replay;
 mod service;
 mod shards;
+mod source;
 mod tap;
 mod topics;

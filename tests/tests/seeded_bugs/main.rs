@@ -66,8 +66,7 @@ fn hunt(built: &Built, bug: Bug) -> Row {
         total += seconds;
         match ended {
             Ended::Failed { test, out } => {
-                let found =
-                    Row { bug, caught_by: Some(format!("{}: {test}", suite.executable)), seconds: total };
+                let found = Row { bug, caught_by: Some(format!("{}: {test}", suite.0)), seconds: total };
                 println!("{found}{}", if test.is_empty() { format!("\n{out}") } else { String::new() });
                 return found;
             }

@@ -136,7 +136,11 @@ impl Environment for Leak {
 
 fn open(folder: &Path, repeatable: Repeatable, world: &World) -> Driver<Leak> {
     let mut settings = Settings {
-        checkpoint: CheckpointSettings { every: Interval::from_seconds(300), ..Default::default() },
+        checkpoint: CheckpointSettings {
+            every: Interval::from_seconds(270),
+            keep: 100,
+            ..Default::default()
+        },
         ..Settings::default()
     };
     settings.plan.dry_run = false;
@@ -181,6 +185,15 @@ fn journey(folder: &Path, repeatable: Repeatable, end: End) -> Vec<Id> {
     acted.iter().cloned().collect()
 }
 
+/// Rounds that brought answers.
+fn answered(folder: &Path) -> Vec<u64> {
+    let topics = Embedded::open_to_read(&folder.join("topics")).unwrap();
+    let journal = topics.read(Topic::Journal, 0, 0, usize::MAX).unwrap();
+    let entries = journal.iter().map(|stored| serde_json::from_slice(&stored.record.value).unwrap());
+    let brought = entries.filter(|entry: &serde_json::Value| entry["completions"] != serde_json::json!([]));
+    brought.map(|entry| entry["round"].as_u64().unwrap()).collect()
+}
+
 #[test]
 fn broken_off_after_every_round_the_same_is_done_and_written() {
     for repeatable in [Repeatable::Telemetry, Repeatable::Nothing] {
@@ -188,6 +201,12 @@ fn broken_off_after_every_round_the_same_is_done_and_written() {
         let once = folder.path().join("once");
         let done = journey(&once, repeatable, End::Whole);
         assert!(!done.is_empty(), "nothing was done");
+        let answered = answered(&once);
+        assert!(!answered.is_empty(), "nothing was answered");
+        for round in answered {
+            let hides = once.join("checkpoints").join(format!("{round:020}")).exists();
+            assert!(!hides, "round {round} brings an answer and is never done again");
+        }
         for end in [End::EveryRound, End::BeforeSending] {
             let often = folder.path().join(format!("{end:?}"));
             assert_eq!(journey(&often, repeatable, end), done, "{end:?}, {repeatable:?}");

@@ -1,7 +1,6 @@
 //! Bugs that are put in on purpose, to show that the tests find them.
 //!
-//! Each breaks one of the promises P1 to P17 that theriac makes: durable, exactly once, at most
-//! once for each key, and so on. They are in the program only with the feature `seeded-bugs`,
+//! Each breaks one of the promises that theriac makes (`tests/SEEDED-BUGS.md` has their numbers). They are in the program only with the feature `seeded-bugs`,
 //! and then only the one that the environment variable [`VARIABLE`] names is on.
 //! `tests/seeded-bugs` switches on one after the other and writes `tests/SEEDED-BUGS.md`.
 //!

@@ -22,7 +22,6 @@ impl fmt::Display for Suite {
     }
 }
 
-const RECOVERY: &[Suite] = &[Suite("recovery", &[])];
 const CHECKPOINTS: &[Suite] = &[Suite("theriac_engine", &["checkpoint"])];
 const EMBEDDED: &[Suite] = &[Suite("theriac_connectors", &["topics::"])];
 const CONTRACT: &[Suite] = &[Suite("topics", &[])];
@@ -41,14 +40,15 @@ pub(crate) fn of(bug: Bug) -> &'static [Suite] {
         Bug::CommandsBeforeCommit | Bug::AnswersNotJournalled | Bug::CommandsNotSentAgain | Bug::MapOrder => {
             ACTING
         }
-        Bug::TelemetryNotKept
-        | Bug::CheckpointOfNextRound
-        | Bug::CheckpointAheadOfTopics
-        | Bug::RepeatedRoundsNotCompared
-        | Bug::ConfigurationNotIntroduced
-        | Bug::FactsNotTakenOver
-        | Bug::RollbackForgotten
-        | Bug::DamagedCheckpointIsFatal => RECOVERY,
+        Bug::TelemetryNotKept | Bug::CheckpointOfNextRound | Bug::DamagedCheckpointIsFatal => {
+            &[Suite("recovery", &["a_damaged_checkpoint"])]
+        }
+        Bug::CheckpointAheadOfTopics => &[Suite("recovery", &["a_checkpoint_ahead"])],
+        Bug::RepeatedRoundsNotCompared => &[Suite("recovery", &["is_held_against"])],
+        Bug::ConfigurationNotIntroduced | Bug::FactsNotTakenOver => {
+            &[Suite("recovery", &["with_changing_configurations"])]
+        }
+        Bug::RollbackForgotten => &[Suite("recovery", &["a_rollback"])],
         Bug::RejectsDropped => &[Suite("inputs", &["broken_rows"])],
         Bug::RejectWithoutBytes => &[Suite("theriac_engine", &["records"])],
         Bug::CheckpointChecksumIgnored | Bug::OneCheckpointKept | Bug::HalfCheckpointAccepted => CHECKPOINTS,

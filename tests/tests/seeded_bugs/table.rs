@@ -21,9 +21,14 @@ impl fmt::Display for Row {
 
 const HEAD: &str = "# Seeded bugs
 
-Written by `tests/seeded-bugs`, which builds theriac with the feature `seeded-bugs`, checks that every suite here
-passes, and then switches on one bug after the other (`engine/contract/src/seeded.rs`). The promises P1 to P17 are
-those of `ARCHITECTURE.md`. Seconds are those of the suites that were run until the bug was found.
+Written by `tests/seeded-bugs`, which builds theriac with the feature `seeded-bugs`, checks that every suite here passes,
+and then switches on one bug after the other (`engine/contract/src/seeded.rs`). Where several tests find one, the first
+by name is given. Seconds are those of the suites that were run until it was found.
+
+The promises: P1 what was acknowledged survives, P2 every record once, P3 every plan once, P4 no action twice for a key,
+P5 one hand on a target, P6 nothing stale acts, P8 no input stops the engine or is lost, P9 storms of brokers and
+rebalances are survived, P11 damage to stored state is noticed, P14 the same input gives the same output, P15 what did
+not help is undone and not learnt from, P17 a configuration can be changed under way.
 
 | bug | what it does | promise | found by | seconds |
 |---|---|---|---|---|

@@ -98,10 +98,7 @@ impl Reader {
     /// Finds again where a partition begins and ends, if the broker's ends have moved.
     pub(super) fn refresh(&self, partition: &mut Partition) -> Result<(), KafkaFailure> {
         let (topic, number) = (partition.topic.clone(), partition.number);
-        let bounds = self
-            .consumer
-            .fetch_watermarks(&topic, number, self.patience)
-            .map_err(|error| self.fail(format!("{topic}/{number}"), &error))?;
+        let bounds = self.bounds(&topic, number)?;
         if bounds != partition.bounds {
             let found = self.partition(topic, number)?;
             (partition.start, partition.end, partition.bounds) = (found.start, found.end, found.bounds);
@@ -113,13 +110,25 @@ impl Reader {
         Ok(())
     }
 
+    /// Kafka's ends of a partition. A topic that was made a moment ago may have no leader yet.
+    fn bounds(&self, topic: &str, number: i32) -> Result<(i64, i64), KafkaFailure> {
+        use RDKafkaErrorCode as Code;
+        let begin = Instant::now();
+        loop {
+            match self.consumer.fetch_watermarks(topic, number, self.patience) {
+                Err(KafkaError::MetadataFetch(Code::NotLeaderForPartition | Code::LeaderNotAvailable))
+                    if begin.elapsed() < self.patience =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                found => return found.map_err(|error| self.fail(format!("{topic}/{number}"), &error)),
+            }
+        }
+    }
+
     /// Finds where a partition begins and ends.
     pub(super) fn partition(&self, topic: String, number: i32) -> Result<Partition, KafkaFailure> {
-        let what = || format!("{topic}/{number}");
-        let (low, high) = self
-            .consumer
-            .fetch_watermarks(&topic, number, self.patience)
-            .map_err(|error| self.fail(what(), &error))?;
+        let (low, high) = self.bounds(&topic, number)?;
         let first = self.first(&topic, number, low)?;
         let mut back = 8;
         let last = loop {

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use theriac_contract::{
     Checkpointed, Command, Fact, Mark, MarkProgress, Noticed, SCHEMA_VERSION, Sightings, StateError,
     StateTable, Telemetry, Tick, Timestamp, Topic, TopicError, Topics,
+    seeded::{self, Bug},
 };
 use theriac_plan::Playbooks;
 
@@ -297,15 +298,24 @@ impl<E: Environment> Driver<E> {
         self.marks = 0;
         observer.taken(&round, mode != Mode::New);
         let first = self.topics.end(Topic::Telemetry, 0);
-        let keep = mode == Mode::New && self.environment.repeatable() == Repeatable::Nothing;
+        let keep = mode == Mode::New
+            && self.environment.repeatable() == Repeatable::Nothing
+            && !seeded::on(Bug::TelemetryNotKept);
         let telemetry = if keep { self.keep(&round.telemetry, first)? } else { (first, first) };
-        for reject in &round.rejects {
+        let rejects = if seeded::on(Bug::RejectsDropped) { &[][..] } else { &round.rejects };
+        for reject in rejects {
             self.emit(records::dead_letter(reject, self.latest()), mode)?;
         }
         let entry_parts = (round.completions.clone(), round.reached, round.quiet, round.end);
         let commands = self.stages(round, mode, observer)?;
         if mode == Mode::New {
-            let (completions, reached, quiet, end) = entry_parts;
+            let (mut completions, reached, quiet, end) = entry_parts;
+            if seeded::on(Bug::AnswersNotJournalled) {
+                completions.clear();
+            }
+            if seeded::on(Bug::CommandsBeforeCommit) {
+                self.environment.dispatch(&commands);
+            }
             let entry = Entry {
                 round: self.round,
                 telemetry,
@@ -487,7 +497,7 @@ impl<E: Environment> Driver<E> {
             let stored = self.topics.read(output.topic, partition, offset, 1);
             let same =
                 stored.is_ok_and(|found| found.first().is_some_and(|first| first.record == output.record));
-            return if same {
+            return if same || seeded::on(Bug::RepeatedRoundsNotCompared) {
                 Ok(())
             } else {
                 let partition = format!("{}/{partition}", output.topic);
@@ -520,7 +530,7 @@ impl<E: Environment> Driver<E> {
         observer.saving(&Saving::Begun);
         let manifest = Manifest {
             format: FORMAT,
-            round: self.round,
+            round: self.round + u64::from(seeded::on(Bug::CheckpointOfNextRound)),
             at: self.latest(),
             environment: self.environment.state(),
             ends: self.ends(),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Checkpointed, Command, Completion, Fact, Incident, Noticed, Outcome, Plan, RecordedFact, Sightings,
     StateError, StateTable, Symptom, Tick, Timestamp, Verification,
+    seeded::{self, Bug},
 };
 use theriac_detect::Detect;
 use theriac_diagnose::Diagnose;
@@ -48,6 +49,10 @@ impl Outputs {
         out.extend(self.outcomes.iter().map(records::outcome));
         out.extend(self.verifications.iter().map(records::verification));
         out.extend(self.facts.iter().map(records::fact));
+        if seeded::on(Bug::MapOrder) {
+            let map = std::hash::RandomState::new();
+            out.sort_by_key(|output| std::hash::BuildHasher::hash_one(&map, &output.record.value));
+        }
         out
     }
 }

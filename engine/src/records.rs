@@ -5,6 +5,7 @@ use serde::Serialize;
 use theriac_contract::{
     Incident, Mark, Outcome, Plan, Record, RecordedFact, Reject, SCHEMA_VERSION, Symptom, Timestamp, Topic,
     Verification,
+    seeded::{self, Bug},
 };
 
 /// A record with the topic it belongs to.
@@ -110,10 +111,8 @@ pub fn dead_letter(reject: &Reject, at: Timestamp) -> Output {
     }
     reject.marks.iter().for_each(|(name, value)| add(name, value));
     let key = if reject.key.is_empty() { reject.origin.as_bytes() } else { &reject.key };
-    Output {
-        topic: Topic::DeadLetters,
-        record: Record { timestamp: at, key: key.to_vec(), headers, value: reject.bytes.clone() },
-    }
+    let value = if seeded::on(Bug::RejectWithoutBytes) { Vec::new() } else { reject.bytes.clone() };
+    Output { topic: Topic::DeadLetters, record: Record { timestamp: at, key: key.to_vec(), headers, value } }
 }
 
 /// What a dead letter was made of; none if the record is no dead letter. A key that is the

@@ -10,7 +10,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
@@ -173,6 +173,18 @@ impl Broker {
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
         let made = pollster::block_on(admin.create_topics(&new, &options)).expect("an answer");
         assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
+    /// Gives a topic more partitions: so many in all.
+    ///
+    /// # Panics
+    /// If it cannot have them.
+    pub fn grow(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        let new = NewPartitions::new(topic, partitions);
+        let grown = pollster::block_on(admin.create_partitions([&new], &options)).expect("an answer");
+        assert!(grown.iter().all(Result::is_ok), "{grown:?}");
     }
 
     /// Produces records and waits until the broker has them.

@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use theriac_connectors::{
     objects::Folder,
@@ -12,8 +16,8 @@ use theriac_connectors::{
 };
 use theriac_contract::{Command, Fact, Fetch, Interval, Source, Topic, Topics};
 use theriac_engine::{
-    CheckpointSettings, Driver, Environment, EnvironmentError, Next, Recovery, Repeatable, Round, Settings,
-    Setup, records,
+    CheckpointSettings, Driver, DriverError, Environment, EnvironmentError, Next, Recovery, Repeatable,
+    Round, Settings, Setup, records,
 };
 use theriac_knowledge::Knowledge;
 use theriac_plan::Playbooks;
@@ -86,6 +90,14 @@ fn topics(folder: &Path) -> Embedded {
 }
 
 fn open(folder: &Path, repeatable: Repeatable, configuration: &str) -> (Driver<Rows>, Recovery) {
+    try_open(folder, repeatable, configuration).unwrap()
+}
+
+fn try_open(
+    folder: &Path,
+    repeatable: Repeatable,
+    configuration: &str,
+) -> Result<(Driver<Rows>, Recovery), DriverError> {
     let mut settings = Settings {
         checkpoint: CheckpointSettings { every: Interval::from_seconds(400), rounds: 7, keep: 3 },
         ..Settings::default()
@@ -103,7 +115,7 @@ fn open(folder: &Path, repeatable: Repeatable, configuration: &str) -> (Driver<R
         introductions: vec![Fact::EntitySeen { entity: theriac_contract::Entity("shop".to_owned()) }],
     };
     let checkpoints = Arc::new(Folder::open(&folder.join("checkpoints")).unwrap());
-    Driver::open(setup, Rows::new(repeatable), Box::new(topics(folder)), checkpoints, &mut ()).unwrap()
+    Driver::open(setup, Rows::new(repeatable), Box::new(topics(folder)), checkpoints, &mut ())
 }
 
 /// Runs with one configuration after the other, each for so many rounds, and is broken off
@@ -182,9 +194,6 @@ fn a_damaged_checkpoint_after_a_change() {
         driver.run_to_end(&|| false, &mut ()).unwrap();
         drop(driver);
         journey(&whole, repeatable, false, &[("b", 1000)]);
-        let only_topics = |folder: &Path| -> BTreeMap<_, _> {
-            stored(folder).into_iter().filter(|(path, _)| path.starts_with("topics")).collect()
-        };
         assert!(only_topics(&whole) == only_topics(&damaged), "{repeatable:?}");
     }
 }
@@ -230,6 +239,64 @@ fn checkpoints_of_other_topics() {
         assert_eq!(recovery.checkpoint, None, "{repeatable:?}");
         assert!(!recovery.damaged.is_empty(), "{recovery:?}");
     }
+}
+
+fn only_topics(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    stored(folder).into_iter().filter(|(path, _)| path.starts_with("topics")).collect()
+}
+
+/// After a loss of power the topics may end before the newest checkpoint.
+#[test]
+fn a_checkpoint_ahead_of_the_topics_is_passed_over() {
+    for repeatable in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, behind) = (folder.path().join("whole"), folder.path().join("behind"));
+        journey(&behind, repeatable, false, &[("a", 25)]);
+        let before = only_topics(&behind);
+        journey(&behind, repeatable, false, &[("a", 10)]);
+        lay(&behind, before);
+        let (mut driver, recovery) = open(&behind, repeatable, "a");
+        assert!(recovery.checkpoint.is_some_and(|round| round <= 25), "{recovery:?}");
+        driver.run_to_end(&|| false, &mut ()).unwrap();
+        drop(driver);
+        journey(&whole, repeatable, false, &[("a", 1000)]);
+        assert!(only_topics(&whole) == only_topics(&behind), "{repeatable:?}");
+    }
+}
+
+/// Puts topics back as they were.
+fn lay(folder: &Path, topics: BTreeMap<PathBuf, Vec<u8>>) {
+    std::fs::remove_dir_all(folder.join("topics")).unwrap();
+    for (path, bytes) in topics.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// Rounds that are done again must give what others may have acted upon; whatever differs is said.
+#[test]
+fn what_a_repeated_round_gives_is_held_against_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, forged) = (folder.path().join("whole"), folder.path().join("forged"));
+    journey(&whole, Repeatable::Telemetry, false, &[("a", 1000)]);
+    // The same but for one byte of one symptom.
+    let (from, mut to, mut changed) = (topics(&whole), topics(&forged), false);
+    for topic in Topic::ALL {
+        for partition in 0..from.partitions(topic) {
+            for stored in from.read(topic, partition, 0, usize::MAX).unwrap() {
+                let mut record = stored.record;
+                if topic == Topic::Symptoms && !std::mem::replace(&mut changed, true) {
+                    record.value[0] = b' ';
+                }
+                to.append(topic, partition, &[record]).unwrap();
+            }
+        }
+    }
+    to.commit().unwrap();
+    drop((from, to));
+    let opened = try_open(&forged, Repeatable::Telemetry, "a").err();
+    assert!(matches!(opened, Some(DriverError::Diverged { .. })), "{opened:?}");
 }
 
 /// What is known is rolled back by hand between two rounds; every later restart knows that.

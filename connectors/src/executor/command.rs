@@ -13,7 +13,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Command, Executor, Interval, Verdict};
+use theriac_contract::{
+    Command, Executor, Interval, Verdict,
+    seeded::{self, Bug},
+};
 
 use super::{
     cut,
@@ -231,6 +234,7 @@ fn run(program: &Program, arguments: &[String], timeout: Interval) -> (Verdict, 
             }
             None => (Verdict::Unknown, format!("{status}: {said}")),
         },
+        Ok(None) if seeded::on(Bug::KilledProgramMayBeRetried) => (Verdict::Failed { retryable: true }, said),
         Ok(None) => (Verdict::TimedOut, format!("killed after {}: {said}", seconds(timeout))),
         Err(error) => (Verdict::Unknown, format!("the program cannot be waited for: {error}")),
     }

@@ -13,7 +13,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Command, Entity, Executor, Id, Verdict};
+use theriac_contract::{
+    Command, Entity, Executor, Id, Verdict,
+    seeded::{self, Bug},
+};
 
 /// A ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +158,12 @@ impl<E: Executor> Ledger<E> {
                 None => book.file.set_len(book.length).map_err(io)?,
             }
         }
+        if seeded::on(Bug::KeysForgotten) {
+            book.known.clear();
+        }
+        if seeded::on(Bug::TokensForgotten) {
+            book.tokens.clear();
+        }
         book.file.sync_all().map_err(io)?;
         sync_folder(path).map_err(io)?;
         book.shorten();
@@ -166,6 +175,7 @@ impl<E: Executor> Ledger<E> {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         let target = &command.action.target;
         match book.known.get(&command.idempotency_key) {
+            Some(Known { ended: None, .. }) if seeded::on(Bug::UnfinishedDoneAgain) => {}
             Some(Known { ended: None, attempt, .. }) => {
                 let detail = format!("attempt {attempt} was begun and its end is not known");
                 return Err((Verdict::Unknown, detail));
@@ -178,7 +188,12 @@ impl<E: Executor> Ledger<E> {
             None => {}
         }
         let newest = book.tokens.get(target).copied().unwrap_or(0);
-        if command.fencing_token < newest {
+        let stale = if seeded::on(Bug::FencingWrongWay) {
+            newest > 0 && command.fencing_token > newest
+        } else {
+            command.fencing_token < newest
+        };
+        if stale {
             let detail =
                 format!("fenced: token {} is older than {newest} for {target}", command.fencing_token);
             return Err((Verdict::Failed { retryable: false }, detail));
@@ -320,7 +335,9 @@ impl Book {
         self.file.set_len(self.length)?;
         self.file.seek(SeekFrom::Start(self.length))?;
         self.file.write_all(&line)?;
-        self.file.sync_data()?;
+        if !seeded::on(Bug::LedgerNotSynced) {
+            self.file.sync_data()?;
+        }
         self.length += line.len() as u64;
         self.fold(entry);
         self.shorten();
@@ -337,10 +354,11 @@ impl<E: Executor> Executor for Ledger<E> {
         if command.dry_run || self.executor.remembers(command) {
             return self.executor.execute(command);
         }
+        let early = seeded::on(Bug::IntentAfterActing).then(|| self.executor.execute(command));
         if let Err(answer) = self.begin(command) {
             return answer;
         }
-        let (verdict, detail) = self.executor.execute(command);
+        let (verdict, detail) = early.unwrap_or_else(|| self.executor.execute(command));
         match self.end(command, &verdict, &detail) {
             Ok(()) => (verdict, detail),
             Err(error) => (verdict, format!("{detail} (the ledger could not note it: {error})")),

@@ -10,7 +10,10 @@ use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers},
 };
-use theriac_contract::{Fetched, Reject};
+use theriac_contract::{
+    Fetched, Reject,
+    seeded::{self, Bug},
+};
 
 use super::settings::{InputSettings, Settings};
 use crate::decode::{Encoding, PayloadDecoder, Rows};
@@ -73,7 +76,9 @@ impl Decoding {
             round.into_iter().map(|(lane, taken)| (lane, taken.into())).collect();
         while let Some(index) = (0..lanes.len())
             .filter_map(|index| Some((lanes[index].1.front()?.time, index)))
-            .min()
+            .min_by_key(|(time, index)| {
+                (if seeded::on(Bug::PartitionsAsTheyCome) { 0 } else { *time }, *index)
+            })
             .map(|(_, index)| index)
         {
             let (lane, records) = &mut lanes[index];

@@ -11,7 +11,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
-use theriac_contract::{Record, StoredRecord, Timestamp, Topic, TopicError};
+use theriac_contract::{
+    Record, StoredRecord, Timestamp, Topic, TopicError,
+    seeded::{self, Bug},
+};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration, failure, is_refused},
@@ -65,7 +68,8 @@ impl Reader {
         config.set("group.id", &settings.group);
         config.set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true");
-        config.set("isolation.level", "read_committed");
+        let uncommitted = seeded::on(Bug::ReadUncommitted);
+        config.set("isolation.level", if uncommitted { "read_uncommitted" } else { "read_committed" });
         config.set("auto.offset.reset", "earliest");
         config.set("fetch.wait.max.ms", "20");
         config.set("queued.max.messages.kbytes", "16384");
@@ -95,10 +99,7 @@ impl Reader {
     /// Finds again where a partition begins and ends, if the broker's ends have moved.
     pub(super) fn refresh(&self, partition: &mut Partition) -> Result<(), KafkaFailure> {
         let (topic, number) = (partition.topic.clone(), partition.number);
-        let bounds = self
-            .consumer
-            .fetch_watermarks(&topic, number, self.patience)
-            .map_err(|error| self.fail(format!("{topic}/{number}"), &error))?;
+        let bounds = self.bounds(&topic, number)?;
         if bounds != partition.bounds {
             let found = self.partition(topic, number)?;
             (partition.start, partition.end, partition.bounds) = (found.start, found.end, found.bounds);
@@ -110,13 +111,25 @@ impl Reader {
         Ok(())
     }
 
+    /// Kafka's ends of a partition. A topic that was made a moment ago may have no leader yet.
+    fn bounds(&self, topic: &str, number: i32) -> Result<(i64, i64), KafkaFailure> {
+        use RDKafkaErrorCode as Code;
+        let begin = Instant::now();
+        loop {
+            match self.consumer.fetch_watermarks(topic, number, self.patience) {
+                Err(KafkaError::MetadataFetch(Code::NotLeaderForPartition | Code::LeaderNotAvailable))
+                    if begin.elapsed() < self.patience =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                found => return found.map_err(|error| self.fail(format!("{topic}/{number}"), &error)),
+            }
+        }
+    }
+
     /// Finds where a partition begins and ends.
     pub(super) fn partition(&self, topic: String, number: i32) -> Result<Partition, KafkaFailure> {
-        let what = || format!("{topic}/{number}");
-        let (low, high) = self
-            .consumer
-            .fetch_watermarks(&topic, number, self.patience)
-            .map_err(|error| self.fail(what(), &error))?;
+        let (low, high) = self.bounds(&topic, number)?;
         // Reading from a place takes a while, and all topics are opened before a shard goes on.
         // Where the broker has removed nothing, the first record is the first there ever was.
         let first = if low > 0 && low < high { self.first(&topic, number, low)? } else { None };

@@ -20,7 +20,10 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
 };
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Gather, Mark, MarkProgress, Noticed, SourceError, Timestamp, Topic};
+use theriac_contract::{
+    Gather, Mark, MarkProgress, Noticed, SourceError, Timestamp, Topic,
+    seeded::{self, Bug},
+};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration, is_refused},
@@ -103,6 +106,9 @@ impl Voice {
             // Words about the shard alone are no tick; nor is one that was judged before, if it
             // adds nothing to it.
             let empty = noticed.symptoms.is_empty() && noticed.sightings.is_empty();
+            if noticed.at <= judged && seeded::on(Bug::LateTicksDropped) {
+                continue;
+            }
             if empty && (after.progress != MarkProgress::On || noticed.at <= judged) {
                 continue;
             }
@@ -251,7 +257,13 @@ impl KafkaShards {
                 let after = Place { next: voice.read, at: mark.at, progress: mark.progress };
                 voice.ahead.push_back(Said { after, noticed });
             }
-        } else if crc32fast::hash(message.key().unwrap_or_default()) % shards == self.shard {
+            return Ok(());
+        }
+        let mut domain = crc32fast::hash(message.key().unwrap_or_default());
+        if seeded::on(Bug::DomainInSeveralShards) {
+            domain = domain.rotate_left(self.shard);
+        }
+        if domain % shards == self.shard {
             voice.open.symptoms.push(serde_json::from_slice(value).map_err(unreadable)?);
         }
         Ok(())
@@ -281,7 +293,7 @@ impl KafkaShards {
             voice.given_up = false;
             frontier = frontier.min(last.at);
         }
-        frontier
+        if seeded::on(Bug::SlowShardNotWaitedFor) { ahead } else { frontier }
     }
 
     fn joined(&mut self, joined: BTreeMap<Timestamp, Noticed>) -> Vec<Noticed> {

@@ -16,10 +16,13 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, base_consumer::PartitionQueue},
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use theriac_contract::{Fetch, Fetched, Source, SourceError, Timestamp};
+use theriac_contract::{
+    Fetch, Fetched, Source, SourceError, Timestamp,
+    seeded::{self, Bug},
+};
 
 use super::{
     client::{Complaints, KafkaFailure, config, duration, failure, is_refused},
@@ -35,6 +38,11 @@ const WAIT: Duration = Duration::from_millis(50);
 const HOLD: Duration = Duration::from_secs(5);
 /// How often topics and partitions are looked for that were not there before.
 const LOOK_AROUND: Duration = Duration::from_secs(10);
+
+/// Where reading begins of a partition that was added to a topic that was read before.
+fn of_added() -> Start {
+    if seeded::on(Bug::AddedPartitionFromLatest) { Start::Latest } else { Start::Earliest }
+}
 
 struct Queue {
     /// None until the partitions are assigned.
@@ -321,6 +329,23 @@ impl KafkaSource {
         };
         self.positions
             .set(self.queues.iter().map(|(lane, queue)| (lane.clone(), place(lane, queue))).collect());
+        if seeded::on(Bug::OffsetsCommittedEarly) {
+            let mut list = TopicPartitionList::new();
+            for ((topic, number), next) in self.places() {
+                // What does not go well leaves the bug out, which is seen.
+                let _ = list.add_partition_offset(&topic, number, Offset::Offset(next));
+            }
+            let _ = self.client.commit(&list, CommitMode::Sync);
+        }
+    }
+
+    /// For [`Bug::OffsetsCommittedEarly`]: where the group says that reading goes on.
+    fn committed(&self, known: BTreeMap<Lane, i64>) -> BTreeMap<Lane, i64> {
+        let mut list = TopicPartitionList::new();
+        known.keys().for_each(|(topic, number)| drop(list.add_partition(topic, *number)));
+        let Ok(found) = self.client.committed_offsets(list, self.patience()) else { return known };
+        let next = |lane: &Lane| found.find_partition(&lane.0, lane.1)?.offset().to_raw().filter(|n| *n >= 0);
+        known.into_iter().map(|(lane, kept)| (lane.clone(), next(&lane).unwrap_or(kept))).collect()
     }
 
     /// Looks for topics and partitions that were not there before. A partition that was added
@@ -340,7 +365,7 @@ impl KafkaSource {
             return Ok(());
         }
         for lane in new {
-            let first = self.first(&lane, Start::Earliest)?;
+            let first = self.first(&lane, of_added())?;
             self.notices.push(format!("{}/{} is new: read from offset {first}", lane.0, lane.1));
             places.insert(lane, first);
         }
@@ -373,6 +398,7 @@ impl KafkaSource {
                 return Err(self.fail(format!("{}/{}", lane.0, lane.1), &error));
             }
             // A broker that is down comes back; until then the partition is silent.
+            Some(Err(_)) | None if seeded::on(Bug::SilenceTakenForEnd) => queue.ended = true,
             Some(Err(_)) | None => drop(queue.silent.get_or_insert_with(Instant::now)),
         }
         Ok(())
@@ -473,6 +499,7 @@ impl KafkaSource {
     ) -> Result<BTreeMap<Lane, Vec<Taken>>, KafkaFailure> {
         let mut round: BTreeMap<Lane, Vec<Taken>> = BTreeMap::new();
         for (lane, until) in until {
+            let until = &(until - i64::from(seeded::on(Bug::AgainOneRecordLess)));
             let begin = Instant::now();
             let what = || format!("{}/{}", lane.0, lane.1);
             if !self.queues.contains_key(lane) {
@@ -544,18 +571,19 @@ impl Source for KafkaSource {
     }
 
     fn seek(&mut self, position: &str) -> Result<(), SourceError> {
-        let known = parse(position).map_err(|reason| SourceError::Unreadable {
+        let mut known = parse(position).map_err(|reason| SourceError::Unreadable {
             origin: "Kafka".to_owned(),
             reason: format!("`{position}` is no position: {reason}"),
         })?;
+        if seeded::on(Bug::OffsetsCommittedEarly) {
+            known = self.committed(known);
+        }
         let mut places = BTreeMap::new();
         for lane in self.lanes()? {
             let next = match known.get(&lane) {
                 Some(next) => *next,
                 // Of a topic that was read before, this is a partition that was added since.
-                None if known.keys().any(|(topic, _)| *topic == lane.0) => {
-                    self.first(&lane, Start::Earliest)?
-                }
+                None if known.keys().any(|(topic, _)| *topic == lane.0) => self.first(&lane, of_added())?,
                 None => self.first(&lane, self.settings.start)?,
             };
             places.insert(lane, next);

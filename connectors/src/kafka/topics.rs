@@ -14,7 +14,10 @@ use rdkafka::{
     message::Header,
     producer::{BaseProducer, BaseRecord, Producer, PurgeConfig},
 };
-use theriac_contract::{Record, StoredRecord, Topic, TopicError, Topics};
+use theriac_contract::{
+    Record, StoredRecord, Topic, TopicError, Topics,
+    seeded::{self, Bug},
+};
 
 use super::{
     admin::MESSAGE_BYTES_MAX,
@@ -76,7 +79,11 @@ impl KafkaTopics {
     pub fn open(settings: &Settings, shard: u32, seat: Option<Arc<dyn Seat>>) -> Result<Self, TopicError> {
         let patience = duration(settings.patience);
         let mut config = config(settings)?;
-        config.set("transactional.id", format!("{}-{shard}", settings.group));
+        let mut id = format!("{}-{shard}", settings.group);
+        if seeded::on(Bug::OwnerNotFenced) {
+            id += &format!("{:?}", Instant::now());
+        }
+        config.set("transactional.id", id);
         config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
         config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
         // A round is one transaction and waits for the broker anyway.
@@ -228,6 +235,9 @@ impl KafkaTopics {
             let (name, first) = (self.settings.topic(*topic), self.with(*topic, |known| known.end));
             for (offset, record) in (first..).zip(records) {
                 self.send(&name, offset, record)?;
+                if seeded::on(Bug::RecordsSentTwice) {
+                    self.send(&name, offset, record)?;
+                }
             }
         }
         Ok(())
@@ -271,6 +281,7 @@ impl Topics for KafkaTopics {
         let pending = self.pending.get(&topic).map_or(0, Vec::len);
         let first = self.with(topic, |known| known.end) + pending as u64;
         for (offset, record) in (first..).zip(records) {
+            let offset = if seeded::on(Bug::OffsetHeaderReused) { first } else { offset };
             self.send(&name, offset, record)?;
         }
         self.pending.entry(topic).or_default().extend_from_slice(records);

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use theriac_contract::{ObjectError, Objects};
+use theriac_contract::{
+    ObjectError, Objects,
+    seeded::{self, Bug},
+};
 
 /// How the name of a file ends that is not whole yet.
 const HALF: &str = "new";
@@ -26,6 +29,10 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, ObjectError> {
         let folder = Self { path: path.to_owned() };
         let made = fs::create_dir_all(path).and_then(|()| {
+            // A folder that its own does not know of yet is lost with the power.
+            if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+                File::open(above)?.sync_all()?;
+            }
             for entry in fs::read_dir(path)? {
                 let file = entry?.path();
                 if file.extension().is_some_and(|extension| extension == HALF) {
@@ -57,7 +64,9 @@ impl Objects for Folder {
         let write = || {
             let mut file = File::create(&half)?;
             file.write_all(&bytes)?;
-            file.sync_all()?;
+            if !seeded::on(Bug::CheckpointNotSynced) {
+                file.sync_all()?;
+            }
             fs::rename(&half, self.path.join(name))?;
             self.sync()
         };

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use theriac_contract::{Record, StoredRecord, Topic, TopicError, Topics};
+use theriac_contract::{
+    Record, StoredRecord, Topic, TopicError, Topics,
+    seeded::{self, Bug},
+};
 
 use super::{
     commits::{self, State},
@@ -109,7 +112,12 @@ impl Topics for Embedded {
         partition: u32,
         next: u64,
     ) -> Result<(), TopicError> {
-        self.writer()?.0.commit_position(group, Place { topic, partition }, next)
+        let (writer, state) = self.writer()?;
+        writer.commit_position(group, Place { topic, partition }, next)?;
+        if seeded::on(Bug::PositionOutsideTransaction) {
+            state.positions.entry(group.to_owned()).or_default().insert(Place { topic, partition }, next);
+        }
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<(), TopicError> {

@@ -1,6 +1,9 @@
 //! A record as bytes; the layout is in the documentation of the module above.
 
-use theriac_contract::{Record, StoredRecord, Timestamp};
+use theriac_contract::{
+    Record, StoredRecord, Timestamp,
+    seeded::{self, Bug},
+};
 
 /// First bytes of every segment.
 pub(super) const MAGIC: &[u8; 8] = b"theriac1";
@@ -57,7 +60,7 @@ pub(super) fn body_length(prefix: [u8; PREFIX]) -> usize {
 pub(super) fn decode(prefix: [u8; PREFIX], body: &[u8]) -> Result<StoredRecord, String> {
     let stored = u32::from_le_bytes([prefix[4], prefix[5], prefix[6], prefix[7]]);
     let found = checksum(&prefix[..4], body);
-    if stored != found {
+    if stored != found && !seeded::on(Bug::RecordChecksumIgnored) {
         return Err(format!("the checksum of the record is {stored:08x}, its bytes give {found:08x}"));
     }
     let mut rest = Rest(body);

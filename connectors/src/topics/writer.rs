@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use theriac_contract::{Record, Timestamp, Topic, TopicError};
+use theriac_contract::{
+    Record, Timestamp, Topic, TopicError,
+    seeded::{self, Bug},
+};
 
 use super::{
     commits::{self, Commits, State},
@@ -50,9 +53,9 @@ impl Writer {
     /// Takes the directory and brings its files to the state of the last commit.
     pub(super) fn open(dir: &Path, settings: Settings) -> Result<(Self, State), TopicError> {
         settings.check()?;
-        fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
-        let lock = lock(dir)?;
         let sync = settings.fsync != Fsync::Never;
+        create(dir, sync)?;
+        let lock = lock(dir)?;
         let new = dir.join("commits.new");
         if new.exists() {
             fs::remove_file(&new).map_err(io_error("removing", &new))?;
@@ -190,13 +193,17 @@ impl Writer {
             gone.extend(before.segments.iter().filter(kept).map(|old| (*place, old.base)));
             change.partitions.insert(*place, appended.extent.since(before));
         }
-        if sync {
+        let early = seeded::on(Bug::CommitBeforeRecords);
+        if sync && !early {
             self.sync_files()?;
         }
         self.commits.append(&change)?;
         state.apply(change);
-        if sync {
+        if sync && !seeded::on(Bug::CommitNotSynced) {
             self.commits.sync()?;
+            if early {
+                self.sync_files()?;
+            }
             self.synced = open.newest.or(self.synced);
         }
         self.commits.compact(state, self.settings.fsync != Fsync::Never)?;
@@ -211,7 +218,9 @@ impl Writer {
 
     pub(super) fn abort(&mut self) -> Result<(), TopicError> {
         self.usable()?;
-        self.open = Transaction::default();
+        if !seeded::on(Bug::AbortedRecordsKept) {
+            self.open = Transaction::default();
+        }
         Ok(())
     }
 
@@ -254,7 +263,9 @@ impl Writer {
             if !path.exists() {
                 fs::create_dir_all(&folder).map_err(io_error("creating", &folder))?;
                 let parents = [self.dir.clone(), self.dir.join(place.topic.name()), folder];
-                self.unsynced.extend(parents);
+                if !seeded::on(Bug::FoldersNotSynced) {
+                    self.unsynced.extend(parents);
+                }
             }
             let file = OpenOptions::new().create(true).append(true).open(&path);
             self.files.insert(place, (base, file.map_err(io_error("opening", &path))?));
@@ -262,7 +273,7 @@ impl Writer {
         if let Some((_, file)) = self.files.get_mut(&place) {
             file.write_all(bytes).map_err(io_error("writing", &path))?;
         }
-        if self.settings.fsync != Fsync::Never {
+        if self.settings.fsync != Fsync::Never && !seeded::on(Bug::RecordsNotSynced) {
             self.unsynced.insert(path);
         }
         Ok(())
@@ -277,12 +288,25 @@ impl Writer {
     }
 }
 
+/// Makes a folder, and those above it that are not there; they last from then on.
+fn create(dir: &Path, sync: bool) -> Result<(), TopicError> {
+    let missing = dir.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    // Of one that is there nobody knows whether it lasts: who made it may have been killed.
+    let unsettled = missing.count().max(1);
+    fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
+    for above in dir.ancestors().skip(1).take(if sync { unsettled } else { 0 }) {
+        commits::sync(if above.as_os_str().is_empty() { Path::new(".") } else { above })?;
+    }
+    Ok(())
+}
+
 fn lock(dir: &Path) -> Result<File, TopicError> {
     let path = dir.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(io_error("opening", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) if seeded::on(Bug::SecondWriterLetIn) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(TopicError::Fenced(format!(
             "{} is being written to by another process; stop that one first, or open the log to read",
             dir.display()
@@ -343,7 +367,7 @@ fn repair(dir: &Path, place: Place, extent: &Extent) -> Result<(), TopicError> {
             let reason = format!("{} bytes were committed, the file has {length}", segment.bytes);
             return Err(corrupt(&path, length, reason));
         }
-        if length > segment.bytes {
+        if length > segment.bytes && !seeded::on(Bug::TornTailKept) {
             let file = OpenOptions::new().write(true).open(&path).map_err(io_error("opening", &path))?;
             file.set_len(segment.bytes).map_err(io_error("cutting", &path))?;
         }

@@ -20,7 +20,10 @@ use theriac_connectors::{
         membership::{Change, InputPositions, Membership, Seat},
     },
 };
-use theriac_contract::{ObjectError, Source, SourceError, TopicError};
+use theriac_contract::{
+    ObjectError, Source, SourceError, TopicError,
+    seeded::{self, Bug},
+};
 use theriac_engine::{DriverError, EnvironmentError, checkpoint::CheckpointError};
 
 use crate::{
@@ -132,6 +135,7 @@ pub(crate) fn run(service: Service, load: &dyn Fn() -> Result<Config>, stop: &At
             gained.iter().for_each(|shard| operations.reach(*shard, Phase::Opening));
             lock(&seen).gained.extend(gained);
         }
+        Change::Losing(lost) if seeded::on(Bug::LostShardsRunOn) => note!("shards {lost:?} are given up"),
         Change::Losing(lost) => {
             tracing::info!(shards = ?lost, "shards {lost:?} are given up");
             operations.rebalanced("lost");

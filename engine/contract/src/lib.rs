@@ -18,6 +18,7 @@
 //! | [`object`] | the [`Objects`] contract |
 //! | [`state`] | [`StateTable`] and [`Checkpointed`] |
 //! | [`schema`] | JSON Schema of every payload |
+//! | [`seeded`] | bugs that tests switch on, to show that they are found |
 //!
 //! A trait lives here only if another crate implements it. Nothing here reads
 //! a clock, does I/O or draws a random number.
@@ -34,6 +35,7 @@ pub mod object;
 pub mod outcome;
 pub mod plan;
 pub mod schema;
+pub mod seeded;
 pub mod series;
 pub mod source;
 pub mod state;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use theriac_contract::{Plan, Timestamp};
+use theriac_contract::{
+    Plan, Timestamp,
+    seeded::{self, Bug},
+};
 
 use crate::{
     incidents::Known,
@@ -39,7 +42,7 @@ pub(crate) fn sound(plan: &Plan) -> Result<(), Refusal> {
 
 /// Whether the plan may begin now.
 pub(crate) fn timely(plan: &Plan, at: Timestamp, incident: Option<&Known>) -> Result<(), Refusal> {
-    if at > plan.expires {
+    if at > plan.expires && !seeded::on(Bug::ExpiredPlanBegins) {
         return Err(("expired", format!("the plan was good until {}, it is {at}", plan.expires)));
     }
     match incident {
@@ -52,6 +55,9 @@ pub(crate) fn timely(plan: &Plan, at: Timestamp, incident: Option<&Known>) -> Re
 
 /// Whether nobody else acts on what the plan would act on.
 pub(crate) fn free(plan: &Plan, sagas: &[Saga]) -> Result<(), Refusal> {
+    if seeded::on(Bug::LeaseIgnored) {
+        return Ok(());
+    }
     for target in targets(plan) {
         if let Some(holder) = sagas.iter().find(|saga| saga.holds(target)) {
             let held = targets(&holder.plan).find(|held| overlap(held, target)).unwrap_or(target);

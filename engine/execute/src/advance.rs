@@ -1,6 +1,9 @@
 //! What a saga does next, until it has to wait for time, an answer or telemetry.
 
-use theriac_contract::{Command, Interval, Outcome, OutcomeKind, Timestamp, VerificationVerdict};
+use theriac_contract::{
+    Command, Id, Interval, Outcome, OutcomeKind, Timestamp, VerificationVerdict,
+    seeded::{self, Bug},
+};
 
 use crate::{
     execute::Executed,
@@ -68,7 +71,7 @@ fn once(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
 /// Begins a step of the stage, or passes it over, or ends the stage.
 fn begin(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) -> Flow {
     let Some(step) = saga.step(position).cloned() else { return end_of_steps(saga, turn) };
-    if turn.at > saga.plan.expires {
+    if turn.at > saga.plan.expires && !seeded::on(Bug::ExpiredPlanGoesOn) {
         let reason = format!("the plan expired before step {} began", step.index);
         undo(saga, Ending::Abandoned(reason), turn.at);
         return Flow::Moved;
@@ -89,7 +92,7 @@ fn begin(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) ->
 /// Undoes the last step that was done and can be undone; with none left, the stage is undone.
 fn undo_next(saga: &mut Saga, turn: &mut Turn<'_>, attempt: u32) -> Flow {
     while let Some(last) = saga.done.last().copied() {
-        if saga.step(last).is_some_and(|step| step.compensation.is_some()) {
+        if !seeded::on(Bug::UndoDropped) && saga.step(last).is_some_and(|step| step.compensation.is_some()) {
             return start(saga, turn, last, attempt);
         }
         saga.done.pop();
@@ -107,7 +110,11 @@ fn start(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) ->
         step: step.index,
         attempt,
         compensation: saga.undoing.is_some(),
-        idempotency_key: saga.idempotency_key(&step),
+        idempotency_key: if seeded::on(Bug::RetryWithNewKey) {
+            Id::derive("attempt", &[step.idempotency_key.as_str(), &attempt.to_string()])
+        } else {
+            saga.idempotency_key(&step)
+        },
         domain: saga.plan.domain.clone(),
         fencing_token: saga.token,
         dry_run: saga.plan.dry_run,
@@ -237,7 +244,8 @@ fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, due: bool) -> 
     turn.out.verifications.push(verify::verification(saga, turn.at, acted, tally, &judgement));
     if !further {
         saga.judged = true;
-        turn.out.facts.push(verify::fact(saga, verdict, saga.uncertain.is_none()));
+        let sure = saga.uncertain.is_none() || seeded::on(Bug::UncertainIsLearnt);
+        turn.out.facts.push(verify::fact(saga, verdict, sure));
     }
     let why = judgement.1;
     match verdict {

@@ -1,6 +1,9 @@
 //! What the answer of an executor means.
 
-use theriac_contract::{Command, Completion, OutcomeKind, Verdict};
+use theriac_contract::{
+    Command, Completion, OutcomeKind, Verdict,
+    seeded::{self, Bug},
+};
 
 use crate::{
     advance::{Turn, done, not_undone, timed_out, undo, watch},
@@ -23,7 +26,11 @@ pub(crate) fn answer(saga: &mut Saga, turn: &mut Turn<'_>, completion: &Completi
     match completion.verdict {
         Verdict::Succeeded => done(saga, turn, step, of, acted, detail),
         Verdict::Failed { retryable } => failed(saga, turn, step, &command, of, retryable, detail),
+        Verdict::TimedOut if seeded::on(Bug::TimeoutRetried) => {
+            failed(saga, turn, step, &command, of, true, detail);
+        }
         Verdict::TimedOut => timed_out(saga, turn, of, detail),
+        Verdict::Unknown if seeded::on(Bug::UnknownIsSuccess) => done(saga, turn, step, of, acted, detail),
         Verdict::Unknown if saga.undoing.is_some() => not_undone(saga, turn, of, detail),
         Verdict::Unknown => {
             turn.say(saga, of, OutcomeKind::Unknown, detail);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Checkpointed, Command, Completion, Fact, Id, Incident, Outcome, OutcomeKind, Plan, StateError,
     StateTable, SymptomState, Timestamp, Verification,
+    seeded::{self, Bug},
 };
 
 use crate::{
@@ -194,7 +195,7 @@ impl Execute {
         let symptoms =
             standing.filter(|(_, seen)| seen.state == SymptomState::Open).map(|(id, _)| id.clone()).collect();
         state.counts.accepted += 1;
-        state.token += 1;
+        state.token += u64::from(!seeded::on(Bug::TokenReused) || state.token == 0);
         state.sagas.push(Saga::new(plan.clone(), state.token, symptoms, state.now));
     }
 }
@@ -206,6 +207,9 @@ impl Checkpointed for Execute {
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
+        if seeded::on(Bug::UndoForgotten) {
+            self.state.sagas.iter_mut().for_each(|saga| saga.done.clear());
+        }
         Ok(())
     }
 }

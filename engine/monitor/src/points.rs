@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use theriac_contract::{
     Change, SignalKind,
+    seeded::{self, Bug},
     telemetry::{Attributes, PointKind, Points, Temporality, canonical, parse_attributes},
 };
 
@@ -463,7 +464,10 @@ impl Stream {
         };
         let covered = seconds(time);
         if covered <= 0.0 {
-            return None;
+            return seeded::on(Bug::DuplicateCountedTwice).then(|| (row.body.clone(), step));
+        }
+        if restarted && seeded::on(Bug::ResetCountsDown) {
+            return Some((Distribution::new(row.body.count.0 - body.count.0, 0.0, &[], &[]), covered));
         }
         let delta = if restarted { None } else { row.body.since(&body) };
         Some((delta.unwrap_or_else(|| row.body.clone()), covered))

@@ -215,6 +215,16 @@ fn a_sum_becomes_a_rate_and_survives_a_restart() {
 }
 
 #[test]
+fn a_point_of_a_sum_that_comes_twice_counts_once() {
+    let sum = |ms, value| Row::Sum { ms, start_ms: 0, name: "jobs", value };
+    let rows = [sum(0, 100.0), sum(10_000, 120.0), sum(10_000, 120.0), sum(20_000, 150.0)];
+    let (monitor, ticks) = run(&rows, settings());
+    let rates: Vec<f64> =
+        ticks.iter().map(|tick| value(&monitor, tick, "default|cart/cart-1|jobs.rate|{}")).collect();
+    assert_eq!(rates[1..], [2.0, 3.0]);
+}
+
+#[test]
 fn a_process_that_begins_anew_is_a_change_once() {
     let sum = |ms, start_ms, name, value| Row::Sum { ms, start_ms, name, value };
     let rows = [

@@ -13,6 +13,7 @@ use std::{
 
 use theriac_contract::{
     Checkpointed, Fact, Id, Objects, Plan, RecordedFact, StoredRecord, Timestamp, Topic, Topics,
+    seeded::{self, Bug},
 };
 use theriac_knowledge::Knowledge;
 use theriac_plan::Playbooks;
@@ -97,7 +98,9 @@ impl<E: Environment> Driver<E> {
             let (manifest, tables) = match self.saver.checkpoints.read(&name) {
                 Ok(found) => found,
                 // It may hold all of them, and the next call may say so.
-                Err(error) if !error.is_of_one() => return Err(error.into()),
+                Err(error) if !error.is_of_one() || seeded::on(Bug::DamagedCheckpointIsFatal) => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     recovery.damaged.push(error.to_string());
                     continue;
@@ -130,7 +133,7 @@ impl<E: Environment> Driver<E> {
     /// own beside it.
     fn candidates(&self, last: &Entry) -> Result<Vec<Name>, DriverError> {
         let mut names = self.saver.checkpoints.list()?;
-        names.retain(|name| name.round <= last.round);
+        names.retain(|name| name.round <= last.round || seeded::on(Bug::CheckpointAheadOfTopics));
         names.reverse();
         for same in names.chunk_by_mut(|a, b| a.round == b.round).filter(|same| same.len() > 1) {
             let round = same[0].round;
@@ -200,6 +203,9 @@ impl<E: Environment> Driver<E> {
             self.environment.seek(&last.position)?;
         }
         self.introduce = configuration.as_ref() != Some(&self.configuration);
+        if seeded::on(Bug::ConfigurationNotIntroduced) {
+            self.introduce = false;
+        }
         if self.introduce {
             self.take_over()?;
             if self.round > self.saved_round {
@@ -210,7 +216,10 @@ impl<E: Environment> Driver<E> {
             }
         }
         if self.environment.repeatable() != Repeatable::Rounds {
-            let outstanding = self.engine.execute.outstanding();
+            let mut outstanding = self.engine.execute.outstanding();
+            if seeded::on(Bug::CommandsNotSentAgain) {
+                outstanding.clear();
+            }
             recovery.commands_sent_again = outstanding.len();
             self.environment.dispatch(&outstanding);
         }
@@ -269,7 +278,7 @@ impl<E: Environment> Driver<E> {
             }
             let stored = self.topics.read(Topic::Knowledge, 0, next, 1)?;
             let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
-            if !matches!(fact.fact, Fact::RolledBack { .. }) {
+            if !matches!(fact.fact, Fact::RolledBack { .. }) || seeded::on(Bug::RollbackForgotten) {
                 return Ok(());
             }
             // While rounds are done with another configuration, versions need not agree:
@@ -284,6 +293,9 @@ impl<E: Environment> Driver<E> {
     /// Takes over from another configuration. Its rounds, done again with this one, may have led
     /// to other facts and plans than those that are stored; what is stored counts.
     fn take_over(&mut self) -> Result<(), DriverError> {
+        if seeded::on(Bug::FactsNotTakenOver) {
+            return Ok(());
+        }
         let end = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
         let mut knowledge = Knowledge::new();
         self.each(KNOWLEDGE, end, |stored| {

@@ -234,6 +234,28 @@ fn a_killed_process_is_replaced() {
     assert_same(&trial.expected(), &on_kafka(&trial.settings));
 }
 
+/// A shard is at an end in one process before another has it: neither is ever fenced.
+#[test]
+fn a_shard_moves_in_peace() {
+    let trial = Trial::new(Broker::shared(), "peace", ["p_metrics", "p_logs", "p_spans"], 4, 300);
+    trial.configure("fleet.yaml", &trial.settings, "");
+    let mut one = trial.member("fleet.yaml", "one.log");
+    trial.heard("one.log", "gained shards");
+    let (first, rest) = trial.messages.split_at(trial.messages.len() / 2);
+    trial.broker.produce(first);
+    thread::sleep(Duration::from_secs(1));
+    let mut two = trial.member("fleet.yaml", "two.log");
+    trial.heard("two.log", "gained shards");
+    trial.broker.produce(rest);
+    thread::sleep(Duration::from_secs(3));
+    two.stop();
+    one.stop();
+    for log in ["one.log", "two.log"] {
+        let said = trial.said(log);
+        assert!(!said.contains("trying again"), "{log}: {said}");
+    }
+}
+
 /// A process that was paused for longer than its session comes back and writes nothing.
 #[test]
 fn a_zombie_writes_nothing() {

@@ -14,6 +14,7 @@ mod replay;
 mod secured;
 mod service;
 mod shards;
+mod source;
 mod stores;
 mod tap;
 mod topics;

@@ -3,10 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    time::{Duration, Instant},
 };
 
-use theriac_connectors::kafka::{KafkaTopics, Settings, ensure};
-use theriac_contract::{Incident, Symptom};
+use theriac_connectors::kafka::{KafkaShards, KafkaTopics, Settings, ensure};
+use theriac_contract::{
+    Entity, Gather, Incident, Mark, MarkProgress, SCHEMA_VERSION, Sightings, Symptom, Timestamp, Topic,
+    Topics,
+};
+use theriac_engine::records;
 use theriac_tests::{
     broker::{Broker, Message},
     program::run_well,
@@ -85,4 +90,70 @@ fn an_incident_is_the_same_however_many_shards_watch() {
     assert!(symptoms.values().all(|shards| shards.len() > 1), "{symptoms:?}");
     assert!(incidents.values().all(|shards| shards.len() == 1), "{incidents:?}");
     assert_ne!(incidents["demo"], incidents["prod"], "both domains fell to one shard");
+}
+
+/// Two shards, and what one of them hears of both.
+struct Pair {
+    shards: [KafkaTopics; 2],
+    gather: KafkaShards,
+}
+
+impl Pair {
+    fn new(name: &str) -> Self {
+        let settings = Settings { shards: 2, ..Broker::shared().settings(name) };
+        assert_eq!(ensure(&settings).unwrap(), 2);
+        let shards = [0, 1].map(|shard| KafkaTopics::open(&settings, shard, None).unwrap());
+        Self { shards, gather: KafkaShards::open(&settings, 0, 2) }
+    }
+
+    /// A shard has come to the end of a tick, and met somebody in it.
+    fn says(&mut self, shard: usize, at: i64, progress: MarkProgress, met: &str) {
+        let sightings = Sightings { entities: vec![Entity(met.to_owned())], ..Sightings::default() };
+        let mark = Mark { schema_version: SCHEMA_VERSION, at: Timestamp(at), progress, sightings };
+        let topics = &mut self.shards[shard];
+        topics.append(Topic::Symptoms, 0, &[records::mark(&mark, 0, 0).record]).unwrap();
+        topics.commit().unwrap();
+    }
+
+    /// The next ticks that are handed out, and who was met in them; none if there are none for long.
+    fn hears(&mut self) -> Vec<(i64, Vec<String>)> {
+        let begin = Instant::now();
+        loop {
+            let noticed = self.gather.fetch().unwrap();
+            if !noticed.is_empty() || begin.elapsed() > Duration::from_secs(5) {
+                let met = |entities: &[Entity]| entities.iter().map(Entity::to_string).collect();
+                return noticed.iter().map(|n| (n.at.0, met(&n.sightings.entities))).collect();
+            }
+        }
+    }
+}
+
+fn tick(at: i64, met: &[&str]) -> (i64, Vec<String>) {
+    (at, met.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_tick_is_judged_once_every_shard_has_marked_it() {
+    let mut pair = Pair::new("slow");
+    pair.says(1, 10, MarkProgress::On, "b");
+    pair.says(1, 20, MarkProgress::On, "d");
+    pair.says(0, 10, MarkProgress::On, "a");
+    assert_eq!(pair.hears(), [tick(10, &["a", "b"])]);
+    pair.says(0, 20, MarkProgress::On, "c");
+    assert_eq!(pair.hears(), [tick(20, &["c", "d"])]);
+}
+
+/// A shard that had nothing to read was not waited for, and then has something of an earlier tick.
+#[test]
+fn what_comes_late_is_judged_late() {
+    let mut pair = Pair::new("late");
+    pair.says(0, 5, MarkProgress::Quiet, "a");
+    pair.says(1, 20, MarkProgress::On, "b");
+    let mut heard = pair.hears();
+    if heard.len() < 2 {
+        heard.extend(pair.hears());
+    }
+    assert_eq!(heard, [tick(5, &["a"]), tick(20, &["b"])]);
+    pair.says(0, 10, MarkProgress::On, "c");
+    assert_eq!(pair.hears(), [tick(10, &["c"])]);
 }

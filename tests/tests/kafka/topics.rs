@@ -1,7 +1,17 @@
 //! The contract of topics, kept on Kafka, and what is Kafka's own: fencing, and what a reader
 //! of another program sees.
 
-use theriac_connectors::kafka::{KafkaTopics, Settings, ensure};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+use theriac_connectors::kafka::{
+    KafkaTopics, Settings, ensure,
+    membership::{InputPositions, Membership, Seat},
+};
 use theriac_contract::{Record, Timestamp, Topic, TopicError, Topics};
 use theriac_tests::{broker::Broker, topic_contract::suite};
 
@@ -44,6 +54,61 @@ fn an_owner_that_was_replaced_is_fenced() {
     let stored = new.read(Topic::Plans, 0, 0, usize::MAX).unwrap();
     let values: Vec<u8> = stored.iter().map(|stored| stored.record.value[0]).collect();
     assert_eq!(values, [1, 3]);
+}
+
+/// Joins the group and waits until it has a place in it.
+fn member(settings: &Settings) -> Membership {
+    let gained = Arc::new(Mutex::new(false));
+    let seen = Arc::clone(&gained);
+    let member = Membership::join(settings, move |_| *seen.lock().unwrap() = true).unwrap();
+    while !*gained.lock().unwrap() {
+        member.poll(Duration::from_millis(50)).unwrap();
+    }
+    member
+}
+
+/// The place of one that has left, and then that of one that is there.
+struct Moved {
+    left: Mutex<Option<ConsumerGroupMetadata>>,
+    there: Arc<dyn Seat>,
+}
+
+impl Seat for Moved {
+    fn group(&self) -> Option<ConsumerGroupMetadata> {
+        self.left.lock().unwrap().take().or_else(|| self.there.group())
+    }
+
+    fn positions(&self) -> BTreeMap<(String, i32), i64> {
+        [(("otlp_metrics".to_owned(), 0), 5)].into()
+    }
+}
+
+/// While a transaction is open the group changes: it is given up and sent again, once.
+#[test]
+fn a_transaction_that_was_given_up_is_sent_again_once() {
+    let broker = Broker::shared();
+    broker.create(&["otlp_metrics"], 1);
+    let settings = broker.settings("moved");
+    ensure(&settings).unwrap();
+    let first = member(&settings);
+    let left = first.seat(InputPositions::default()).group();
+    first.leave();
+    let second = member(&settings);
+    let there = second.seat(InputPositions::default());
+    let seat = Moved { left: Mutex::new(left), there };
+    let mut topics = KafkaTopics::open(&settings, 0, Some(Arc::new(seat))).unwrap();
+    topics.append(Topic::Plans, 0, &[record(1), record(2)]).unwrap();
+    topics.append(Topic::Symptoms, 0, &[record(3)]).unwrap();
+    topics.commit().unwrap();
+    topics.append(Topic::Plans, 0, &[record(4)]).unwrap();
+    topics.commit().unwrap();
+    drop(topics);
+    let topics = KafkaTopics::open(&settings, 0, None).unwrap();
+    let stored = topics.read(Topic::Plans, 0, 0, usize::MAX).unwrap();
+    let found: Vec<(u64, u8)> = stored.iter().map(|s| (s.offset, s.record.value[0])).collect();
+    assert_eq!(found, [(0, 1), (1, 2), (2, 4)]);
+    assert_eq!(topics.end(Topic::Symptoms, 0), 1);
+    second.leave();
 }
 
 /// Offsets are found again in a long partition full of gaps, in whatever order they are asked for.

@@ -11,7 +11,10 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use theriac_connectors::kafka;
-use theriac_contract::{Record, Reject, StoredRecord, Topic, Topics};
+use theriac_contract::{
+    Record, Reject, StoredRecord, Topic, Topics,
+    seeded::{self, Bug},
+};
 use theriac_engine::records::{REDRIVEN, rejected};
 
 use crate::{
@@ -325,6 +328,7 @@ fn redrive(arguments: &Redrive) -> Result<()> {
         .filter(|(_, refusal)| refusal.is_none())
         .map(|(letter, _)| letter)
         .collect();
+    let sound = if seeded::on(Bug::RedrivenTwice) { [&sound[..], &sound[..]].concat() } else { sound };
     let told = Told { letters: &sound, left_out: refused.len(), dry_run: arguments.dry_run };
     match to_kafka {
         Some(settings) => {

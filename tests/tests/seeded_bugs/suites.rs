@@ -1,0 +1,101 @@
+//! Which tests should find which bug.
+
+use std::fmt;
+
+use theriac_contract::seeded::Bug;
+
+/// Some tests: of one executable, those whose names have one of these parts; all if there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Suite(pub(crate) &'static str, pub(crate) &'static [&'static str]);
+
+impl Suite {
+    /// Whether it needs a Kafka.
+    pub(crate) fn needs_broker(&self) -> bool {
+        self.0 == "kafka"
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)?;
+        self.1.iter().try_for_each(|filter| write!(f, " {filter}"))
+    }
+}
+
+const CHECKPOINTS: &[Suite] = &[Suite("theriac_engine", &["checkpoint"])];
+const EMBEDDED: &[Suite] = &[Suite("theriac_connectors", &["topics::"])];
+const CONTRACT: &[Suite] = &[Suite("topics", &[])];
+const ACTING: &[Suite] = &[Suite("acting", &[])];
+const POWER: &[Suite] = &[Suite("power", &[])];
+const LEDGER: &[Suite] = &[Suite("executor", &["ledger"])];
+const SAGAS: &[Suite] = &[Suite("verdicts", &[]), Suite("sagas", &[])];
+const TICKS: &[Suite] = &[Suite("ticks", &["a_sum", "a_point"])];
+const KAFKA_TOPICS: &[Suite] = &[Suite("kafka", &["topics::"])];
+const KAFKA_SOURCE: &[Suite] = &[Suite("kafka", &["source::"])];
+const KAFKA_SHARDS: &[Suite] = &[Suite("kafka", &["shards::"])];
+
+/// The suites that are run with a bug, in this order, until one fails.
+pub(crate) fn of(bug: Bug) -> &'static [Suite] {
+    match bug {
+        Bug::CommandsBeforeCommit | Bug::AnswersNotJournalled | Bug::CommandsNotSentAgain | Bug::MapOrder => {
+            ACTING
+        }
+        Bug::TelemetryNotKept | Bug::CheckpointOfNextRound | Bug::DamagedCheckpointIsFatal => {
+            &[Suite("recovery", &["a_damaged_checkpoint"])]
+        }
+        Bug::CheckpointAheadOfTopics => &[Suite("recovery", &["a_checkpoint_ahead"])],
+        Bug::RepeatedRoundsNotCompared => &[Suite("recovery", &["is_held_against"])],
+        Bug::ConfigurationNotIntroduced | Bug::FactsNotTakenOver => {
+            &[Suite("recovery", &["with_changing_configurations"])]
+        }
+        Bug::RollbackForgotten => &[Suite("recovery", &["a_rollback"])],
+        Bug::RejectsDropped => &[Suite("inputs", &["broken_rows"])],
+        Bug::RejectWithoutBytes => &[Suite("theriac_engine", &["records"])],
+        Bug::CheckpointChecksumIgnored | Bug::OneCheckpointKept | Bug::HalfCheckpointAccepted => CHECKPOINTS,
+        Bug::CheckpointNotSynced
+        | Bug::RecordsNotSynced
+        | Bug::CommitNotSynced
+        | Bug::CommitBeforeRecords
+        | Bug::FoldersNotSynced
+        | Bug::LedgerNotSynced => POWER,
+        Bug::TornTailKept
+        | Bug::RetentionOneTooMany
+        | Bug::RecordChecksumIgnored
+        | Bug::SecondWriterLetIn => EMBEDDED,
+        Bug::PositionOutsideTransaction | Bug::AbortedRecordsKept => CONTRACT,
+        Bug::OwnerNotFenced | Bug::ReadUncommitted | Bug::OffsetHeaderReused | Bug::RecordsSentTwice => {
+            KAFKA_TOPICS
+        }
+        Bug::OffsetsCommittedEarly
+        | Bug::SilenceTakenForEnd
+        | Bug::AddedPartitionFromLatest
+        | Bug::AgainOneRecordLess
+        | Bug::PartitionsAsTheyCome => KAFKA_SOURCE,
+        Bug::SlowShardNotWaitedFor | Bug::LateTicksDropped | Bug::DomainInSeveralShards => KAFKA_SHARDS,
+        Bug::LostShardsRunOn => &[Suite("kafka", &["moves_in_peace"])],
+        Bug::KeysForgotten
+        | Bug::UnfinishedDoneAgain
+        | Bug::IntentAfterActing
+        | Bug::FencingWrongWay
+        | Bug::TokensForgotten => LEDGER,
+        Bug::PanicIsSuccess => &[Suite("executor", &["pool"])],
+        Bug::KilledProgramMayBeRetried => &[Suite("executor", &["process"])],
+        Bug::TokenReused
+        | Bug::LeaseIgnored
+        | Bug::ExpiredPlanBegins
+        | Bug::ExpiredPlanGoesOn
+        | Bug::UnknownIsSuccess
+        | Bug::TimeoutRetried
+        | Bug::RetryWithNewKey
+        | Bug::UncertainIsLearnt
+        | Bug::UndoDropped
+        | Bug::UndoForgotten => SAGAS,
+        Bug::RedrivenTwice => &[Suite("kafka", &["a_folder_has_them_too"])],
+        Bug::ResetCountsDown | Bug::DuplicateCountedTwice => TICKS,
+    }
+}
+
+/// Whether a suite that does not end has found the bug.
+pub(crate) fn may_hang(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,55 @@
+//! What was found, as a table.
+
+use std::{fmt, fs, path::Path};
+
+use theriac_contract::seeded::Bug;
+
+/// One bug, and the test that found it.
+pub(crate) struct Row {
+    pub(crate) bug: Bug,
+    /// None if it was not found.
+    pub(crate) caught_by: Option<String>,
+    pub(crate) seconds: f64,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let caught_by = self.caught_by.as_deref().unwrap_or("NOT FOUND");
+        write!(f, "{}  P{}  {caught_by}  {:.1} s", self.bug.name(), self.bug.promise(), self.seconds)
+    }
+}
+
+const HEAD: &str = "# Seeded bugs
+
+Written by `tests/seeded-bugs`, which builds theriac with the feature `seeded-bugs`, checks that every suite here passes,
+and then switches on one bug after the other (`engine/contract/src/seeded.rs`). Where several tests find one, the first
+by name is given. Seconds are those of the suites that were run until it was found.
+
+The promises: P1 what was acknowledged survives, P2 every record once, P3 every plan once, P4 no action twice for a key,
+P5 one hand on a target, P6 nothing stale acts, P8 no input stops the engine or is lost, P9 storms of brokers and
+rebalances are survived, P11 damage to stored state is noticed, P14 the same input gives the same output, P15 what did
+not help is undone and not learnt from, P17 a configuration can be changed under way.
+
+| bug | what it does | promise | found by | seconds |
+|---|---|---|---|---|
+";
+
+/// Writes `tests/SEEDED-BUGS.md`.
+pub(crate) fn write(rows: &[Row]) {
+    let mut text = HEAD.to_owned();
+    for Row { bug, caught_by, seconds } in rows {
+        let caught_by = caught_by.as_ref().map_or("**nobody**".to_owned(), |test| format!("`{test}`"));
+        text += &format!(
+            "| {} | {} | P{} | {caught_by} | {seconds:.1} |\n",
+            bug.name(),
+            bug.what(),
+            bug.promise()
+        );
+    }
+    let found = rows.iter().filter(|row| row.caught_by.is_some()).count();
+    let seconds: f64 = rows.iter().map(|row| row.seconds).sum();
+    text += &format!("\n{found} of {} found, in {seconds:.0} s.\n", rows.len());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("SEEDED-BUGS.md");
+    fs::write(&path, text).expect("the table can be written");
+    println!("written: tests/SEEDED-BUGS.md");
+}

@@ -8,9 +8,11 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     rc::Rc,
+    sync::Arc,
 };
 
 use theriac_connectors::{
+    objects::Folder,
     read::{FileSettings, from_bytes},
     topics::{Embedded, Fsync, Settings as TopicSettings},
 };
@@ -153,7 +155,8 @@ fn open(folder: &Path, repeatable: Repeatable, world: &World) -> Driver<Leak> {
     let fsync = TopicSettings { fsync: Fsync::Never, ..TopicSettings::default() };
     let topics = Box::new(Embedded::open(&folder.join("topics"), fsync).unwrap());
     let leak = Leak::new(folder, repeatable, world);
-    Driver::open(setup, leak, topics, &folder.join("checkpoints"), &mut ()).unwrap().0
+    let checkpoints = Arc::new(Folder::open(&folder.join("checkpoints")).unwrap());
+    Driver::open(setup, leak, topics, checkpoints, &mut ()).unwrap().0
 }
 
 /// When a process ends.

@@ -170,6 +170,7 @@ fn order(n: u64) -> Order {
         compensation: false,
         action: Action { verb: "restart".to_owned(), target, parameters: [].into() },
         idempotency_key: Id::derive("step", &[n.to_string()]),
+        domain: "shop".to_owned(),
         fencing_token: n,
         dry_run: false,
         timeout: Interval::from_seconds(1),

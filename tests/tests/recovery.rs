@@ -14,7 +14,7 @@ use theriac_connectors::{
     read::{FileSettings, from_bytes},
     topics::{Embedded, Fsync, Settings as TopicSettings},
 };
-use theriac_contract::{Command, Fact, Fetch, Interval, Source, Topic, Topics};
+use theriac_contract::{Checkpointed, Command, Fact, Fetch, Interval, Source, Topic, Topics};
 use theriac_engine::{
     CheckpointSettings, Driver, DriverError, Environment, EnvironmentError, Next, Recovery, Repeatable,
     Round, Settings, Setup, records,
@@ -173,6 +173,25 @@ fn broken_off_after_every_round_with_changing_configurations() {
             assert_eq!(configurations(&once), began.collect::<Vec<_>>());
             assert_same(&stored(&once), &often, &format!("{stages:?}, {repeatable:?}"));
         }
+    }
+}
+
+/// Rounds that are done again with another configuration may lead to other facts: those count that
+/// others have seen.
+#[test]
+fn after_a_change_what_is_known_is_what_is_stored() {
+    // The incident opens shortly before the change: later than the other configuration sees it.
+    for (repeatable, rounds) in ALL.into_iter().flat_map(|repeatable| [(repeatable, 37), (repeatable, 39)]) {
+        let folder = tempfile::tempdir().unwrap();
+        journey(folder.path(), repeatable, false, &[("a", rounds), ("c", 1000)]);
+        let stored = topics(folder.path()).read(Topic::Knowledge, 0, 0, usize::MAX).unwrap();
+        let mut knowledge = Knowledge::new();
+        for stored in stored {
+            knowledge.fold(&serde_json::from_slice(&stored.record.value).unwrap()).unwrap();
+        }
+        let driver = open(folder.path(), repeatable, "c").0;
+        let state = |knowledge| Checkpointed::snapshot(knowledge).unwrap();
+        assert_eq!(state(&driver.engine.knowledge), state(&knowledge), "{rounds}, {repeatable:?}");
     }
 }
 

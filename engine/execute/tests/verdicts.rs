@@ -225,6 +225,18 @@ fn an_unknown_end_is_not_repeated_but_observed() {
     }
 }
 
+#[test]
+fn what_ran_out_of_time_is_not_done_again() {
+    let mut execute = Execute::new(Settings::default());
+    let out = execute.step(at(0), &[restart()], &[], &[]);
+    let answer = completion(&out.commands[0], 5, Verdict::TimedOut);
+    let out = execute.step(at(10), &[], &[], &[answer]);
+    assert_eq!(out.outcomes[0].kind, OutcomeKind::TimedOut);
+    for second in (10..1000).step_by(10) {
+        assert_eq!(execute.step(at(second), &[], &[], &[]).commands, []);
+    }
+}
+
 fn reason(out: &Executed) -> &str {
     match &out.facts[..] {
         [Fact::Refused { reason, .. }] if out.commands.is_empty() => reason,

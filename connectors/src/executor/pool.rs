@@ -4,8 +4,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -38,10 +38,14 @@ impl Default for PoolSettings {
 /// How long a pool that ends waits for the commands that are under way. What is then still not
 /// answered is unknown to whoever opens the ledger next.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
+/// How often it looks whether any of them need be waited for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs commands on threads and collects the answers.
 pub struct Pool {
     ending: Arc<AtomicBool>,
+    /// Commands under way whose executors do not remember them.
+    awaited: Arc<AtomicUsize>,
     name: String,
     clock: Clock,
     queue: SyncSender<Command>,
@@ -57,19 +61,19 @@ impl Pool {
         let (queue, commands) = sync_channel::<Command>(settings.queue_max);
         let (answer, answers) = channel();
         let commands = Arc::new(Mutex::new(commands));
-        let ending = Arc::new(AtomicBool::new(false));
+        let (ending, awaited) = (Arc::new(AtomicBool::new(false)), Arc::default());
         for _ in 0..settings.workers.max(1) {
             let (commands, executor) = (Arc::clone(&commands), Arc::clone(&executor));
             let (clock, answer) = (Arc::clone(&clock), answer.clone());
-            let ending = Arc::clone(&ending);
+            let (ending, awaited) = (Arc::clone(&ending), Arc::clone(&awaited));
             thread::spawn(move || {
-                work(&commands, executor.as_ref(), &clock, &answer, &ending);
+                work(&commands, executor.as_ref(), &clock, &answer, &ending, &awaited);
                 // Whoever waits for the last answer opens the executors' ledger next.
                 drop(executor);
                 drop(answer);
             });
         }
-        Self { ending, name: executor.name().to_owned(), clock, queue, answer, answers }
+        Self { ending, awaited, name: executor.name().to_owned(), clock, queue, answer, answers }
     }
 
     /// Hands a command to a worker; never blocks. A full queue is answered as a failure that
@@ -109,7 +113,13 @@ impl Drop for Pool {
         self.queue = sync_channel(0).0;
         self.answer = channel().0;
         let begin = Instant::now();
-        while self.answers.recv_timeout(LAST_ANSWERS.saturating_sub(begin.elapsed())).is_ok() {}
+        while begin.elapsed() < LAST_ANSWERS {
+            match self.answers.recv_timeout(LOOK) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) if self.awaited.load(Ordering::SeqCst) == 0 => return,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 }
 
@@ -119,11 +129,16 @@ fn work(
     clock: &Clock,
     answer: &Sender<Completion>,
     ending: &AtomicBool,
+    awaited: &AtomicUsize,
 ) {
     loop {
         let next = commands.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(command) = next else { return };
+        // What an executor remembers it answers again to whoever comes next.
+        let awaits = usize::from(!executor.remembers(&command));
+        awaited.fetch_add(awaits, Ordering::SeqCst);
         if ending.load(Ordering::SeqCst) {
+            awaited.fetch_sub(awaits, Ordering::SeqCst);
             return;
         }
         let done = catch_unwind(AssertUnwindSafe(|| executor.execute(&command)));
@@ -140,7 +155,9 @@ fn work(
             verdict,
             detail,
         };
-        if answer.send(completion).is_err() {
+        let gone = answer.send(completion).is_err();
+        awaited.fetch_sub(awaits, Ordering::SeqCst);
+        if gone {
             return;
         }
     }

@@ -189,6 +189,7 @@ fn after_a_change_what_is_known_is_what_is_stored() {
         for stored in stored {
             knowledge.fold(&serde_json::from_slice(&stored.record.value).unwrap()).unwrap();
         }
+        assert_eq!(configurations(folder.path()), ["a", "c"]);
         let driver = open(folder.path(), repeatable, "c").0;
         let state = |knowledge| Checkpointed::snapshot(knowledge).unwrap();
         assert_eq!(state(&driver.engine.knowledge), state(&knowledge), "{rounds}, {repeatable:?}");

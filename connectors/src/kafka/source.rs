@@ -342,7 +342,9 @@ impl KafkaSource {
     /// For [`Bug::OffsetsCommittedEarly`]: where the group says that reading goes on.
     fn committed(&self, known: BTreeMap<Lane, i64>) -> BTreeMap<Lane, i64> {
         let mut list = TopicPartitionList::new();
-        known.keys().for_each(|(topic, number)| drop(list.add_partition(topic, *number)));
+        for (topic, number) in known.keys() {
+            list.add_partition(topic, *number);
+        }
         let Ok(found) = self.client.committed_offsets(list, self.patience()) else { return known };
         let next = |lane: &Lane| found.find_partition(&lane.0, lane.1)?.offset().to_raw().filter(|n| *n >= 0);
         known.into_iter().map(|(lane, kept)| (lane.clone(), next(&lane).unwrap_or(kept))).collect()

@@ -23,11 +23,10 @@ impl fmt::Display for Suite {
 }
 
 const CHECKPOINTS: &[Suite] = &[Suite("theriac_engine", &["checkpoint"])];
-const EMBEDDED: &[Suite] = &[Suite("theriac_connectors", &["topics::"])];
 const CONTRACT: &[Suite] = &[Suite("topics", &[])];
 const ACTING: &[Suite] = &[Suite("acting", &[])];
 const POWER: &[Suite] = &[Suite("power", &[])];
-const LEDGER: &[Suite] = &[Suite("executor", &["ledger"])];
+const LEDGER: &[Suite] = &[Suite("executor", &["answers_are_repeated", "at_every_byte", "stale_tokens"])];
 const SAGAS: &[Suite] = &[Suite("verdicts", &[]), Suite("sagas", &[])];
 const TICKS: &[Suite] = &[Suite("ticks", &["a_sum", "a_point"])];
 const KAFKA_TOPICS: &[Suite] = &[Suite("kafka", &["topics::"])];
@@ -45,8 +44,9 @@ pub(crate) fn of(bug: Bug) -> &'static [Suite] {
         }
         Bug::CheckpointAheadOfTopics => &[Suite("recovery", &["a_checkpoint_ahead"])],
         Bug::RepeatedRoundsNotCompared => &[Suite("recovery", &["is_held_against"])],
-        Bug::ConfigurationNotIntroduced => &[Suite("recovery", &["with_changing_configurations"])],
-        Bug::FactsNotTakenOver => &[Suite("recovery", &["after_a_change_what"])],
+        Bug::ConfigurationNotIntroduced | Bug::FactsNotTakenOver => {
+            &[Suite("recovery", &["after_a_change_what"])]
+        }
         Bug::RollbackForgotten => &[Suite("recovery", &["a_rollback"])],
         Bug::RejectsDropped => &[Suite("inputs", &["broken_rows"])],
         Bug::RejectWithoutBytes => &[Suite("theriac_engine", &["records"])],
@@ -57,10 +57,10 @@ pub(crate) fn of(bug: Bug) -> &'static [Suite] {
         | Bug::CommitBeforeRecords
         | Bug::FoldersNotSynced
         | Bug::LedgerNotSynced => POWER,
-        Bug::TornTailKept
-        | Bug::RetentionOneTooMany
-        | Bug::RecordChecksumIgnored
-        | Bug::SecondWriterLetIn => EMBEDDED,
+        Bug::TornTailKept => &[Suite("theriac_connectors", &["a_crash_and_the_same_transactions"])],
+        Bug::RetentionOneTooMany => &[Suite("theriac_connectors", &["retention_lets"])],
+        Bug::RecordChecksumIgnored => &[Suite("theriac_connectors", &["every_flipped_bit"])],
+        Bug::SecondWriterLetIn => &[Suite("theriac_connectors", &["one_writer_and_readers"])],
         Bug::PositionOutsideTransaction | Bug::AbortedRecordsKept => CONTRACT,
         Bug::OwnerNotFenced | Bug::ReadUncommitted | Bug::OffsetHeaderReused | Bug::RecordsSentTwice => {
             KAFKA_TOPICS

@@ -143,6 +143,11 @@ pub trait Observer {
         let _ = (engine, tick, outputs, repeated);
     }
 
+    /// After a mark for other shards, before it is durable.
+    fn marked(&mut self, mark: &Mark, repeated: bool) {
+        let _ = (mark, repeated);
+    }
+
     /// After outputs that came without a tick of this loop's own detection.
     fn idle(&mut self, engine: &Engine, outputs: &Outputs, repeated: bool) {
         let _ = (engine, outputs, repeated);
@@ -386,7 +391,7 @@ impl<E: Environment> Driver<E> {
         if self.environment.joins_shards() {
             let quiet = |quiet| if quiet { MarkProgress::Quiet } else { MarkProgress::On };
             if let Some(progress) = if round.end { Some(MarkProgress::End) } else { round.quiet.map(quiet) } {
-                self.mark(self.engine.noticed(), progress, Sightings::default(), mode)?;
+                self.mark(self.engine.noticed(), progress, Sightings::default(), mode, observer)?;
             }
         }
         if !stepped && (answered || round.reached.is_some()) {
@@ -415,7 +420,7 @@ impl<E: Environment> Driver<E> {
                 let Noticed { at, symptoms, sightings } = self.engine.notice(&tick);
                 let outputs = Outputs { symptoms, ..Outputs::default() };
                 self.publish(&outputs, mode)?;
-                self.mark(at, MarkProgress::On, sightings, mode)?;
+                self.mark(at, MarkProgress::On, sightings, mode, observer)?;
                 outputs
             } else {
                 any = true;
@@ -454,6 +459,7 @@ impl<E: Environment> Driver<E> {
         last: MarkProgress,
         sightings: Sightings,
         mode: Mode,
+        observer: &mut dyn Observer,
     ) -> Result<(), DriverError> {
         let parts = sightings.parts(MARK_ITEMS_MAX);
         let count = parts.len();
@@ -461,6 +467,7 @@ impl<E: Environment> Driver<E> {
             let progress = if index + 1 == count { last } else { MarkProgress::Part };
             let mark = Mark { schema_version: SCHEMA_VERSION, at, progress, sightings };
             self.emit(records::mark(&mark, self.round, self.marks), mode)?;
+            observer.marked(&mark, mode != Mode::New);
             self.marks += 1;
         }
         Ok(())

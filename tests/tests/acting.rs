@@ -211,7 +211,10 @@ fn broken_off_after_every_round_the_same_is_done_and_written() {
         for round in answered {
             let name = format!("{round:020}-");
             let hides = |path: &PathBuf| path.to_string_lossy().contains(&name);
-            assert!(!stored(&once).keys().any(hides), "round {round} brings an answer and is never done again");
+            assert!(
+                !stored(&once).keys().any(hides),
+                "round {round} brings an answer and is never done again"
+            );
         }
         for end in [End::EveryRound, End::BeforeSending] {
             let often = folder.path().join(format!("{end:?}"));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use prometheus_client::metrics::counter::Counter;
-use theriac_contract::{StateTable, Tick, Topic, Verdict};
+use theriac_contract::{Mark, StateTable, Tick, Topic, Verdict};
 use theriac_engine::{Engine, Observer, Outputs, Progress, Round, Saving};
 
 use super::{
@@ -176,6 +176,13 @@ impl Observer for Watch {
 
     fn idle(&mut self, engine: &Engine, outputs: &Outputs, repeated: bool) {
         self.outputs(engine, outputs, repeated);
+    }
+
+    fn marked(&mut self, _: &Mark, repeated: bool) {
+        if !repeated {
+            let of = OfTopic { shard: self.shard, topic: Topic::Symptoms.name() };
+            self.later(self.operations.metrics.records.get_or_create_owned(&of), 1);
+        }
     }
 
     fn saving(&mut self, saving: &Saving<'_>) {

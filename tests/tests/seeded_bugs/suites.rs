@@ -29,9 +29,7 @@ const POWER: &[Suite] = &[Suite("power", &[])];
 const LEDGER: &[Suite] = &[Suite("executor", &["answers_are_repeated", "at_every_byte", "stale_tokens"])];
 const SAGAS: &[Suite] = &[Suite("verdicts", &[]), Suite("sagas", &[])];
 const TICKS: &[Suite] = &[Suite("ticks", &["a_sum", "a_point"])];
-const KAFKA_TOPICS: &[Suite] = &[Suite("kafka", &["topics::"])];
 const KAFKA_SOURCE: &[Suite] = &[Suite("kafka", &["source::"])];
-const KAFKA_SHARDS: &[Suite] = &[Suite("kafka", &["shards::"])];
 
 /// The suites that are run with a bug, in this order, until one fails.
 pub(crate) fn of(bug: Bug) -> &'static [Suite] {
@@ -62,15 +60,18 @@ pub(crate) fn of(bug: Bug) -> &'static [Suite] {
         Bug::RecordChecksumIgnored => &[Suite("theriac_connectors", &["every_flipped_bit"])],
         Bug::SecondWriterLetIn => &[Suite("theriac_connectors", &["one_writer_and_readers"])],
         Bug::PositionOutsideTransaction | Bug::AbortedRecordsKept => CONTRACT,
-        Bug::OwnerNotFenced | Bug::ReadUncommitted | Bug::OffsetHeaderReused | Bug::RecordsSentTwice => {
-            KAFKA_TOPICS
-        }
+        Bug::OwnerNotFenced => &[Suite("kafka", &["an_owner_that_was_replaced"])],
+        Bug::ReadUncommitted | Bug::OffsetHeaderReused => &[Suite("kafka", &["keeps_the_contract"])],
+        Bug::RecordsSentTwice => &[Suite("kafka", &["that_was_given_up_is_sent"])],
         Bug::OffsetsCommittedEarly
         | Bug::SilenceTakenForEnd
         | Bug::AddedPartitionFromLatest
         | Bug::AgainOneRecordLess
         | Bug::PartitionsAsTheyCome => KAFKA_SOURCE,
-        Bug::SlowShardNotWaitedFor | Bug::LateTicksDropped | Bug::DomainInSeveralShards => KAFKA_SHARDS,
+        Bug::SlowShardNotWaitedFor | Bug::LateTicksDropped => {
+            &[Suite("kafka", &["a_tick_is_judged_once", "what_comes_late"])]
+        }
+        Bug::DomainInSeveralShards => &[Suite("kafka", &["an_incident_is_the_same"])],
         Bug::LostShardsRunOn => &[Suite("kafka", &["moves_in_peace"])],
         Bug::KeysForgotten | Bug::UnfinishedDoneAgain | Bug::IntentAfterActing | Bug::TokensForgotten => {
             LEDGER

@@ -132,7 +132,8 @@ fn start(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) ->
     }
     let deadline = turn.at.plus(command.timeout).plus(turn.grace);
     turn.out.commands.push(command.clone());
-    saga.phase = Phase::Running { step: position, key: command.attempt_key(), command, deadline };
+    let (key, command) = (command.attempt_key(), Box::new(command));
+    saga.phase = Phase::Running { step: position, key, command, deadline };
     Flow::Moved
 }
 

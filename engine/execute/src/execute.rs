@@ -106,7 +106,7 @@ impl Execute {
     #[must_use]
     pub fn outstanding(&self) -> Vec<Command> {
         let running = self.state.sagas.iter().filter_map(|saga| match &saga.phase {
-            Phase::Running { command, .. } => Some(command.clone()),
+            Phase::Running { command, .. } => Some(command.as_ref().clone()),
             _ => None,
         });
         running.collect()

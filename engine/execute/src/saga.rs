@@ -26,7 +26,7 @@ pub(crate) enum Phase {
         /// Position in the stage.
         step: usize,
         /// What was sent.
-        command: Command,
+        command: Box<Command>,
         /// What the answer will name.
         key: Id,
         /// At this event time the answer is given up.

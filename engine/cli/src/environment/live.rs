@@ -92,6 +92,7 @@ impl Live {
 
 impl Live {
     /// Joins what detection notices with what other shards notice.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "only a fleet on Kafka has shards"))]
     pub(crate) fn among_shards(self, gather: Box<dyn Gather>, quiet_after: Interval) -> Self {
         let heard = (self.clock)();
         Self { shards: Some(Shards { gather, quiet_after, quiet: false, heard }), ..self }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold, in one command: format, lints, documentation, tests, licences.
 #   tests/run.sh           all of it
-#   tests/run.sh quick     without seeded bugs, documentation and licences
+#   tests/run.sh quick     without documentation and licences
 # Needs Rust 1.95 or newer (rustup.rs), a C compiler, OpenSSL with its headers, Java 17 with Maven for the
 # real Kafka that the tests run on, and Python 3 with venv for S3, executors and metrics; fetches the rest. Debian: apt-get
 # install build-essential pkg-config openssl libssl-dev default-jre-headless maven python3-venv
@@ -38,7 +38,6 @@ export THERIAC_PROGRAM="$target/debug/theriac"
 step "tests" cargo test --workspace --no-fail-fast
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
 if [ "${1:-all}" != quick ]; then
-  step "seeded bugs" tests/seeded-bugs quick
   step "documentation" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps
   if ! command -v cargo-deny >/dev/null; then
     step "install cargo-deny" cargo install --locked --quiet cargo-deny

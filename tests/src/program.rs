@@ -8,6 +8,20 @@ use std::{
     sync::OnceLock,
 };
 
+/// Cargo, as it would be started outside of a test: build scripts look at what it tells the
+/// processes that it starts, and half of all packages would be built anew for nothing.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in env::vars_os() {
+        let told = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+        if told.iter().any(|begin| name.to_string_lossy().starts_with(begin)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// The program that `THERIAC_PROGRAM` names; or else builds `theriac` without SQL (which none of
 /// these tests needs) in the profile and target folder of the test executable, and gives its path.
 ///
@@ -23,7 +37,7 @@ pub fn path() -> &'static Path {
         // <target>/<profile>/deps/<test executable>
         let test = env::current_exe().expect("a test has a path");
         let profile = test.ancestors().nth(2).expect("a test lies in <target>/<profile>/deps");
-        let mut build = Command::new(env!("CARGO"));
+        let mut build = cargo();
         build.args(["build", "--quiet", "--package", "theriac", "--no-default-features"]);
         build.args(["--features", "kafka,object-store"]);
         if profile.ends_with("release") {

@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use serde_json::Value;
+use theriac_tests::program::cargo;
 
 /// What was built.
 pub(crate) struct Built {
@@ -27,7 +27,7 @@ pub(crate) struct Executable {
 impl Built {
     /// Builds with the features that this runner was built with.
     pub(crate) fn all() -> Self {
-        let output = Command::new(env!("CARGO"))
+        let output = cargo()
             .args(["test", "--quiet", "--workspace", "--no-run", "--message-format", "json"])
             .args(["--features", "theriac-tests/seeded-bugs"])
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))

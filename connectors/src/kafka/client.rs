@@ -264,6 +264,20 @@ pub(super) fn config(settings: &Settings) -> Result<ClientConfig, KafkaFailure> 
     Ok(config)
 }
 
+/// The properties of a consumer that reads partitions by hand, and of them what was committed.
+/// That needs a group's name, and the group is never joined. It is the service's own: a user may be
+/// allowed this one group.
+///
+/// # Errors
+/// As [`config`].
+pub(super) fn reading(settings: &Settings) -> Result<ClientConfig, KafkaFailure> {
+    let mut config = config(settings)?;
+    config.set("group.id", &settings.group);
+    config.set("enable.auto.commit", "false");
+    config.set("isolation.level", "read_committed");
+    Ok(config)
+}
+
 /// Whether the settings make sense to a client: its properties and its secrets. Asks no broker.
 ///
 /// # Errors

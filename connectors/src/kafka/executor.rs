@@ -27,7 +27,7 @@ use theriac_contract::{
 
 use super::{
     admin,
-    client::{Complaints, KafkaFailure, config, duration},
+    client::{Complaints, KafkaFailure, config, duration, reading},
     producer::{Deliveries, put},
     settings::Settings,
 };
@@ -183,10 +183,7 @@ impl TopicExecutor {
 fn reader(settings: &Settings, partitions: u32) -> Result<BaseConsumer<Complaints>, KafkaFailure> {
     let topic = format!("{}{EXECUTIONS}", settings.prefix);
     let fail = |error: KafkaError| KafkaFailure::of(&topic, &error, &Complaints::default());
-    let mut config = config(settings)?;
-    config.set("group.id", &settings.group);
-    config.set("enable.auto.commit", "false");
-    config.set("isolation.level", "read_committed");
+    let mut config = reading(settings)?;
     config.set("enable.partition.eof", "true");
     config.set("auto.offset.reset", "earliest");
     let consumer: BaseConsumer<Complaints> =

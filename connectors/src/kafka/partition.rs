@@ -17,7 +17,7 @@ use theriac_contract::{
 };
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration, failure, is_refused},
+    client::{Complaints, KafkaFailure, duration, failure, is_refused, reading},
     settings::Settings,
 };
 
@@ -62,14 +62,11 @@ struct Met {
 
 impl Reader {
     pub(super) fn open(settings: &Settings) -> Result<Self, KafkaFailure> {
-        let mut config = config(settings)?;
-        // Manual assignment needs a group's name; the group is never joined here. No other name: a
-        // user may be allowed this one group.
-        config.set("group.id", &settings.group);
-        config.set("enable.auto.commit", "false");
+        let mut config = reading(settings)?;
         config.set("enable.partition.eof", "true");
-        let uncommitted = seeded::on(Bug::ReadUncommitted);
-        config.set("isolation.level", if uncommitted { "read_uncommitted" } else { "read_committed" });
+        if seeded::on(Bug::ReadUncommitted) {
+            config.set("isolation.level", "read_uncommitted");
+        }
         config.set("auto.offset.reset", "earliest");
         config.set("fetch.wait.max.ms", "20");
         config.set("queued.max.messages.kbytes", "16384");

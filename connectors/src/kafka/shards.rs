@@ -26,7 +26,7 @@ use theriac_contract::{
 };
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration, is_refused},
+    client::{Complaints, KafkaFailure, duration, is_refused, reading},
     settings::Settings,
 };
 
@@ -158,11 +158,7 @@ impl KafkaShards {
         if self.consumer.is_some() {
             return Ok(());
         }
-        let mut config = config(&self.settings)?;
-        // Manual assignment needs a group's name; the group is never joined.
-        config.set("group.id", format!("{}reader", self.settings.prefix));
-        config.set("enable.auto.commit", "false");
-        config.set("isolation.level", "read_committed");
+        let mut config = reading(&self.settings)?;
         config.set("auto.offset.reset", "error");
         config.set("fetch.wait.max.ms", "50");
         let consumer: BaseConsumer<Complaints> = config

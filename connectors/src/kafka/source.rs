@@ -25,7 +25,7 @@ use theriac_contract::{
 };
 
 use super::{
-    client::{Complaints, KafkaFailure, config, duration, failure, is_refused},
+    client::{Complaints, KafkaFailure, duration, failure, is_refused, reading},
     counted::{Counted, Hearing},
     decoding::{Decoding, Lane, Taken, parse},
     membership::{InputPositions, Place},
@@ -94,12 +94,8 @@ impl KafkaSource {
         shards: u32,
         positions: InputPositions,
     ) -> Result<Self, SourceError> {
-        let mut config = config(settings)?;
-        // Manual assignment needs a group's name; the shards' group is joined elsewhere.
-        config.set("group.id", &settings.group);
-        config.set("enable.auto.commit", "false");
+        let mut config = reading(settings)?;
         config.set("enable.partition.eof", "true");
-        config.set("isolation.level", "read_committed");
         config.set("auto.offset.reset", "error");
         let unless_given = [
             ("fetch.wait.max.ms", "50".to_owned()),

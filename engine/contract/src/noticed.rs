@@ -51,18 +51,16 @@ impl Sightings {
     /// The same in parts of at most `most` entities, edges or changes; at least one part.
     #[must_use]
     pub fn parts(self, most: usize) -> Vec<Self> {
-        let most = most.max(1);
-        let mut parts: Vec<Self> = Vec::new();
-        parts.extend(
-            self.entities.chunks(most).map(|part| Self { entities: part.to_vec(), ..Self::default() }),
-        );
-        parts.extend(self.edges.chunks(most).map(|part| Self { edges: part.to_vec(), ..Self::default() }));
-        parts
-            .extend(self.changes.chunks(most).map(|part| Self { changes: part.to_vec(), ..Self::default() }));
         if self.entities.len() + self.edges.len() + self.changes.len() <= most {
             return vec![self];
         }
-        parts
+        let most = most.max(1);
+        let entities =
+            self.entities.chunks(most).map(|part| Self { entities: part.to_vec(), ..Self::default() });
+        let edges = self.edges.chunks(most).map(|part| Self { edges: part.to_vec(), ..Self::default() });
+        let changes =
+            self.changes.chunks(most).map(|part| Self { changes: part.to_vec(), ..Self::default() });
+        entities.chain(edges).chain(changes).collect()
     }
 
     /// Adds those of another place of the same tick.

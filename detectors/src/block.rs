@@ -5,7 +5,7 @@
 pub const BLOCK: usize = 64;
 
 /// Largest magnitude that is taken: its square is finite. Beyond it a value counts as absent.
-const MAGNITUDE_MAX: f64 = 1e150;
+pub(crate) const MAGNITUDE_MAX: f64 = 1e150;
 
 /// Input of one block.
 #[derive(Clone, Debug)]

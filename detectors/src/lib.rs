@@ -34,6 +34,7 @@ mod level;
 mod missing;
 mod quantiles;
 mod rate;
+pub mod records;
 mod registry;
 
 pub use bank::Bank;

@@ -1,0 +1,199 @@
+//! Records: how far beyond everything that the series ever did is what it does now?
+//!
+//! A **member** is a statistic of the recent window: its mean, its jump, its departure from the
+//! time of day, … ([`Family`]) over 1, 4, 16 and 64 observations, of the value and of a
+//! logarithm-like transform of it. For each member the largest value of each of 16 to 31 equal
+//! blocks is kept, which together cover the whole history. The second largest of these block
+//! maxima is the reference: one earlier event is forgiven. Exceeding it is evidence in
+//! **decades**: by the Gumbel distribution, to which maxima tend, a block maximum so large is
+//! 10^e times rarer than the reference. A member gives one decade at most, so that no member
+//! decides alone; members are summed.
+//!
+//! What lasts shorter than a block enters one maximum, and is forgiven; a level that has moved
+//! for good fills two blocks and becomes the reference: it is learnt, an incident is not. No
+//! series needs a scale of its own, whatever its distribution: the past calibrates.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `signals` | the value and its transform, the range seen, a sample of the whole history |
+//! | `season` | levels by time of day |
+//! | `windows` | sliding sums over the recent observations |
+//! | `maxima` | block maxima, references, evidence |
+//! | `alert` | the threshold, its fatigue and refractory time, the score that lasts |
+//! | `state` | saving and restoring |
+//!
+//! Gumbel quantiles: E. J. Gumbel, "Statistics of Extremes", 1958. Plotting positions: A. Hazen, 1914.
+
+mod alert;
+mod maxima;
+mod season;
+mod signals;
+mod state;
+mod windows;
+
+use theriac_contract::{SeriesId, Timestamp};
+
+use self::{alert::Alert, maxima::Maxima, season::Season, signals::Signals, windows::Windows};
+
+/// Signals of a series: the value, and its transform.
+const SIGNALS: usize = 2;
+/// Window lengths in observations. Powers of four: a step of two octaves halves the noise of a mean.
+const SCALES: [usize; 4] = [1, 4, 16, 64];
+/// Members of one signal.
+const MEMBERS: usize = Family::ALL.len() * SCALES.len();
+/// Observations before anything is said: those of the widest pair of windows.
+const WARM_UP: f64 = 128.0;
+
+/// What a member measures over a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// The mean is high.
+    High,
+    /// The mean is low.
+    Low,
+    /// The mean moved from the window before.
+    Jump,
+    /// The mean departs from that time of other days.
+    Season,
+    /// The mean departs from the slow average.
+    Drift,
+    /// The values scatter.
+    Spread,
+    /// The steps from value to value are large.
+    Rough,
+    /// The values hardly scatter.
+    Calm,
+}
+
+impl Family {
+    /// All, in the order of members.
+    pub const ALL: [Self; 8] = [
+        Self::High,
+        Self::Low,
+        Self::Jump,
+        Self::Season,
+        Self::Drift,
+        Self::Spread,
+        Self::Rough,
+        Self::Calm,
+    ];
+
+    /// In words, after "unlike anything in its history: ".
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+            Self::Jump => "jumped",
+            Self::Season => "unlike this time of other days",
+            Self::Drift => "moved away from its slow average",
+            Self::Spread => "scattered",
+            Self::Rough => "restless",
+            Self::Calm => "still",
+        }
+    }
+}
+
+/// What one observation says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// Evidence in decades, 0 to 32.
+    pub evidence: f64,
+    /// Whether an episode begins: the evidence reaches the threshold after a quiet time.
+    pub alert: bool,
+    /// Score that lasts as long as the anomaly, and fades after it.
+    pub lasting: f64,
+    /// How often so much evidence comes up by chance at a series that did in the past what
+    /// this one did.
+    pub p_value: f64,
+    /// Value expected at this time of day, or the median of the history.
+    pub expected: f64,
+    /// Decades by family, the largest over both signals of each scale, summed over scales.
+    pub families: [f32; 8],
+}
+
+/// One series.
+#[derive(Clone, Debug)]
+struct Series {
+    signals: Signals,
+    season: Season,
+    windows: Windows,
+    maxima: Maxima,
+    alert: Alert,
+}
+
+impl Series {
+    fn new() -> Self {
+        Self {
+            signals: Signals::new(),
+            season: Season::new(),
+            windows: Windows::new(),
+            maxima: Maxima::new(),
+            alert: Alert::new(),
+        }
+    }
+
+    fn update(&mut self, value: f64, at: Timestamp) -> Verdict {
+        let signal = self.signals.update(value);
+        let season = self.season.update(&signal, at, self.maxima.season_references());
+        self.windows.update(&signal, season);
+        let rows = self.windows.rows();
+        let statistics = self.windows.statistics(&signal, season.is_some());
+        let (evidence, families) = self.maxima.evidence(&statistics, &signal, rows);
+        self.maxima.learn(&statistics, rows);
+        let expected = season.map_or(signal.median, |residuals| value - residuals[0]);
+        self.alert.update(evidence, families, expected, rows)
+    }
+}
+
+/// The detector over the series that are given to it; others cost a pointer.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    series: Vec<Option<Box<Series>>>,
+}
+
+impl Records {
+    /// Bytes of state of one series.
+    pub const BYTES_PER_SERIES: usize = size_of::<Series>();
+
+    /// Watches no series.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { series: Vec::new() }
+    }
+
+    /// Begins to watch a series, or starts it anew, as if it had never been seen.
+    pub fn watch(&mut self, series: SeriesId) {
+        let index = series.index();
+        if self.series.len() <= index {
+            self.series.resize(index + 1, None);
+        }
+        self.series[index] = Some(Box::new(Series::new()));
+    }
+
+    /// Whether a series is watched.
+    #[must_use]
+    pub fn watches(&self, series: SeriesId) -> bool {
+        self.series.get(series.index()).is_some_and(Option::is_some)
+    }
+
+    /// Observations made and needed before anything is said of a series.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the warm-up")]
+    pub fn warmup(&self, series: SeriesId) -> (u32, u32) {
+        let seen = self.series.get(series.index()).and_then(Option::as_ref);
+        let seen = seen.map_or(0.0, |series| series.windows.rows());
+        (seen.min(WARM_UP) as u32, WARM_UP as u32)
+    }
+
+    /// Takes the next value of a series; NaN is absent, and so are infinite values and those
+    /// beyond 1e150. None if the series is not watched.
+    pub fn update(&mut self, series: SeriesId, value: f64, at: Timestamp) -> Option<Verdict> {
+        let series = self.series.get_mut(series.index())?.as_mut()?;
+        Some(if value.abs() <= crate::block::MAGNITUDE_MAX {
+            series.update(value, at)
+        } else {
+            series.alert.pass()
+        })
+    }
+}

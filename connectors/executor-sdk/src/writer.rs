@@ -59,6 +59,9 @@ impl Writer {
         config.set("transactional.id", format!("{}-{partition}", settings.group()));
         config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
         config.set("linger.ms", "0");
+        // A broker writes the markers of the transaction before within milliseconds; until then
+        // it refuses what belongs to the next.
+        config.set("retry.backoff.ms", "5");
         let fail = || ExecutorError::kafka(format!("the producer of partition {partition}"));
         let producer: BaseProducer = config.create().map_err(fail())?;
         producer.init_transactions(settings.patience).map_err(fail())?;

@@ -88,6 +88,11 @@ impl KafkaTopics {
         config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
         // A round is one transaction and waits for the broker anyway.
         config.set("linger.ms", "0");
+        // Brokers refuse what belongs to the next transaction until the markers of the one before
+        // are written, which takes some milliseconds. The usual pause of 100 would be most of a round.
+        if !settings.properties.contains_key("retry.backoff.ms") {
+            config.set("retry.backoff.ms", "5");
+        }
         if !settings.properties.contains_key("compression.type") {
             config.set("compression.type", "lz4");
         }

@@ -4,4 +4,6 @@ pub mod catalogue;
 pub mod fetch;
 pub mod nab;
 pub mod nezha;
+pub mod null_fleet;
+mod random;
 pub mod simulator;

@@ -15,11 +15,11 @@ use theriac_contract::{
 use super::{
     clock::{Event, MILLISECOND, Nanos, SECOND, nanos},
     lifecycle::Rollout,
-    random::Stream,
     service::Process,
     telemetry::logs::{ChangeEvent, Severity},
     world::World,
 };
+use crate::random::Stream;
 
 /// Name in completions.
 const EXECUTOR: &str = "simulator";

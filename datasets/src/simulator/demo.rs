@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use theriac_contract::{series::Entity, time::Interval};
 
-use super::{
-    random::Stream,
-    scenario::{Benign, BenignKind, Fault, FaultKind, Scenario},
-};
+use super::scenario::{Benign, BenignKind, Fault, FaultKind, Scenario};
+use crate::random::Stream;
 
 /// Fault-free time at the start of the demo.
 const DEMO_WARM_UP_SECONDS: i64 = 15 * 60;

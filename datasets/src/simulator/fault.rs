@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     clock::{Event, Nanos, nanos},
     lifecycle::Rollout,
-    random::Stream,
     scenario::{BenignKind, FaultKind},
     service::{HEAP_BASE, HEAP_LIMIT},
     telemetry::logs::ChangeEvent,
     world::World,
 };
+use crate::random::Stream;
 
 /// Something that bears on a service or a host for a time.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     clock::{Nanos, SECOND, nanos},
-    random::Stream,
     scenario::{Load, Route},
 };
+use crate::random::Stream;
 
 /// What a user asks for.
 pub(super) struct Question {

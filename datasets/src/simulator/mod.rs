@@ -27,7 +27,6 @@ mod demo;
 mod fault;
 mod lifecycle;
 mod load;
-mod random;
 mod request;
 mod scenario;
 mod service;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     clock::{Nanos, SECOND, nanos},
-    random::Stream,
     request::CallKey,
     scenario,
     telemetry::metrics::Meters,
 };
+use crate::random::Stream;
 
 /// Memory of a fresh process.
 pub(super) const HEAP_BASE: u64 = 180 << 20;

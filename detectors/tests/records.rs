@@ -36,7 +36,8 @@ fn series(name: &str) -> Vec<f64> {
     const ROWS: usize = 3_000;
     let noise = |seed: u64| uniform(seed).take(ROWS);
     let day = (0..ROWS).map(|row| if row % 288 < 144 { 10.0 } else { 20.0 });
-    let daily = |seed: u64| day.clone().zip(noise(seed)).map(|(day, noise)| day + noise).collect::<Vec<f64>>();
+    let daily =
+        |seed: u64| day.clone().zip(noise(seed)).map(|(day, noise)| day + noise).collect::<Vec<f64>>();
     let above = |base: f64, seed: u64| noise(seed).map(|noise| base + noise).collect::<Vec<f64>>();
     match name {
         "daily" => daily(1),
@@ -87,7 +88,10 @@ fn it_agrees_with_an_independent_form() {
         // Single precision of the program against double precision.
         let near = |what: &str, got: f64, expected: &Value| {
             let expected = expected.as_f64().unwrap();
-            assert!((got - expected).abs() <= 2e-3 * expected.abs().max(0.1), "{name} {what}: {got} {expected}");
+            assert!(
+                (got - expected).abs() <= 2e-3 * expected.abs().max(0.1),
+                "{name} {what}: {got} {expected}"
+            );
         };
         near("evidence", verdicts.iter().map(|v| v.evidence).sum(), &expected["evidence_sum"]);
         near("lasting", verdicts.iter().map(|v| v.lasting).sum(), &expected["lasting_sum"]);

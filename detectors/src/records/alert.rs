@@ -1,6 +1,7 @@
 //! When an episode begins, and how long it lasts.
 
 use super::Verdict;
+use crate::{P_VALUE_MIN, arithmetic::exp};
 
 /// Decades that alert: one in a hundred, and two members at least.
 const THRESHOLD: f64 = 2.0;
@@ -11,6 +12,20 @@ const QUIET_MIN: f64 = 8.0;
 const FATIGUE: f64 = 0.25;
 /// … and is remembered for this share of the history.
 const MEMORY: f64 = 0.25;
+
+/// `rows` times the share of rows with so much evidence is at most `CHANCE * exp(-DECAY * evidence)`
+/// for series without anomalies, whatever their distribution: normal, uniform, exponential,
+/// log-normal, Pareto, counts, rare events, autoregressive, daily. Records are rare, hence the
+/// division by rows. A random walk keeps setting records and exceeds it.
+const CHANCE: f64 = 160.0;
+const DECAY: f64 = 0.3;
+
+fn p_value(evidence: f64, rows: f64) -> f64 {
+    if evidence <= 0.0 {
+        return 1.0;
+    }
+    (CHANCE * exp(-DECAY * evidence) / rows).clamp(P_VALUE_MIN, 1.0)
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Alert {
@@ -36,7 +51,14 @@ impl Alert {
             self.remembered += f64::from(u8::from(alert));
         }
         self.lasting = evidence.max(self.lasting * (1.0 - 1.0 / (quiet + QUIET_MIN)));
-        Verdict { evidence, alert, lasting: self.lasting, p_value: 1.0, expected, families }
+        Verdict {
+            evidence,
+            alert,
+            lasting: self.lasting,
+            p_value: p_value(evidence, rows),
+            expected,
+            families,
+        }
     }
 
     /// Nothing was observed.

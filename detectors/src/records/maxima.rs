@@ -89,7 +89,8 @@ impl Maxima {
 
     /// Learns from the statistics that were judged.
     pub(super) fn learn(&mut self, statistics: &Statistics, rows: f64) {
-        for (current, statistics) in self.current.as_flattened_mut().iter_mut().zip(statistics.as_flattened()) {
+        for (current, statistics) in self.current.as_flattened_mut().iter_mut().zip(statistics.as_flattened())
+        {
             *current = current.max(*statistics);
         }
         self.filled += 1.0;

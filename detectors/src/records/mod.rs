@@ -67,18 +67,10 @@ pub enum Family {
 
 impl Family {
     /// All, in the order of members.
-    pub const ALL: [Self; 8] = [
-        Self::High,
-        Self::Low,
-        Self::Jump,
-        Self::Season,
-        Self::Drift,
-        Self::Spread,
-        Self::Rough,
-        Self::Calm,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::High, Self::Low, Self::Jump, Self::Season, Self::Drift, Self::Spread, Self::Rough, Self::Calm];
 
-    /// In words, after "unlike anything in its history: ".
+    /// In words, after "as never before: ".
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -150,6 +142,7 @@ impl Series {
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     series: Vec<Option<Box<Series>>>,
+    watched: usize,
 }
 
 impl Records {
@@ -159,7 +152,7 @@ impl Records {
     /// Watches no series.
     #[must_use]
     pub const fn new() -> Self {
-        Self { series: Vec::new() }
+        Self { series: Vec::new(), watched: 0 }
     }
 
     /// Begins to watch a series, or starts it anew, as if it had never been seen.
@@ -168,7 +161,15 @@ impl Records {
         if self.series.len() <= index {
             self.series.resize(index + 1, None);
         }
-        self.series[index] = Some(Box::new(Series::new()));
+        if self.series[index].replace(Box::new(Series::new())).is_none() {
+            self.watched += 1;
+        }
+    }
+
+    /// Number of series that are watched.
+    #[must_use]
+    pub const fn watched(&self) -> usize {
+        self.watched
     }
 
     /// Whether a series is watched.

@@ -135,8 +135,13 @@ fn list(values: ArrayRef, size: usize) -> Result<ArrayRef, StateError> {
 }
 
 /// The numbers of a column of lists, all of `size`.
-fn numbers<'a, A: Array + 'static>(rows: &'a RecordBatch, name: &str, size: usize) -> Result<&'a A, StateError> {
-    let column = rows.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<FixedSizeListArray>());
+fn numbers<'a, A: Array + 'static>(
+    rows: &'a RecordBatch,
+    name: &str,
+    size: usize,
+) -> Result<&'a A, StateError> {
+    let column =
+        rows.column_by_name(name).and_then(|column| column.as_any().downcast_ref::<FixedSizeListArray>());
     let column = column.filter(|column| usize::try_from(column.value_length()) == Ok(size));
     let values = column.and_then(|column| column.values().as_any().downcast_ref::<A>());
     let values = values.filter(|values| values.null_count() == 0 && values.len() == rows.num_rows() * size);

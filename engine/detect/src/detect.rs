@@ -11,8 +11,10 @@ use theriac_detectors::{Bank, Scores};
 
 use crate::{
     counting::Counting,
+    discovery::Discovery,
     episode::{Episode, Sight, Turn},
     explain,
+    history::History,
     proportion::{self, Proportion},
     rules::{Matters, Rule, direction},
     settings::Settings,
@@ -31,6 +33,13 @@ pub struct Reading {
     pub high: f64,
     /// Which way the value departs.
     pub direction: Direction,
+    /// Decades by which the series leaves its whole history behind; 0 if it is not compared with
+    /// it. See [`theriac_detectors::records`].
+    pub evidence: f64,
+    /// Whether an episode begins, by that evidence and no other.
+    pub alert: bool,
+    /// The evidence as a score that lasts as long as the anomaly and fades after it.
+    pub lasting: f64,
     /// Observations made.
     pub warmup_ticks_done: u32,
     /// Observations needed before anything is said.
@@ -46,6 +55,8 @@ pub struct Counts {
     pub shed: u64,
     /// Symptoms that were taken for the new normal.
     pub adopted: u64,
+    /// Series that are not compared with their whole history, because too many are.
+    pub unrecorded: u64,
 }
 
 /// What is kept of each series beside the bank.
@@ -64,16 +75,18 @@ struct State {
     episodes: BTreeMap<SeriesId, Episode>,
     /// Number of the first tick in which an entity or a service was heard.
     first_heard: BTreeMap<Entity, u64>,
+    discovery: Discovery,
     counts: Counts,
 }
 
 const TABLE: &str = "detect";
-const TABLE_VERSION: u16 = 2;
+const TABLE_VERSION: u16 = 3;
 
 /// The detect stage.
 pub struct Detect {
     settings: Settings,
     bank: Bank,
+    history: History,
     state: State,
     p_value: Vec<f64>,
     expected: Vec<f64>,
@@ -83,6 +96,8 @@ pub struct Detect {
     readings: Vec<Reading>,
     /// Episodes that are open symptoms.
     open: usize,
+    /// Chance at or below which an episode opens in this tick.
+    level: f64,
 }
 
 impl Detect {
@@ -91,6 +106,7 @@ impl Detect {
     pub fn new(settings: Settings) -> Self {
         Self {
             bank: Bank::new(&settings.bank),
+            history: History::new(settings.records_series_max),
             settings,
             state: State::default(),
             p_value: Vec::new(),
@@ -100,6 +116,7 @@ impl Detect {
             learn: Vec::new(),
             readings: Vec::new(),
             open: 0,
+            level: 0.0,
         }
     }
 
@@ -126,6 +143,10 @@ impl Detect {
         self.admit(tick);
         self.score(tick);
         let alive = self.alive(tick);
+        let (share, span) = (self.settings.false_share, self.settings.false_share_ticks);
+        let may_open = self.state.watched.len() - self.open.min(self.state.watched.len());
+        self.level = self.state.discovery.level(may_open, share, span);
+        let before = self.state.counts.opened;
         let mut symptoms = Vec::new();
         for index in 0..self.state.watched.len() {
             let observed = tick.values.get(index).copied().unwrap_or(f64::NAN);
@@ -134,6 +155,7 @@ impl Detect {
             let idle = self.is_idle(index, observed, &alive);
             self.live(index, sight, idle, tick, knowledge_version, &mut symptoms);
         }
+        self.state.discovery.found(self.state.counts.opened - before, share);
         symptoms
     }
 
@@ -171,6 +193,7 @@ impl Detect {
             self.state.watched.push(Watched { series: series.clone(), rule, counting, proportion: None });
         }
         self.pair(tick.opened.len());
+        self.compare(tick.opened.len());
         self.resize();
     }
 
@@ -188,6 +211,19 @@ impl Detect {
         }
     }
 
+    /// Begins to compare the last `opened` series with their history, but for those whose numbers
+    /// are counts or shares: a model of their own knows them better.
+    fn compare(&mut self, opened: usize) {
+        let first = self.state.watched.len() - opened.min(self.state.watched.len());
+        for (index, watched) in self.state.watched.iter().enumerate().skip(first) {
+            let modelled = watched.counting.is_some() || watched.proportion.is_some();
+            if !modelled && watched.rule.matters != Matters::Nothing {
+                let room = self.history.admit(SeriesId(index as u32));
+                self.state.counts.unrecorded += u64::from(!room);
+            }
+        }
+    }
+
     fn resize(&mut self) {
         let series = self.state.watched.len();
         self.bank.grow(series);
@@ -201,6 +237,9 @@ impl Detect {
             low: f64::NAN,
             high: f64::NAN,
             direction: Direction::None,
+            evidence: 0.0,
+            alert: false,
+            lasting: 0.0,
             warmup_ticks_done: 0,
             warmup_ticks_needed: 0,
         };
@@ -219,13 +258,15 @@ impl Detect {
             high: &mut self.high,
         };
         self.bank.update(&tick.values, &self.learn, &mut out);
+        self.history.update(tick);
     }
 
     /// What the series shows at this tick, after the rules.
     fn sight(&mut self, index: usize, observed: f64, tick: &Tick) -> Sight {
         let watched = &mut self.state.watched[index];
         let silent = observed.is_nan();
-        let mut p_value = self.p_value[index];
+        let id = SeriesId(index as u32);
+        let mut p_value = self.history.fuse(id, self.p_value[index], self.bank.specs().count());
         let (mut expected, mut low, mut high) = (self.expected[index], self.low[index], self.high[index]);
         if let Some(counting) = &mut watched.counting {
             // Rates are counts a second; what is counted happened in the whole tick.
@@ -269,17 +310,23 @@ impl Detect {
             band: finite(low).zip(finite(high)),
             direction: if silent { Direction::None } else { direction(observed, expected) },
             detectors: Vec::new(),
+            unlike: String::new(),
         }
     }
 
     fn reading(&self, index: usize, sight: &Sight) -> Reading {
-        let (done, needed) = self.bank.warmup(SeriesId(index as u32));
+        let id = SeriesId(index as u32);
+        let (done, needed) = self.bank.warmup(id);
+        let verdict = self.history.verdict(id).copied().unwrap_or_default();
         Reading {
             p_value: sight.p_value,
             expected: sight.expected.unwrap_or(f64::NAN),
             low: sight.band.map_or(f64::NAN, |band| band.0),
             high: sight.band.map_or(f64::NAN, |band| band.1),
             direction: sight.direction,
+            evidence: verdict.evidence,
+            alert: verdict.alert,
+            lasting: verdict.lasting,
             warmup_ticks_done: done,
             warmup_ticks_needed: needed,
         }
@@ -297,12 +344,12 @@ impl Detect {
             let p_value = self.readings[index].p_value;
             return vec![DetectorScore { detector: own.to_owned(), p_value }];
         }
+        let id = SeriesId(index as u32);
         let names = self.bank.specs().map(|spec| spec.name);
-        let mut scores: Vec<DetectorScore> = names
-            .zip(self.bank.p_values(SeriesId(index as u32)))
-            .filter(|(_, p_value)| *p_value < 0.05)
-            .map(|(name, p_value)| DetectorScore { detector: name.to_owned(), p_value })
-            .collect();
+        let score = |(name, p_value): (&str, f64)| DetectorScore { detector: name.to_owned(), p_value };
+        let mut scores: Vec<DetectorScore> = names.zip(self.bank.p_values(id)).map(score).collect();
+        scores.extend(self.history.score(id));
+        scores.retain(|score| score.p_value < 0.05);
         scores.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then_with(|| a.detector.cmp(&b.detector)));
         scores
     }
@@ -321,6 +368,7 @@ impl Detect {
         let unusual = sight.p_value <= self.settings.open_p;
         if unusual {
             sight.detectors = self.detectors(index);
+            sight.unlike = self.history.unlike(id);
         }
         let mut episode = match self.state.episodes.remove(&id) {
             None if !unusual => return,
@@ -342,13 +390,16 @@ impl Detect {
             self.state.counts.shed += 1;
             return;
         }
-        let turn = episode.turn(tick.end(), &self.state.watched[index].series.key, idle, &self.settings);
-        match turn {
+        match episode.turn(tick.end(), idle, &self.settings) {
             Turn::Forget => return,
-            Turn::Stay => {}
+            Turn::Stay if was_open || episode.chance() > self.level => {}
+            Turn::Stay => {
+                episode.open(tick.end(), &self.state.watched[index].series.key);
+                self.state.counts.opened += 1;
+                self.open += 1;
+                out.extend(self.symptom(index, &episode, SymptomPhase::Open, tick, knowledge_version));
+            }
             Turn::Tell(phase) => {
-                self.state.counts.opened += u64::from(phase == SymptomPhase::Open);
-                self.open += usize::from(phase == SymptomPhase::Open);
                 out.extend(self.symptom(index, &episode, phase, tick, knowledge_version));
                 if matches!(phase, SymptomPhase::Close | SymptomPhase::Lost) {
                     self.open -= 1;
@@ -411,7 +462,7 @@ impl Detect {
             examples: episode.examples.clone(),
             knowledge_version,
         };
-        symptom.explanation = explain::sentence(series, &symptom);
+        symptom.explanation = explain::sentence(series, &symptom, &episode.peak.unlike);
         Some(symptom)
     }
 }
@@ -425,12 +476,14 @@ impl Checkpointed for Detect {
     fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
         let mut tables = vec![StateTable::from_json(TABLE, TABLE_VERSION, &self.state)?];
         tables.extend(self.bank.snapshot()?);
+        tables.extend(self.history.snapshot()?);
         Ok(tables)
     }
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
         self.bank.restore(tables)?;
+        self.history.restore(tables)?;
         self.open = self.state.episodes.values().filter(|episode| episode.open.is_some()).count();
         self.resize();
         Ok(())

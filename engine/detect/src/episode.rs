@@ -19,6 +19,8 @@ pub(crate) struct Sight {
     pub(crate) band: Option<(f64, f64)>,
     pub(crate) direction: Direction,
     pub(crate) detectors: Vec<DetectorScore>,
+    /// In what it is unlike the whole history, in words; empty if in nothing.
+    pub(crate) unlike: String,
 }
 
 /// A run of unusual ticks, from the first on; a symptom once it is open.
@@ -34,8 +36,8 @@ pub(crate) struct Episode {
     pub(crate) examples: Vec<String>,
     /// Set once the symptom is open.
     pub(crate) open: Option<Open>,
-    /// Unusual ticks so far.
-    unusual: u32,
+    /// P-value of the worst tick but one; 1 if there is none.
+    second: f64,
     /// Ordinary ticks since the last unusual one.
     ordinary: u32,
     /// End of the last tick in which the series spoke (or its silence was judged).
@@ -77,7 +79,7 @@ impl Episode {
             peak: sight,
             examples: Vec::new(),
             open: None,
-            unusual: 1,
+            second: 1.0,
             ordinary: 0,
         }
     }
@@ -91,9 +93,9 @@ impl Episode {
         }
         self.heard = sight.end;
         if sight.p_value <= unusual_p {
-            self.unusual += 1;
             self.ordinary = 0;
             self.last_unusual = sight.end;
+            self.second = self.second.min(sight.p_value.max(self.peak.p_value));
             if sight.p_value < self.peak.p_value {
                 self.peak = sight;
             }
@@ -102,20 +104,27 @@ impl Episode {
         }
     }
 
+    /// How likely so much comes up by chance: one tick so bad, or two among three so bad. Each of
+    /// the two questions may be answered wrongly, hence the factor of two.
+    pub(crate) fn chance(&self) -> f64 {
+        (2.0 * self.peak.p_value).min(2.0 * 3.0 * self.second * self.second).min(1.0)
+    }
+
+    /// Makes a symptom of it, at the end of a tick.
+    pub(crate) fn open(&mut self, now: Timestamp, series: &str) {
+        self.open = Some(Open {
+            id: Id::derive("symptom", &[series.as_bytes(), &self.onset.0.to_be_bytes()]),
+            revision: 0,
+            at: now,
+            told: self.peak.p_value,
+            peaks: 0,
+        });
+    }
+
     /// What is to be told after the tick that ended at `now`. `idle` if the series speaks only
     /// of requests, and its service of itself still speaks.
-    pub(crate) fn turn(&mut self, now: Timestamp, series: &str, idle: bool, settings: &Settings) -> Turn {
+    pub(crate) fn turn(&mut self, now: Timestamp, idle: bool, settings: &Settings) -> Turn {
         let Some(open) = &mut self.open else {
-            if self.unusual >= settings.open_ticks || self.peak.p_value <= settings.open_at_once_p {
-                self.open = Some(Open {
-                    id: Id::derive("symptom", &[series.as_bytes(), &self.onset.0.to_be_bytes()]),
-                    revision: 0,
-                    at: now,
-                    told: self.peak.p_value,
-                    peaks: 0,
-                });
-                return Turn::Tell(SymptomPhase::Open);
-            }
             let over = self.ordinary > 1 || now.since(self.heard) >= settings.lost_after;
             return if over { Turn::Forget } else { Turn::Stay };
         };

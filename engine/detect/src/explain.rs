@@ -49,8 +49,8 @@ pub(crate) fn name(series: &Series) -> String {
     format!("{}{told} of {}{peer}", series.signal, series.entity)
 }
 
-/// What is unusual about the series, or was.
-pub(crate) fn sentence(series: &Series, symptom: &Symptom) -> String {
+/// What is unusual about the series, or was. `unlike`: in what it is unlike its whole history.
+pub(crate) fn sentence(series: &Series, symptom: &Symptom, unlike: &str) -> String {
     let unit = series.unit.as_str();
     let name = name(series);
     let since = &symptom.onset.to_string()[11..19];
@@ -66,7 +66,9 @@ pub(crate) fn sentence(series: &Series, symptom: &Symptom) -> String {
         format!(" ({} to {})", number(low, unit), number(high, unit))
     });
     let ending = if symptom.phase == SymptomPhase::Lost { "; it can no longer be judged" } else { "" };
-    format!("{name} {verb} {}{expected}{band}, since {since}{until}{ending}", number(observed, unit))
+    let unlike = if unlike.is_empty() { String::new() } else { format!("; as never before: {unlike}") };
+    let observed = number(observed, unit);
+    format!("{name} {verb} {observed}{expected}{band}, since {since}{until}{unlike}{ending}")
 }
 
 #[cfg(test)]

@@ -12,13 +12,17 @@
 //! | [`rules`] | which direction and which effect of a signal matter at all |
 //! | `counting` | p-values of event counts (Gamma-Poisson) |
 //! | `proportion` | p-values of shares of failures (beta-binomial) |
+//! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
+//! | `history` | series compared with all they ever did (the records detector), as far as there is room |
 //! | `explain` | the sentence for people |
 
 mod counting;
 mod detect;
+mod discovery;
 mod episode;
 mod explain;
+mod history;
 mod proportion;
 pub mod rules;
 pub mod settings;

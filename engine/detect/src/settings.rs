@@ -9,13 +9,14 @@ use theriac_contract::Interval;
 pub struct Settings {
     /// The detectors.
     pub bank: theriac_detectors::Settings,
-    /// A tick is unusual if its fused p-value is at most this. With [`Self::open_ticks`] of
-    /// two, independent noise opens one symptom in about `1 / (2 * open_p^2)` series-ticks.
+    /// A tick is unusual if its fused p-value is at most this: learning rests, and a symptom may
+    /// open.
     pub open_p: f64,
-    /// Unusual ticks, among the last `open_ticks + 1`, that open a symptom.
-    pub open_ticks: u32,
-    /// A single tick at most this unusual opens a symptom at once.
-    pub open_at_once_p: f64,
+    /// Share of symptoms that may be false. How unusual a tick, or two of three, must be to open
+    /// a symptom follows from it, from the number of series, and from what was found of late.
+    pub false_share: f64,
+    /// Over how many ticks that share is reckoned when nothing is wrong at all.
+    pub false_share_ticks: f64,
     /// An observed tick is ordinary again if its p-value is at least this.
     pub close_p: f64,
     /// Ordinary ticks in a row that close a symptom.
@@ -36,6 +37,9 @@ pub struct Settings {
     pub count_memory_ticks: f64,
     /// Symptoms open at a time at most; others are shed and counted.
     pub open_symptoms_max: usize,
+    /// Series that are also compared with their whole history (13 kB each) at most, the first
+    /// that come; for others the bank alone decides.
+    pub records_series_max: usize,
     /// Examples that a symptom keeps.
     pub examples_max: usize,
     /// Rules that come before the built-in ones; the first whose pattern fits decides.
@@ -47,8 +51,8 @@ impl Default for Settings {
         Self {
             bank: theriac_detectors::Settings::default(),
             open_p: 1e-4,
-            open_ticks: 2,
-            open_at_once_p: 1e-9,
+            false_share: 0.05,
+            false_share_ticks: 8_640.0,
             close_p: 1e-2,
             close_ticks: 3,
             lost_after: Interval::from_seconds(300),
@@ -58,6 +62,7 @@ impl Default for Settings {
             peaks_max: 3,
             count_memory_ticks: 512.0,
             open_symptoms_max: 10_000,
+            records_series_max: 4_096,
             examples_max: 5,
             rules: Vec::new(),
         }

@@ -4,4 +4,5 @@ pub mod catalogue;
 pub mod fetch;
 pub mod nab;
 pub mod nezha;
+pub mod scoring;
 pub mod simulator;

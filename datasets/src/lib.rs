@@ -6,3 +6,4 @@ pub mod nab;
 pub mod nezha;
 pub mod scoring;
 pub mod simulator;
+pub mod tsb;

@@ -72,7 +72,11 @@ fn affiliation_f(events: &[Span], predicted: &[Span], end: f64) -> f64 {
             recall += zone_recall(*event, zone, &inside);
         }
     }
-    if predicted_zones > 0.0 { harmonic(precision / predicted_zones, recall / events.len() as f64) } else { 0.0 }
+    if predicted_zones > 0.0 {
+        harmonic(precision / predicted_zones, recall / events.len() as f64)
+    } else {
+        0.0
+    }
 }
 
 /// Integral of `f`, which is straight between the `breaks` that lie in the span.

@@ -61,9 +61,8 @@ fn bootstrap(differences: &[f64], seed: u64) -> (f64, f64) {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let files = differences.len();
     let mut draw = || ((u128::from(random.next_u64()) * files as u128) >> 64) as usize;
-    let mut means: Vec<f64> = (0..DRAWS)
-        .map(|_| (0..files).map(|_| differences[draw()]).sum::<f64>() / files as f64)
-        .collect();
+    let mut means: Vec<f64> =
+        (0..DRAWS).map(|_| (0..files).map(|_| differences[draw()]).sum::<f64>() / files as f64).collect();
     means.sort_by(f64::total_cmp);
     let [low, high] = TAILS.map(|share| means[(share * (DRAWS - 1) as f64).round() as usize]);
     (low, high)

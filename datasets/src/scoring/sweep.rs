@@ -107,10 +107,8 @@ impl Sweep {
     }
 
     fn mean(&self, threshold: f64, counts: impl Fn(usize) -> bool) -> Option<f64> {
-        let kept: Vec<f64> = (0..self.files.len())
-            .filter(|file| counts(*file))
-            .map(|file| self.f1(file, threshold))
-            .collect();
+        let kept: Vec<f64> =
+            (0..self.files.len()).filter(|file| counts(*file)).map(|file| self.f1(file, threshold)).collect();
         (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
     }
 

@@ -55,10 +55,8 @@ impl Surface {
             (0..THRESHOLDS).map(|k| falling[((k as f64 * step) as usize).min(scores.len() - 1)]).collect();
         // The last rank is exact, whatever the product gives.
         thresholds[THRESHOLDS - 1] = falling[scores.len() - 1];
-        let reached: Vec<usize> = scores
-            .iter()
-            .map(|score| thresholds.partition_point(|threshold| *threshold > *score))
-            .collect();
+        let reached: Vec<usize> =
+            scores.iter().map(|score| thresholds.partition_point(|threshold| *threshold > *score)).collect();
         let (mut detected, mut hits) = (vec![0.0; THRESHOLDS], vec![0.0; THRESHOLDS]);
         for (row, &first) in reached.iter().enumerate() {
             detected[first] += 1.0;

@@ -135,5 +135,7 @@ pub(super) fn files(dir: &Path, endings: &[&str]) -> Result<Vec<(String, PathBuf
         }
     }
     files.sort();
+    // Beside a packed file there may be the same one unpacked.
+    files.dedup_by(|a, b| a.0 == b.0);
     Ok(files)
 }

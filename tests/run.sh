@@ -28,6 +28,7 @@ step() {
 if [ -z "${THERIAC_DATASETS:-}" ]; then
   export THERIAC_DATASETS="$PWD/target/datasets"
   step "fetch data sets" cargo run --quiet --no-default-features --bin theriac -- datasets fetch nab --data "$THERIAC_DATASETS"
+  step "fetch data sets" cargo run --quiet --no-default-features --bin theriac -- datasets fetch smd --data "$THERIAC_DATASETS"
   step "fetch data sets" cargo run --quiet --no-default-features --bin theriac -- datasets fetch nezha-trainticket-dev --data "$THERIAC_DATASETS"
 fi
 

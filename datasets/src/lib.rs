@@ -6,4 +6,6 @@ pub mod nab;
 pub mod nezha;
 pub mod null_fleet;
 mod random;
+pub mod scoring;
 pub mod simulator;
+pub mod tsb;

@@ -15,7 +15,7 @@ use super::scorer::{Layout, Window};
 #[derive(Debug, thiserror::Error)]
 pub enum NabError {
     /// A file cannot be read.
-    #[error("{path}: {source}; `theriac datasets fetch nab` gets a whole copy")]
+    #[error("{path}: {source}")]
     Io {
         /// Which.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum NabError {
         source: io::Error,
     },
     /// A file holds something else.
-    #[error("{path}{}: {reason}; `theriac datasets fetch nab` gets a whole copy", line.map_or_else(String::new, |line| format!(":{line}")))]
+    #[error("{path}{}: {reason}", line.map_or_else(String::new, |line| format!(":{line}")))]
     Malformed {
         /// Which.
         path: PathBuf,
@@ -56,14 +56,18 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads the folder that holds `data/<category>/<file>.csv` and
-    /// `labels/combined_{windows,labels}.json`.
+    /// Reads the folder that holds `data/<category>/<file>.csv`, `labels/combined_windows.json`
+    /// and, if the labelled instants are known, `labels/combined_labels.json`.
     ///
     /// # Errors
     /// If a file is missing or is not what the corpus has there.
     pub fn open(dir: &Path) -> Result<Self, NabError> {
         let windows: BTreeMap<String, Vec<[String; 2]>> = labels(dir, "combined_windows.json")?;
-        let instants: BTreeMap<String, Vec<String>> = labels(dir, "combined_labels.json")?;
+        let instants: BTreeMap<String, Vec<String>> = if dir.join("labels/combined_labels.json").is_file() {
+            labels(dir, "combined_labels.json")?
+        } else {
+            BTreeMap::new()
+        };
         let mut files = Vec::with_capacity(windows.len());
         for (name, bounds) in windows {
             let labelled = instants.get(&name).map_or(&[][..], Vec::as_slice);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`corpus`] | [`Corpus`]: 58 files, rows in the order of the file, labelled windows as rows |
 //! | [`scorer`] | [`Scorer`]: the benchmark's rules over the scores of a detector |
+//! | [`results`] | [`Results`]: the result files of a detector |
 //! | `published` | [`published()`]: the results that others published |
 //!
 //! Source: A. Lavin and S. Ahmad, "Evaluating Real-time Anomaly Detection Algorithms:
@@ -11,8 +12,10 @@
 
 pub mod corpus;
 pub mod published;
+pub mod results;
 pub mod scorer;
 
 pub use corpus::{Corpus, NabError, NabFile};
 pub use published::{Published, published};
+pub use results::Results;
 pub use scorer::{CategoryGain, Layout, LeftOut, Profile, ProfileScore, ScoreError, Scorer, Window};

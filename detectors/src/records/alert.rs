@@ -1,10 +1,8 @@
 //! When an episode begins, and how long it lasts.
 
-use super::Verdict;
+use super::{EVIDENCE_ALERTS, Verdict};
 use crate::{P_VALUE_MIN, arithmetic::exp};
 
-/// Decades that alert: one in a hundred, and two members at least.
-const THRESHOLD: f64 = 2.0;
 /// Quiet time between episodes: this share of the history, and so many observations.
 const QUIET_SHARE: f64 = 1.0 / 64.0;
 const QUIET_MIN: f64 = 8.0;
@@ -45,7 +43,7 @@ impl Alert {
         self.remembered *= 1.0 - 1.0 / (MEMORY * rows + 1.0);
         let quiet = QUIET_SHARE * rows;
         let mut alert = false;
-        if evidence >= THRESHOLD * (1.0 + FATIGUE * self.remembered) {
+        if evidence >= EVIDENCE_ALERTS * (1.0 + FATIGUE * self.remembered) {
             alert = rows - self.last_above > quiet.max(QUIET_MIN);
             self.last_above = rows;
             self.remembered += f64::from(u8::from(alert));

@@ -44,6 +44,11 @@ const MEMBERS: usize = Family::ALL.len() * SCALES.len();
 /// Observations before anything is said: those of the widest pair of windows.
 const WARM_UP: f64 = 128.0;
 
+/// Decades of evidence that alert: one in a hundred, and two members at least.
+pub const EVIDENCE_ALERTS: f64 = 2.0;
+/// Decades of evidence at most: one of each member.
+pub const EVIDENCE_MAX: f64 = MEMBERS as f64;
+
 /// What a member measures over a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -89,7 +94,7 @@ impl Family {
 /// What one observation says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// Evidence in decades, 0 to 32.
+    /// Evidence in decades, 0 to [`EVIDENCE_MAX`].
     pub evidence: f64,
     /// Whether an episode begins: the evidence reaches the threshold after a quiet time.
     pub alert: bool,

@@ -29,3 +29,4 @@ pub mod settings;
 
 pub use detect::{Counts, Detect, Reading};
 pub use settings::Settings;
+pub use theriac_detectors::records::{EVIDENCE_ALERTS, EVIDENCE_MAX};

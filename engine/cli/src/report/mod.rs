@@ -1,7 +1,11 @@
-//! What became of each fault: the demo's closing table, its figures and its page.
+//! Pages that open from disk. Here: what became of each fault, the demo's closing table, its
+//! figures and its page; [`evaluation`] has the page of `theriac eval`.
 
+pub(crate) mod evaluation;
 mod page;
 mod plot;
+mod strip;
+mod style;
 
 use theriac_contract::{Entity, Incident, Plan, Timestamp, VerificationVerdict};
 use theriac_datasets::simulator::{Ending, Truth};

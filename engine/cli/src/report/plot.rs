@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::style::short;
+
 /// One plot, `width` by `height` in pixels of the page.
 pub(crate) struct Plot<'a> {
     /// Values against seconds, in order; gaps are NaN.
@@ -93,19 +95,6 @@ impl Plot<'_> {
         }
         svg.push_str("</svg>");
         svg
-    }
-}
-
-/// Three significant digits.
-fn short(value: f64) -> String {
-    let size = value.abs();
-    match size {
-        _ if size >= 1e9 => format!("{:.2}G", value / 1e9),
-        _ if size >= 1e6 => format!("{:.2}M", value / 1e6),
-        _ if size >= 1e4 => format!("{:.1}k", value / 1e3),
-        _ if size >= 10.0 => format!("{value:.0}"),
-        _ if size >= 0.1 || size == 0.0 => format!("{value:.2}"),
-        _ => format!("{value:.1e}"),
     }
 }
 

@@ -1,0 +1,193 @@
+//! `theriac eval false-discovery`: is no more than the set share of symptoms false, at ten series
+//! and at a hundred thousand, and how many incidents are found all the same?
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use theriac_contract::{Entity, Interval, Series, SignalKind, SymptomPhase, Tick, Timestamp};
+use theriac_datasets::null_fleet::{Incidents, Kind, NullFleet};
+use theriac_detect::{Detect, rules::Rule};
+
+use crate::{
+    config::Config,
+    output::{Format, Report, say},
+};
+
+/// Arguments of `theriac eval false-discovery`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Numbers of series
+    #[arg(long, value_delimiter = ',', default_value = "10,1000,100000")]
+    series: Vec<usize>,
+    /// Ticks that are judged, after as many as the detectors need
+    #[arg(long, default_value_t = 1_000)]
+    ticks: u32,
+    /// Seed of the series
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Chance that an incident begins in a series at a tick, in the second half of the figures
+    #[arg(long, default_value_t = 1e-4)]
+    incident_rate: f64,
+    /// Size of incidents, in standard deviations of the series
+    #[arg(long, default_value_t = 8.0)]
+    incident_size: f64,
+    /// text, or json for one object with the figures
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Ticks before anything is judged: every detector has its history then.
+const WARM_UP: u32 = 400;
+const STEP: Interval = Interval::from_seconds(300);
+/// Ticks that an incident lasts.
+const INCIDENT_TICKS: u32 = 20;
+
+/// What came of one run.
+#[derive(Default)]
+struct Outcome {
+    symptoms: usize,
+    wrong: usize,
+    incidents: usize,
+    found: usize,
+    /// False symptoms by kind of series.
+    by_kind: BTreeMap<usize, usize>,
+}
+
+impl Outcome {
+    fn share(&self) -> f64 {
+        self.wrong as f64 / self.symptoms.max(1) as f64
+    }
+
+    fn power(&self) -> f64 {
+        self.found as f64 / self.incidents.max(1) as f64
+    }
+
+    fn kinds(&self) -> String {
+        let told = self.by_kind.iter().map(|(kind, count)| format!("{:?} {count}", Kind::ALL[*kind]));
+        told.collect::<Vec<String>>().join(", ")
+    }
+}
+
+fn series(index: usize) -> Series {
+    let entity = Entity(format!("service-{index}"));
+    let key = Series::key_of("default", &entity, None, "value", "{}");
+    Series {
+        key,
+        entity,
+        peer: None,
+        signal: "value".to_owned(),
+        kind: SignalKind::Metric,
+        unit: String::new(),
+        attributes: "{}".to_owned(),
+        domain: "default".to_owned(),
+    }
+}
+
+fn simulate(
+    config: &Config,
+    arguments: &Arguments,
+    count: usize,
+    incidents: bool,
+    bar: &ProgressBar,
+) -> Outcome {
+    let incidents = incidents.then_some(Incidents {
+        rate: arguments.incident_rate,
+        ticks: INCIDENT_TICKS,
+        size: arguments.incident_size,
+        after: WARM_UP,
+    });
+    let mut fleet = NullFleet::new(arguments.seed, count, incidents);
+    let mut detect = Detect::new(config.detect.clone());
+    let mut tick = Tick { step: STEP, ..Tick::default() };
+    tick.opened = (0..count).map(series).collect();
+    // By series: when an incident began last, and whether it was found.
+    let mut last: Vec<Option<(Timestamp, bool)>> = vec![None; count];
+    let mut outcome = Outcome::default();
+    for number in 0..WARM_UP + arguments.ticks {
+        tick.number = u64::from(number);
+        tick.start = Timestamp(STEP.0 * i64::from(number));
+        for index in fleet.advance(&mut tick.values) {
+            last[index] = Some((tick.start, false));
+            outcome.incidents += 1;
+        }
+        for symptom in detect.step(&tick, 0) {
+            let index = symptom.entity.0.trim_start_matches("service-").parse::<usize>().unwrap_or(0);
+            if symptom.phase != SymptomPhase::Open || number < WARM_UP {
+                continue;
+            }
+            outcome.symptoms += 1;
+            // Its end, too, is a change that was made: what begins there is not false.
+            let end = Interval(STEP.0 * i64::from(2 * INCIDENT_TICKS));
+            match &mut last[index] {
+                Some((began, found)) if symptom.onset >= *began && symptom.onset < began.plus(end) => {
+                    outcome.found += usize::from(!*found);
+                    *found = true;
+                }
+                _ => {
+                    outcome.wrong += 1;
+                    *outcome.by_kind.entry(index % Kind::ALL.len()).or_default() += 1;
+                }
+            }
+        }
+        tick.opened.clear();
+        bar.inc(count as u64);
+    }
+    outcome
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let mut config = Config::default();
+    // How large an effect must be to matter is no question of chance.
+    config.detect.rules = vec![Rule { effect_share_min: 0.0, ..Rule::default() }];
+    let digest = config.digest(&config.playbooks()?)?;
+    let mut report = Report::new("eval false-discovery", digest, String::new(), Some(arguments.seed));
+    let all: usize = arguments.series.iter().sum::<usize>() * 2;
+    let bar = ProgressBar::new(all as u64 * u64::from(WARM_UP + arguments.ticks));
+    bar.set_style(ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} series-ticks {per_sec}")?);
+    let mut rows = Vec::new();
+    for count in &arguments.series {
+        let calm = simulate(&config, arguments, *count, false, &bar);
+        let troubled = simulate(&config, arguments, *count, true, &bar);
+        let name = if *count % 1_000 == 0 { format!("{}k", count / 1_000) } else { count.to_string() };
+        report.set(&format!("fdr.null_{name}"), calm.share());
+        report.set(&format!("fdr.null_{name}.false_symptoms"), calm.wrong as f64);
+        report.set(&format!("fdr.mixed_{name}"), troubled.share());
+        report.set(&format!("fdr.power_{name}"), troubled.power());
+        // The largest fleet gives the figure that goes by the plain name.
+        report.set("fdr.power", troubled.power());
+        rows.push((*count, calm, troubled));
+    }
+    bar.finish_and_clear();
+    if arguments.output == Format::Json {
+        return report.print();
+    }
+    let share = config.detect.false_share;
+    say!("{} ticks; {} % of symptoms may be false\n", arguments.ticks, 100.0 * share);
+    say!(
+        "{:>8}   {:>12}   {:>10} {:>8} {:>9} {:>10} {:>7}",
+        "series",
+        "nothing wrong:",
+        "incidents:",
+        "symptoms",
+        "false",
+        "share",
+        "found"
+    );
+    for (count, calm, troubled) in &rows {
+        say!(
+            "{count:>8}   {:>8} false   {:>10} {:>8} {:>9} {:>9.2}% {:>6.1}%",
+            calm.wrong,
+            troubled.incidents,
+            troubled.symptoms,
+            troubled.wrong,
+            100.0 * troubled.share(),
+            100.0 * troubled.power()
+        );
+    }
+    for (count, calm, _) in rows.iter().filter(|(_, calm, _)| calm.wrong > 0) {
+        say!("false at {count} series with nothing wrong: {}", calm.kinds());
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! The live path as an evaluation sees it: rows in, two scores a row out.
+//!
+//! This is the only place that reads what the stages say. A lasting score covers an anomaly
+//! for as long as it stands, for measures that look at every row; an alert is its edge, for
+//! the benchmark that counts alerts.
+
+use anyhow::Result;
+use serde::Deserialize;
+use theriac_contract::{
+    Telemetry, Tick, Timestamp,
+    telemetry::{PointBuilder, PointKind, PointRow, Temporality},
+};
+use theriac_detect::{Detect, EVIDENCE_ALERTS, EVIDENCE_MAX};
+use theriac_monitor::Monitor;
+
+use crate::config::Config;
+
+/// Rows of one entity, in the order of the file.
+pub(super) struct Rows<'a> {
+    /// Time of each row. Not always ascending, and some may repeat.
+    pub(super) times: &'a [Timestamp],
+    /// Values, `[channels][rows]`; NaN where there is none.
+    pub(super) channels: Vec<&'a [f64]>,
+}
+
+/// What is said of one row, from nothing that comes after its tick. Both lie between 0 and 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct RowScore {
+    /// Stays up while the anomaly stands, and decays.
+    pub(super) lasting: f64,
+    /// The strength of an alert at the row that raised it, else 0.
+    pub(super) alert: f64,
+}
+
+/// Thresholds that are fixed beforehand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fixed {
+    /// Of [`RowScore::lasting`].
+    pub(super) lasting: f64,
+    /// Of [`RowScore::alert`].
+    pub(super) alert: f64,
+    /// What they mean, in words.
+    pub(super) told: &'static str,
+}
+
+/// Where the records detector alerts; it does so by itself, and its strength only says how clearly.
+pub(super) const FIXED: Fixed =
+    Fixed { lasting: 0.5, alert: EVIDENCE_ALERTS / EVIDENCE_MAX, told: "two decades of evidence" };
+
+/// Rows of a batch: many, but far fewer than a file, so that nothing can be gained by
+/// looking at a file as a whole.
+const BATCH_ROWS: usize = 256;
+
+/// One score for each row, by the stages as they run in the service. Each call starts from nothing.
+pub(super) fn rows(config: &Config, rows: &Rows<'_>) -> Result<Vec<RowScore>> {
+    let mut monitor = Monitor::new(config.monitor.clone());
+    let mut judge = Judge {
+        detect: Detect::new(config.detect.clone()),
+        times: rows.times,
+        lasting: vec![0.0; rows.channels.len()],
+        channel_of_series: Vec::new(),
+        scores: vec![RowScore::default(); rows.times.len()],
+        waiting: 0,
+    };
+    let attributes: Vec<String> =
+        (0..rows.channels.len()).map(|channel| format!("{{\"channel\":\"{channel}\"}}")).collect();
+    let mut points = PointBuilder::default();
+    for (first, chunk) in (0..).step_by(BATCH_ROWS).zip(rows.times.chunks(BATCH_ROWS)) {
+        for (row, time) in (first..).zip(chunk) {
+            for (channel, attributes) in rows.channels.iter().zip(&attributes) {
+                if channel[row].is_nan() {
+                    continue;
+                }
+                points.push(&PointRow {
+                    time: *time,
+                    start_time: None,
+                    resource: "{\"service.name\":\"evaluated\"}",
+                    scope: "{}",
+                    // The names of files and columns tell what they hold; the detectors are not to know.
+                    name: "value",
+                    unit: "",
+                    attributes,
+                    kind: PointKind::Gauge,
+                    temporality: Temporality::Unspecified,
+                    monotonic: false,
+                    value: Some(channel[row]),
+                    histogram: None,
+                });
+            }
+        }
+        monitor.push(&[Telemetry::Points(points.finish())])?;
+        judge.ticks(&mut monitor, first + chunk.len())?;
+    }
+    monitor.finish();
+    judge.ticks(&mut monitor, rows.times.len())?;
+    Ok(judge.scores)
+}
+
+/// What tells the channels of an entity apart.
+#[derive(Deserialize)]
+struct ChannelAttribute {
+    channel: String,
+}
+
+/// Takes sealed ticks and says which row each speaks of.
+struct Judge<'a> {
+    detect: Detect,
+    times: &'a [Timestamp],
+    /// By channel, decades.
+    lasting: Vec<f64>,
+    channel_of_series: Vec<usize>,
+    scores: Vec<RowScore>,
+    /// The first row that no tick has spoken of.
+    waiting: usize,
+}
+
+impl Judge<'_> {
+    /// All ticks that are sealed, after `until` rows went in.
+    fn ticks(&mut self, monitor: &mut Monitor, until: usize) -> Result<()> {
+        while let Some(tick) = monitor.seal() {
+            for series in &tick.opened {
+                let attribute: ChannelAttribute = serde_json::from_str(&series.attributes)?;
+                self.channel_of_series.push(attribute.channel.parse()?);
+            }
+            self.detect.step(&tick, 0);
+            if let Some(row) = self.last_row_of(&tick, until) {
+                let score = &mut self.scores[row];
+                for (reading, channel) in self.detect.readings().iter().zip(&self.channel_of_series) {
+                    self.lasting[*channel] = reading.lasting;
+                    if reading.alert {
+                        score.alert = score.alert.max(reading.evidence / EVIDENCE_MAX);
+                    }
+                }
+                let lasting: f64 = self.lasting.iter().sum();
+                score.lasting = lasting / (lasting + EVIDENCE_ALERTS);
+                self.waiting = row + 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows lie in the order of the file; a tick is told by the last of its rows.
+    fn last_row_of(&self, tick: &Tick, until: usize) -> Option<usize> {
+        let mut last = None;
+        for row in self.waiting..until {
+            let at = self.times[row];
+            if at >= tick.start && at < tick.end() {
+                last = Some(row);
+            } else if at >= tick.end() {
+                break;
+            }
+        }
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use theriac_contract::Interval;
+
+    use super::*;
+
+    /// A quiet channel beside one that jumps: same entity, one score a row, from the past alone.
+    #[test]
+    fn channels_of_an_entity_are_scored_together_and_only_from_the_past() {
+        let config = Config::default();
+        let times: Vec<Timestamp> =
+            (0..900).map(|row| Timestamp(0).plus(Interval::from_seconds(60 * row))).collect();
+        let quiet: Vec<f64> = (0..900).map(|row| f64::from(row * 7 % 13)).collect();
+        let mut jumps: Vec<f64> = (0..900).map(|row| f64::from(row * 5 % 11)).collect();
+        jumps[700..].iter_mut().for_each(|value| *value += 500.0);
+        let score = |rows: usize| {
+            let channels = vec![&quiet[..rows], &jumps[..rows]];
+            super::rows(&config, &Rows { times: &times[..rows], channels }).unwrap()
+        };
+        let all = score(900);
+        assert!(all[700].alert >= FIXED.alert, "{:?}", all[700]);
+        assert!(all[720].lasting > 0.2, "it lasts: {:?}", all[720]);
+        assert!(
+            all.iter()
+                .all(|score| (0.0..=1.0).contains(&score.lasting) && (0.0..=1.0).contains(&score.alert))
+        );
+        assert_eq!(all[..800], score(800)[..], "rows that come later change nothing");
+    }
+}

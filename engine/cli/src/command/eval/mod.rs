@@ -1,0 +1,169 @@
+//! `theriac eval`: the live code path over public benchmarks and other labelled data, beside
+//! published results.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`live`] | rows in, two scores a row out: the only place that reads the live path |
+//! | [`nab`] | data with windows, by NAB's rules |
+//! | [`labelled`] | data with labelled rows, by TSB-AD's measures |
+//! | [`results`] | result files in NAB's layout |
+//! | [`compare`] | two evaluations, file by file |
+//! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
+
+mod compare;
+mod false_discovery;
+mod labelled;
+mod live;
+mod nab;
+mod results;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use theriac_datasets::{
+    catalogue,
+    nab::Corpus,
+    tsb::{
+        cut_outs,
+        folder::{self, Folder, FolderError},
+        smd,
+    },
+};
+
+use crate::{
+    config::Config,
+    output::{Format, Report, Wrong},
+};
+
+/// Arguments of `theriac eval`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// nab (58 files), smd (7 machines), tsb (the 17 series of TSB-AD that NAB and SMD give), or a
+    /// folder in the layout of NAB, of SMD, or with one CSV for each recording
+    #[arg(required = true)]
+    what: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What can be done with evaluations.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Hold two evaluations against each other, file by file
+    Compare(compare::Arguments),
+    /// Count false symptoms in series of which it is known when something is wrong
+    FalseDiscovery(false_discovery::Arguments),
+}
+
+/// How to evaluate.
+#[derive(Debug, Args)]
+struct Options {
+    /// Folder with the data sets; THERIAC_DATASETS if left out
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Configuration; the defaults if left out
+    #[arg(short, long)]
+    config: Option<PathBuf>,
+    /// Let SMD's training part go before the rows that are scored; not comparable with TSB-AD
+    #[arg(long)]
+    history: bool,
+    /// Write the score of every row to this folder, in the layout of NAB's `results/`
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// Name of the detector in that folder
+    #[arg(long, default_value = "theriac")]
+    detector: String,
+    /// Write a page with tables and a plot of every file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// text, or json for one object with the figures
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.verb {
+        Some(Verb::Compare(arguments)) => return compare::run(arguments),
+        Some(Verb::FalseDiscovery(arguments)) => return false_discovery::run(arguments),
+        None => {}
+    }
+    let options = &arguments.options;
+    if let Some(folder) = &options.results {
+        results::check(folder, &options.detector)?;
+    }
+    let config = options.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let what = arguments.what.as_deref().unwrap_or_default();
+    let data = options.data.as_deref();
+    match what {
+        "nab" => {
+            let corpus = nab_corpus(data)?;
+            nab::run("eval nab", Some("Numenta Anomaly Benchmark 1.1"), &corpus, &config, options)
+        }
+        "smd" => {
+            let machines = open_smd(data)?;
+            labelled::run("eval smd", labelled::Set::Smd, machines, &config, options)
+        }
+        "tsb" => {
+            let mut recordings = cut_outs::from_nab(&nab_corpus(data)?)?;
+            recordings.extend(cut_outs::from_smd(&open_smd(data)?)?);
+            labelled::run("eval tsb", labelled::Set::CutOuts, recordings, &config, options)
+        }
+        other => match folder::open(Path::new(other)) {
+            Ok(Folder::Nab(corpus)) => nab::run("eval DIR", None, &corpus, &config, options),
+            Ok(Folder::Smd(machines)) => {
+                labelled::run("eval DIR", labelled::Set::Smd, machines, &config, options)
+            }
+            Ok(Folder::Series(series)) => {
+                labelled::run("eval DIR", labelled::Set::Series, series, &config, options)
+            }
+            Err(FolderError::NotThere(_)) => {
+                Err(Wrong(format!("`{other}` is neither nab, smd or tsb nor a folder")).into())
+            }
+            Err(error) => Err(Wrong(error.to_string()).into()),
+        },
+    }
+}
+
+fn nab_corpus(data: Option<&Path>) -> Result<Corpus> {
+    let folder = catalogue::locate_from_environment("nab", data)?;
+    Corpus::open(&folder).context("`theriac datasets fetch nab` gets a whole copy")
+}
+
+fn open_smd(data: Option<&Path>) -> Result<Vec<theriac_datasets::tsb::Recording>> {
+    let folder = catalogue::locate_from_environment("smd", data)?;
+    smd::open(&folder).context("`theriac datasets fetch smd` gets a whole copy")
+}
+
+/// The digest of a configuration, for the head of a report.
+fn digest(config: &Config) -> Result<String> {
+    Ok(config.digest(&config.playbooks()?)?)
+}
+
+/// A bar over rows.
+fn progress(rows: usize) -> Result<ProgressBar> {
+    let bar = ProgressBar::new(rows as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows {per_sec}  {msg}")?);
+    Ok(bar)
+}
+
+/// Writes what was asked for beside the figures: result files are there already, so the
+/// figures go with them; the page.
+fn write_extras(options: &Options, report: &Report, page: impl FnOnce() -> String) -> Result<()> {
+    if let Some(folder) = &options.results {
+        let path = folder.join(results::FIGURES);
+        std::fs::write(&path, serde_json::to_string_pretty(report)?)
+            .with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &options.report {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+        }
+        std::fs::write(path, page()).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}

@@ -62,7 +62,7 @@ const OWN_STYLE: &str = "
 main{max-width:1000px}h2.category{margin:28px 0 0}h3{font-size:15px;margin:0;overflow-wrap:anywhere}
 .card.file{padding:12px 16px 4px}.card.file p{margin:0}.card.file svg{margin:4px 0}
 th+th,td+td{text-align:right;white-space:nowrap}tr.ours td{font-weight:600;color:var(--line)}
-a{color:inherit;text-decoration-color:var(--edge)}nav a{margin-right:14px}
+a{color:inherit;text-decoration-color:var(--edge)}nav{display:flex;flex-wrap:wrap;gap:2px 14px}
 .window{fill:var(--act);opacity:.16}.warm{fill:var(--quiet);opacity:.09}svg .line{stroke-width:1}
 .score{fill:none;stroke:var(--act);stroke-width:1}.base{stroke:var(--edge)}
 .hit line,.false line,.uncounted line{stroke-width:1.2}.hit line{stroke:var(--good)}.false line{stroke:var(--bad)}.uncounted line{stroke:var(--quiet)}

@@ -190,8 +190,7 @@ fn prepare_lanes(
         place.set_scales(values);
     }
     let mut unusable = 0;
-    for i in 0..BLOCK {
-        let value = values[i];
+    for (i, &value) in values.iter().enumerate() {
         let usable = value.abs() <= MAGNITUDE_MAX;
         unusable += u32::from(!usable & !value.is_nan());
         let fresh = usable & (place.seen[i] < 1.0);

@@ -156,9 +156,8 @@ fn finish(block: &Block, verdict: &Verdict, detectors: usize, out: &mut Scores<'
     let expected = &mut out.expected[first..first + width];
     let low = &mut out.low[first..first + width];
     let high = &mut out.high[first..first + width];
-    for i in 0..width {
-        let p = detectors as f32 / verdict.sum[i];
-        p_value[i] = f64::from(p).min(1.0).max(P_VALUE_MIN);
+    for (p_value, sum) in p_value.iter_mut().zip(verdict.sum) {
+        *p_value = f64::from(detectors as f32 / sum).clamp(P_VALUE_MIN, 1.0);
     }
     for i in 0..width {
         let unit = f64::from(anchor::inverse(block.scale[i]));

@@ -23,7 +23,7 @@ const TAIL_ODDS: f32 = 20.0;
 pub(crate) const BAND_ODDS: f32 = 100.0;
 const LN_TAIL_ODDS: f32 = 2.995_732_3;
 /// -ln of the least p-value.
-const SURPRISE_MAX: f32 = 82.893_064;
+const SURPRISE_MAX: f32 = 82.893_06;
 /// ln(BAND_ODDS / TAIL_ODDS).
 const BAND: f32 = 1.609_438;
 /// A score below this, a quarter of the detector's own unit, is no departure however constant

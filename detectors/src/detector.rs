@@ -75,7 +75,6 @@ impl PValues {
     pub(crate) const ORDINARY: Self = Self([0x3F80; BLOCK]);
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "sixteen bits are left")]
     pub(crate) fn set(&mut self, i: usize, odds: f32) {
         self.0[i] = (odds.to_bits() >> 16) as u16;
     }

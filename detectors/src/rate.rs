@@ -24,7 +24,7 @@ impl Kernel<1> for Rate {
         parameters: &[MEMORY],
         state_version: 3,
         warmup_ticks: 64,
-        bytes_per_series: calibration::BYTES + 1 * 4,
+        bytes_per_series: calibration::BYTES + 4,
         on_by_default: true,
     };
     const EXPECTS: bool = true;

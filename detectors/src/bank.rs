@@ -4,23 +4,28 @@ use multiversion::multiversion;
 use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
 
 use crate::{
-    arithmetic::{least, most, select},
-    block::{BLOCK, Block, BlockScores},
+    anchor::{self, Anchors, Found},
+    block::{BLOCK, Block, Verdict},
     calibration::P_VALUE_MIN,
-    detector::{Detector, Scores, Spec},
-    registry::{Settings, registry},
+    detector::{Detector, PValues, Scores, Spec},
+    lanes::Between,
+    registry::{Settings, memory, registry},
 };
 
-/// Every detector of the registry over the same series, with fused p-values.
+/// State per series that all detectors share.
+pub const SHARED_BYTES_PER_SERIES: usize = anchor::BYTES;
+
+/// The detectors that are enabled over the same series, with fused p-values.
 ///
 /// Fusion is the harmonic mean p (Wilson 2019, PNAS 116:1195, after Good 1958): n / sum
 /// of 1/p. It bears dependence between detectors and needs only divisions. Expected value
-/// and band are those of the most surprised detector that has an expectation.
+/// and band are those of the most surprised detector that has an expectation, and of the first one
+/// that has, as long as no p-value is below 0.01, the edge of the band.
 pub struct Bank {
+    anchors: Anchors,
     detectors: Vec<Box<dyn Detector>>,
-    series: usize,
     /// P-values of the last tick: one array per block and detector.
-    p_values: Vec<[f64; BLOCK]>,
+    p_values: Vec<PValues>,
     unusable: u64,
 }
 
@@ -28,8 +33,11 @@ impl Bank {
     /// A bank without series.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let detectors = registry().iter().map(|entry| entry.build(&settings.detectors)).collect();
-        Self { detectors, series: 0, p_values: Vec::new(), unusable: 0 }
+        let enabled = settings.enabled.names();
+        let entries = registry().iter().filter(|entry| enabled.contains(&entry.spec.name));
+        let detectors = entries.map(|entry| entry.build(&settings.detectors)).collect();
+        let anchors = Anchors::new(memory(&settings.detectors));
+        Self { anchors, detectors, p_values: Vec::new(), unusable: 0 }
     }
 
     /// What the detectors are, in the order of [`Bank::p_values`].
@@ -37,45 +45,54 @@ impl Bank {
         self.detectors.iter().map(|detector| detector.spec())
     }
 
+    /// State per series.
+    #[must_use]
+    pub fn bytes_per_series(&self) -> usize {
+        SHARED_BYTES_PER_SERIES + self.specs().map(|spec| spec.bytes_per_series).sum::<usize>()
+    }
+
     /// Number of series.
     #[must_use]
     pub fn series(&self) -> usize {
-        self.series
+        self.anchors.series()
     }
 
     /// Makes room for `series` series; never shrinks.
     pub fn grow(&mut self, series: usize) {
-        self.series = self.series.max(series);
+        self.anchors.grow(series);
+        let series = self.series();
         for detector in &mut self.detectors {
-            detector.grow(self.series);
+            detector.grow(series);
         }
-        self.p_values.resize(self.series.div_ceil(BLOCK) * self.detectors.len(), [1.0; BLOCK]);
+        self.p_values.resize(series.div_ceil(BLOCK) * self.detectors.len(), PValues::ORDINARY);
     }
 
     /// Starts a series anew.
     pub fn forget(&mut self, series: SeriesId) {
+        self.anchors.forget(series.index());
         for detector in &mut self.detectors {
             detector.forget(series);
         }
         let first = series.index() / BLOCK * self.detectors.len();
         for p_values in self.p_values.iter_mut().skip(first).take(self.detectors.len()) {
-            p_values[series.index() % BLOCK] = 1.0;
+            p_values.set(series.index() % BLOCK, 1.0);
         }
     }
 
     /// Observations made and needed before the first detector speaks about a series.
     #[must_use]
     pub fn warmup(&self, series: SeriesId) -> (u32, u32) {
-        let warmups = self.detectors.iter().map(|detector| detector.warmup(series));
+        let seen = self.anchors.seen(series.index());
+        let warmups = self.detectors.iter().map(|detector| detector.warmup(series, seen));
         warmups.min_by_key(|(done, needed)| needed - done).unwrap_or((0, 0))
     }
 
-    /// P-values of a series at the last tick, in the order of [`Bank::specs`]. Ordinary (1)
-    /// after a restore until the next tick.
+    /// P-values of a series at the last tick, to one part in 256, in the order of [`Bank::specs`].
+    /// Ordinary (1) after a restore until the next tick.
     pub fn p_values(&self, series: SeriesId) -> impl Iterator<Item = f64> {
         let first = series.index() / BLOCK * self.detectors.len();
         let blocks = self.p_values.iter().skip(first).take(self.detectors.len());
-        blocks.map(move |block| block[series.index() % BLOCK])
+        blocks.map(move |block| block.get(series.index() % BLOCK))
     }
 
     /// Values so far that were infinite, or beyond 1e150, and so taken as absent.
@@ -84,68 +101,76 @@ impl Bank {
         self.unusable
     }
 
-    /// One tick of all series; arguments as in [`Detector::update`].
+    /// One tick of all series. `values`: NaN is absent; infinite, or beyond 1e150, counts as
+    /// absent. `learn`: false freezes a series: it is compared with what it was when last it
+    /// learnt, its previous value and running silence included. Missing elements are absent,
+    /// frozen series.
     ///
     /// # Panics
     /// If a slice of `out` is shorter than [`Bank::series`].
     pub fn update(&mut self, values: &[f64], learn: &[bool], out: &mut Scores<'_>) {
         let detectors = self.detectors.len();
-        let mut scores = BlockScores::ORDINARY;
-        for block in 0..self.series.div_ceil(BLOCK) {
-            let (input, unusable) = Block::load(values, learn, block * BLOCK);
-            self.unusable += unusable;
-            let mut fusion = Fusion::EMPTY;
-            let p_values = self.p_values[block * detectors..].iter_mut();
-            for (detector, p_values) in self.detectors.iter_mut().zip(p_values) {
-                detector.update_block(block, &input, &mut scores);
-                *p_values = scores.p_value;
-                add(&mut fusion, &scores);
+        let (mut block, mut between) = (Block::EMPTY, Between::EMPTY);
+        for number in 0..self.series().div_ceil(BLOCK) {
+            let first = number * BLOCK;
+            let Found { unusable, unfit } = self.anchors.prepare(
+                number,
+                &whole(values, first, f64::NAN),
+                &whole(learn, first, false),
+                &mut block,
+            );
+            self.unusable += u64::from(unusable);
+            let mut verdict = Verdict::NONE;
+            if let Some(first) = self.detectors.iter().find(|detector| detector.expects()) {
+                first.look_ahead(number, &block, &mut verdict);
             }
-            finish(&mut fusion, detectors);
-            fusion.fused.store(out, block * BLOCK);
+            let p_values = self.p_values[number * detectors..].iter_mut();
+            for (detector, p_values) in self.detectors.iter_mut().zip(p_values) {
+                detector.update_block(number, &block, &mut between, &mut verdict, p_values);
+            }
+            finish(&block, &verdict, detectors, out, first);
+            if unfit {
+                self.anchors.refit(number, &block, |lane, to| {
+                    self.detectors.iter_mut().for_each(|detector| detector.convert(first + lane, to));
+                });
+            }
         }
     }
 }
 
-/// A harmonic mean under way.
-struct Fusion {
-    /// `p_value` holds the sum of 1/p until the end.
-    fused: BlockScores,
-    /// The smallest p-value among detectors with an expectation.
-    smallest: [f64; BLOCK],
-}
-
-impl Fusion {
-    const EMPTY: Self = Self {
-        fused: BlockScores { p_value: [0.0; BLOCK], ..BlockScores::ORDINARY },
-        smallest: [2.0; BLOCK],
-    };
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
-fn add(fusion: &mut Fusion, scores: &BlockScores) {
-    for i in 0..BLOCK {
-        let p = scores.p_value[i];
-        let expected = scores.expected[i];
-        fusion.fused.p_value[i] += 1.0 / p;
-        let leads = (p < fusion.smallest[i]) & (!expected.is_nan());
-        fusion.smallest[i] = select(leads, p, fusion.smallest[i]);
-        fusion.fused.expected[i] = select(leads, expected, fusion.fused.expected[i]);
-        fusion.fused.low[i] = select(leads, scores.low[i], fusion.fused.low[i]);
-        fusion.fused.high[i] = select(leads, scores.high[i], fusion.fused.high[i]);
+/// The elements of a block that begins at `first`; `absent` beyond the end.
+#[inline(always)]
+fn whole<T: Copy>(all: &[T], first: usize, absent: T) -> [T; BLOCK] {
+    match all.get(first..).and_then(|rest| rest.first_chunk()) {
+        Some(block) => *block,
+        None => std::array::from_fn(|i| all.get(first + i).copied().unwrap_or(absent)),
     }
 }
 
+/// Gives a block's verdict in units of the values.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
 #[expect(clippy::cast_precision_loss, reason = "a handful of detectors")]
-fn finish(fusion: &mut Fusion, detectors: usize) {
-    for sum in &mut fusion.fused.p_value {
-        *sum = most(least(detectors as f64 / *sum, 1.0), P_VALUE_MIN);
+fn finish(block: &Block, verdict: &Verdict, detectors: usize, out: &mut Scores<'_>, first: usize) {
+    let width = out.p_value.len().saturating_sub(first).min(BLOCK);
+    let p_value = &mut out.p_value[first..first + width];
+    let expected = &mut out.expected[first..first + width];
+    let low = &mut out.low[first..first + width];
+    let high = &mut out.high[first..first + width];
+    for (p_value, sum) in p_value.iter_mut().zip(verdict.sum) {
+        *p_value = f64::from(detectors as f32 / sum).clamp(P_VALUE_MIN, 1.0);
+    }
+    for i in 0..width {
+        let unit = f64::from(anchor::inverse(block.scale[i]));
+        expected[i] = block.anchor[i] + f64::from(verdict.expected[i]) * unit;
+        low[i] = block.anchor[i] + f64::from(verdict.low[i]) * unit;
+        high[i] = block.anchor[i] + f64::from(verdict.high[i]) * unit;
     }
 }
 
 impl Checkpointed for Bank {
     fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
-        let mut tables = vec![StateTable::from_json("detectors.bank", 1, &(self.series, self.unusable))?];
+        let mut tables =
+            vec![StateTable::from_json("detectors.bank", 2, &self.unusable)?, self.anchors.snapshot()?];
         for detector in &self.detectors {
             tables.extend(detector.snapshot()?);
         }
@@ -153,7 +178,9 @@ impl Checkpointed for Bank {
     }
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
-        let (series, unusable): (usize, u64) = StateTable::to_json(tables, "detectors.bank", 1)?;
+        self.unusable = StateTable::to_json(tables, "detectors.bank", 2)?;
+        self.anchors.restore(tables)?;
+        let series = self.series();
         for detector in &mut self.detectors {
             detector.restore(tables)?;
             if detector.series() != series {
@@ -163,9 +190,7 @@ impl Checkpointed for Bank {
                 });
             }
         }
-        self.series = series;
-        self.unusable = unusable;
-        self.p_values = vec![[1.0; BLOCK]; series.div_ceil(BLOCK) * self.detectors.len()];
+        self.p_values = vec![PValues::ORDINARY; series.div_ceil(BLOCK) * self.detectors.len()];
         Ok(())
     }
 }

@@ -1,70 +1,119 @@
 //! The unit of work: a fixed number of series.
 
-/// Series in a block. Large enough to hide the cost of a call, small enough for the
-/// values, scores and state of a block to stay in the first-level cache.
-pub const BLOCK: usize = 64;
+/// Series in a block. Large enough to hide the cost of a call, small enough for the input,
+/// scores and state of a block to stay in the first-level cache.
+pub(crate) const BLOCK: usize = 64;
 
-/// Largest magnitude that is taken: its square is finite. Beyond it a value counts as absent.
-pub(crate) const MAGNITUDE_MAX: f64 = 1e150;
+/// One number per series of a block.
+pub(crate) type Column = [f32; BLOCK];
 
-/// Input of one block.
+/// One tick of a block, made once for all detectors.
+///
+/// Lengths are in the series' own units: what it usually moves by is about 1 (see
+/// [`crate::anchor`]). Every element is finite.
 #[derive(Clone, Debug)]
-pub struct Block {
-    /// Value by series; NaN is absent.
-    pub values: [f64; BLOCK],
-    /// 1 where the series may learn, else 0.
-    pub learn: [f64; BLOCK],
+#[repr(align(64))]
+pub(crate) struct Block {
+    /// Value less the anchor; where it is absent, the last one.
+    pub(crate) x: Column,
+    /// The value observed before.
+    pub(crate) last: Column,
+    /// 1 where there is a value, else 0.
+    pub(crate) observed: Column,
+    /// 1 where there is a value to learn from, else 0.
+    pub(crate) learns: Column,
+    /// Values learnt from so far.
+    pub(crate) seen: Column,
+    /// 1 / (seen + 1).
+    pub(crate) share: Column,
+    /// 1 / seen, at most 1.
+    pub(crate) step_share: Column,
+    /// Mean of the values so far.
+    pub(crate) mean: Column,
+    /// Their standard deviation, never 0.
+    pub(crate) spread: Column,
+    /// Below this a length is rounding, not variation.
+    pub(crate) rounding: Column,
+    /// Gain of the calibration; 0 where nothing is learnt.
+    pub(crate) gain: Column,
+    /// Where the anchors are, in the unit of the value.
+    pub(crate) anchor: [f64; BLOCK],
+    /// Own units in one unit of the value; 0 as long as the series was constant.
+    pub(crate) scale: Column,
 }
 
-/// Output of one block; [`crate::Scores`] says what each is.
-#[derive(Clone, Debug)]
-pub struct BlockScores {
-    /// P-value by series.
-    pub p_value: [f64; BLOCK],
-    /// Expected value by series.
-    pub expected: [f64; BLOCK],
-    /// Low end of the band by series.
-    pub low: [f64; BLOCK],
-    /// High end of the band by series.
-    pub high: [f64; BLOCK],
+/// A block's numbers of one series.
+#[derive(Clone, Copy)]
+pub(crate) struct Lane {
+    pub(crate) x: f32,
+    pub(crate) last: f32,
+    pub(crate) observed: f32,
+    pub(crate) learns: f32,
+    pub(crate) seen: f32,
+    pub(crate) share: f32,
+    pub(crate) step_share: f32,
+    pub(crate) mean: f32,
+    pub(crate) spread: f32,
+    pub(crate) rounding: f32,
 }
 
 impl Block {
-    /// The block that begins at series `first`, with the number of its values that are
-    /// infinite or larger than 1e150 and therefore taken as absent.
-    pub(crate) fn load(values: &[f64], learn: &[bool], first: usize) -> (Self, u64) {
-        let mut block = Self { values: [f64::NAN; BLOCK], learn: [0.0; BLOCK] };
-        let mut unusable = 0;
-        for (lane, &value) in values.iter().skip(first).take(BLOCK).enumerate() {
-            if value.abs() <= MAGNITUDE_MAX {
-                block.values[lane] = value;
-            } else if !value.is_nan() {
-                unusable += 1;
-            }
+    pub(crate) const EMPTY: Self = Self {
+        x: [0.0; BLOCK],
+        last: [0.0; BLOCK],
+        observed: [0.0; BLOCK],
+        learns: [0.0; BLOCK],
+        seen: [0.0; BLOCK],
+        share: [1.0; BLOCK],
+        step_share: [1.0; BLOCK],
+        mean: [0.0; BLOCK],
+        spread: [1.0; BLOCK],
+        rounding: [0.0; BLOCK],
+        gain: [0.0; BLOCK],
+        anchor: [0.0; BLOCK],
+        scale: [0.0; BLOCK],
+    };
+
+    #[inline(always)]
+    pub(crate) fn lane(&self, i: usize) -> Lane {
+        Lane {
+            x: self.x[i],
+            last: self.last[i],
+            observed: self.observed[i],
+            learns: self.learns[i],
+            seen: self.seen[i],
+            share: self.share[i],
+            step_share: self.step_share[i],
+            mean: self.mean[i],
+            spread: self.spread[i],
+            rounding: self.rounding[i],
         }
-        for (lane, &learn) in learn.iter().skip(first).take(BLOCK).enumerate() {
-            block.learn[lane] = f64::from(u8::from(learn));
-        }
-        (block, unusable)
     }
 }
 
-impl BlockScores {
-    /// Nothing unusual, nothing expected.
-    pub(crate) const ORDINARY: Self = Self {
-        p_value: [1.0; BLOCK],
-        expected: [f64::NAN; BLOCK],
-        low: [f64::NAN; BLOCK],
-        high: [f64::NAN; BLOCK],
-    };
+/// What the detectors say of a block, in the series' own units.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(crate) struct Verdict {
+    /// Sum of 1/p over the detectors.
+    pub(crate) sum: Column,
+    /// 1/p of the detector whose expectation is given below.
+    pub(crate) lead: Column,
+    /// Expected value, less the anchor.
+    pub(crate) expected: Column,
+    /// Low end of the band.
+    pub(crate) low: Column,
+    /// High end of the band.
+    pub(crate) high: Column,
+}
 
-    /// Writes the block that begins at series `first`.
-    pub(crate) fn store(&self, out: &mut crate::Scores<'_>, first: usize) {
-        let end = out.p_value.len().min(first + BLOCK);
-        let width = end.saturating_sub(first);
-        out.p_value[first..end].copy_from_slice(&self.p_value[..width]);
-        out.expected[first..end].copy_from_slice(&self.expected[..width]);
-        out.low[first..end].copy_from_slice(&self.low[..width]);
-        out.high[first..end].copy_from_slice(&self.high[..width]);
-    }
+impl Verdict {
+    /// Nobody has spoken.
+    pub(crate) const NONE: Self = Self {
+        sum: [0.0; BLOCK],
+        lead: [0.0; BLOCK],
+        expected: [f32::NAN; BLOCK],
+        low: [f32::NAN; BLOCK],
+        high: [f32::NAN; BLOCK],
+    };
 }

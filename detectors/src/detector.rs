@@ -1,25 +1,56 @@
-//! What every detector does.
+//! What every detector of the bank does.
 
 use theriac_contract::{Checkpointed, SeriesId};
 
-use crate::block::{BLOCK, Block, BlockScores};
+use crate::{
+    anchor::Move,
+    block::{BLOCK, Block, Verdict},
+    lanes::Between,
+};
 
-/// What a detector is, for tables and checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a detector is, for its card in the documentation, for tables and checks.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spec {
     /// Name in the registry.
     pub name: &'static str,
     /// What it notices, in a few words.
     pub sees: &'static str,
-    /// The score in one line, and where it comes from.
+    /// The score in one line.
     pub formula: &'static str,
+    /// Where the formula comes from.
+    pub source: &'static str,
+    /// What can be set.
+    pub parameters: &'static [Parameter],
     /// Version of the layout of its state.
     pub state_version: u16,
     /// Observations before it speaks, unless set otherwise.
     pub warmup_ticks: u32,
-    /// State per series.
+    /// State per series, beside what all detectors share ([`crate::SHARED_BYTES_PER_SERIES`]).
     pub bytes_per_series: usize,
+    /// Whether it runs unless the settings name the detectors.
+    pub on_by_default: bool,
 }
+
+/// A number that can be set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    /// Name in the settings.
+    pub name: &'static str,
+    /// Unit.
+    pub unit: &'static str,
+    /// Value unless set otherwise.
+    pub default: f64,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// How long a detector remembers; all that learn from values have it.
+pub(crate) const MEMORY: Parameter = Parameter {
+    name: "memory_ticks",
+    unit: "observations",
+    default: 256.0,
+    meaning: "about so many observations count",
+};
 
 /// Where scores go: one element per series in each.
 #[derive(Debug)]
@@ -27,7 +58,7 @@ pub struct Scores<'a> {
     /// How often the series' own past was at least this unusual: 1 is ordinary (or warming
     /// up), never below [`crate::P_VALUE_MIN`].
     pub p_value: &'a mut [f64],
-    /// Expected value; NaN where the detector expects none.
+    /// Expected value; NaN where the detectors expect none.
     pub expected: &'a mut [f64],
     /// Low end of the band that holds about 99 of 100 ordinary values; NaN where there is none.
     pub low: &'a mut [f64],
@@ -35,11 +66,32 @@ pub struct Scores<'a> {
     pub high: &'a mut [f64],
 }
 
+/// P-values of one detector and block, as the upper half of the bits of 1/p: to one part in 256.
+#[derive(Clone, Debug)]
+pub(crate) struct PValues([u16; BLOCK]);
+
+impl PValues {
+    /// Nothing unusual.
+    pub(crate) const ORDINARY: Self = Self([0x3F80; BLOCK]);
+
+    #[inline(always)]
+    pub(crate) fn set(&mut self, i: usize, odds: f32) {
+        self.0[i] = (odds.to_bits() >> 16) as u16;
+    }
+
+    pub(crate) fn get(&self, i: usize) -> f64 {
+        1.0 / f64::from(f32::from_bits(u32::from(self.0[i]) << 16))
+    }
+}
+
 /// One way of seeing that a series is unusual. Scores a value by what came before, then
 /// learns from it. Cannot fail, block or allocate while scoring.
-pub trait Detector: Checkpointed + Send {
+pub(crate) trait Detector: Checkpointed + Send {
     /// What this detector is.
     fn spec(&self) -> &Spec;
+
+    /// Whether it expects a value.
+    fn expects(&self) -> bool;
 
     /// Number of series.
     fn series(&self) -> usize;
@@ -50,25 +102,24 @@ pub trait Detector: Checkpointed + Send {
     /// Starts a series anew, as if it had never been seen.
     fn forget(&mut self, series: SeriesId);
 
-    /// Observations made and needed before the detector speaks about a series.
-    fn warmup(&self, series: SeriesId) -> (u32, u32);
+    /// Observations made and needed before the detector speaks about a series of which `seen`
+    /// values were learnt.
+    fn warmup(&self, series: SeriesId, seen: f32) -> (u32, u32);
 
-    /// One tick of the series `block * BLOCK ..`. Lanes beyond the last series are absent
-    /// and do not learn.
-    fn update_block(&mut self, block: usize, input: &Block, out: &mut BlockScores);
+    /// Writes expected value and band of a block as this detector sees them.
+    fn look_ahead(&self, block: usize, input: &Block, out: &mut Verdict);
 
-    /// One tick of all series. `values`: NaN is absent; infinite, or beyond 1e150, counts as
-    /// absent. `learn`: false freezes a series: it is compared with what it was when last it
-    /// learnt, its previous value and running silence included. Missing elements are absent, frozen series.
-    ///
-    /// # Panics
-    /// If a slice of `out` is shorter than [`Detector::series`].
-    fn update(&mut self, values: &[f64], learn: &[bool], out: &mut Scores<'_>) {
-        for block in 0..self.series().div_ceil(BLOCK) {
-            let (input, _) = Block::load(values, learn, block * BLOCK);
-            let mut scores = BlockScores::ORDINARY;
-            self.update_block(block, &input, &mut scores);
-            scores.store(out, block * BLOCK);
-        }
-    }
+    /// One tick of the series `block * BLOCK ..`. Adds its 1/p to the sum, and puts its own
+    /// expectation where it is more surprised than the detectors before it. `between` is scratch.
+    fn update_block(
+        &mut self,
+        block: usize,
+        input: &Block,
+        between: &mut Between,
+        out: &mut Verdict,
+        p_values: &mut PValues,
+    );
+
+    /// Takes over new units of a series.
+    fn convert(&mut self, series: usize, to: Move);
 }

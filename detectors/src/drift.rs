@@ -1,63 +1,70 @@
 //! Drift: the series has moved slowly and for long, as a leak does.
 
 use crate::{
-    arithmetic::{least, most, select},
-    detector::Spec,
-    lanes::{Kernel, Reading},
-    level::{relative, spread, tempered},
+    anchor::{settled, tempered},
+    arithmetic::single::{least, most, select},
+    block::Lane,
+    calibration,
+    detector::{Parameter, Spec},
+    lanes::{Kernel, Kind, Reading},
+    rate::LENGTH_MIN,
 };
 
-/// Distance between a fast and a slow mean against the spread of that distance.
+/// Distance between a fast and a slow mean against the mean of that distance.
 pub(crate) struct Drift {
-    pub(crate) fast_ticks: f64,
-    pub(crate) slow_ticks: f64,
+    pub(crate) fast_ticks: f32,
+    pub(crate) slow_ticks: f32,
 }
 
 impl Kernel<3> for Drift {
-    const COLUMNS: [&'static str; 3] = ["fast", "slow", "square"];
+    const COLUMNS: [(&'static str, Kind); 3] =
+        [("fast", Kind::Place), ("slow", Kind::Place), ("mean_distance", Kind::Length)];
     const SPEC: Spec = Spec {
         name: "drift",
         sees: "a slow, lasting movement, such as a leak",
-        formula: "|fast mean - slow mean| / rms of it (moving average oscillator; Roberts 1959)",
-        state_version: 2,
+        formula: "|fast mean - slow mean| / mean of it (moving average oscillator)",
+        source: "Roberts 1959",
+        parameters: &[Parameter {
+            name: "memory_ticks",
+            unit: "observations",
+            default: 256.0,
+            meaning: "the fast mean remembers an eighth, the slow one twice as many",
+        }],
+        state_version: 3,
         warmup_ticks: 256,
-        bytes_per_series: 88,
+        bytes_per_series: calibration::BYTES + 3 * 4,
+        on_by_default: true,
     };
+    const EXPECTS: bool = true;
 
     #[inline(always)]
-    fn score(&self, &[fast, slow, square]: &[f64; 3], seen: f64, x: f64) -> Reading {
-        let spread = spread(square, slow);
-        let observed = !x.is_nan();
-        let gain = most(1.0 / (seen + 1.0), 1.0 / self.fast_ticks);
-        let distance = (fast + gain * (x - fast) - slow).abs();
-        let score = select(observed, distance / spread, 0.0);
+    fn score(&self, &[fast, slow, mean_distance]: &[f32; 3], lane: &Lane) -> Reading {
+        let gain = most(lane.share, 1.0 / self.fast_ticks);
+        let distance = (fast + gain * (lane.x - fast) - slow).abs();
+        let unit = mean_distance + lane.rounding;
         Reading {
-            score,
-            relative: select(observed, relative(distance, slow), 0.0),
+            score: distance / unit * lane.observed,
+            observed: lane.observed > 0.0,
             expected: slow,
-            unit_high: spread,
-            unit_low: spread,
-            observed,
-            lesson: score,
-            teaches: observed,
+            unit_high: unit,
+            unit_low: unit,
         }
     }
 
     #[inline(always)]
-    fn learn(&self, &[fast, slow, square]: &[f64; 3], seen: f64, x: f64) -> [f64; 3] {
-        let fast_gain = most(1.0 / (seen + 1.0), 1.0 / self.fast_ticks);
-        let slow_gain = most(1.0 / (seen + 1.0), 1.0 / self.slow_ticks);
-        let fast = fast + fast_gain * (x - fast);
-        let next_slow = slow + slow_gain * (x - slow);
-        let distance = tempered(fast - slow, square.sqrt(), seen);
-        [fast, next_slow, square + slow_gain * (distance * distance - square)]
-    }
-
-    #[inline(always)]
-    fn follow(&self, &[fast, slow, square]: &[f64; 3], x: f64) -> [f64; 3] {
+    fn advance(&self, &[fast, slow, mean_distance]: &[f32; 3], lane: &Lane) -> [f32; 3] {
         // On its way back it hurries: what has returned is not to be held for drifting.
-        let returns = (x - slow).abs() < (fast - slow).abs();
-        let gain = least(select(returns, 4.0, 1.0) / self.fast_ticks, 1.0);
-        [fast + gain * (x - fast), slow, square]
+        let returns = (lane.x - slow).abs() < (fast - slow).abs();
+        let resting = least(select(returns, 4.0, 1.0) / self.fast_ticks, 1.0);
+        let learning = most(lane.share, 1.0 / self.fast_ticks);
+        let fast_gain = select(lane.learns > 0.0, learning, resting) * lane.observed;
+        let slow_gain = most(lane.share, 1.0 / self.slow_ticks) * lane.learns;
+        let fast = fast + fast_gain * (lane.x - fast);
+        let distance = tempered((fast - slow).abs(), mean_distance, lane.seen);
+        [
+            settled(fast),
+            settled(slow + slow_gain * (lane.x - slow)),
+            most(mean_distance + slow_gain * (distance - mean_distance), LENGTH_MIN),
+        ]
     }
 }

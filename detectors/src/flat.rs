@@ -1,55 +1,66 @@
 //! Flat line: a series that moves has stopped moving.
 
 use crate::{
-    arithmetic::{most, select},
-    detector::Spec,
-    lanes::{Kernel, Reading},
+    arithmetic::single::{most, select},
+    block::Lane,
+    calibration,
+    detector::{MEMORY, Spec},
+    lanes::{Kernel, Kind, Lesson, Reading},
 };
 
 /// Length of the present run of equal values against the mean length of past runs.
 /// Runs that ended are its observations.
 pub(crate) struct Flat {
-    pub(crate) memory_ticks: f64,
+    pub(crate) memory_ticks: f32,
 }
 
 impl Kernel<3> for Flat {
-    const COLUMNS: [&'static str; 3] = ["last", "run", "mean_run"];
+    const COLUMNS: [(&'static str, Kind); 3] =
+        [("run", Kind::Count), ("mean_run", Kind::Count), ("runs", Kind::Count)];
     const SPEC: Spec = Spec {
         name: "flat",
         sees: "a series that normally moves stands still",
-        formula: "repeats / mean run of equal values (runs; Wald and Wolfowitz 1940)",
-        state_version: 2,
+        formula: "repeats / mean run of equal values (runs)",
+        source: "Wald and Wolfowitz 1940",
+        parameters: &[MEMORY],
+        state_version: 3,
         warmup_ticks: 64,
-        bytes_per_series: 88,
+        bytes_per_series: calibration::BYTES + 3 * 4,
+        on_by_default: true,
     };
+    const EXPECTS: bool = false;
+    const EVENTS: bool = true;
 
     #[inline(always)]
-    fn score(&self, &[last, run, mean_run]: &[f64; 3], _seen: f64, x: f64) -> Reading {
-        let observed = !x.is_nan();
-        let unit = most(mean_run, 1.0);
-        let score = select(x == last, run / unit, 0.0);
+    fn score(&self, &[run, mean_run, _]: &[f32; 3], lane: &Lane) -> Reading {
+        let repeats = select(lane.x == lane.last, run, 0.0) * lane.observed;
         Reading {
-            score,
-            relative: score,
-            expected: f64::NAN,
+            score: repeats / most(mean_run, 1.0),
+            observed: lane.observed > 0.0,
+            expected: 0.0,
             unit_high: 0.0,
             unit_low: 0.0,
-            observed,
-            lesson: most(run - 1.0, 0.0) / unit,
-            teaches: (x != last) & (run > 0.0),
         }
     }
 
     #[inline(always)]
-    fn learn(&self, &[last, run, mean_run]: &[f64; 3], seen: f64, x: f64) -> [f64; 3] {
-        let same = (x == last) & (run > 0.0);
-        let ended = (x != last) & (run > 0.0);
-        let gain = most(1.0 / (seen + 1.0), 1.0 / self.memory_ticks);
-        [x, select(same, run + 1.0, 1.0), select(ended, mean_run + gain * (run - mean_run), mean_run)]
+    fn lesson(&self, &[run, mean_run, runs]: &[f32; 3], lane: &Lane) -> Lesson {
+        Lesson {
+            score: most(run - 1.0, 0.0) / most(mean_run, 1.0),
+            teaches: select((lane.x != lane.last) & (run > 0.0), lane.learns, 0.0),
+            seen: runs,
+        }
     }
 
     #[inline(always)]
-    fn follow(&self, &[last, run, mean_run]: &[f64; 3], x: f64) -> [f64; 3] {
-        [x, select((x == last) & (run > 0.0), run + 1.0, 1.0), mean_run]
+    fn advance(&self, &[run, mean_run, runs]: &[f32; 3], lane: &Lane) -> [f32; 3] {
+        let same = (lane.x == lane.last) & (run > 0.0);
+        let ended = select((lane.x != lane.last) & (run > 0.0), lane.learns, 0.0);
+        let gain = most(1.0 / (runs + 1.0), 1.0 / self.memory_ticks) * ended;
+        [
+            select(lane.observed > 0.0, select(same, run + 1.0, 1.0), run),
+            mean_run + gain * (run - mean_run),
+            runs + ended,
+        ]
     }
 }

@@ -19,15 +19,20 @@
 //! ```
 //!
 //! All arithmetic is `+ - * /`, square root and selection in a fixed order within a lane:
-//! the forms compiled for AVX-512, AVX2 and the baseline agree to the bit. State is `f64`,
-//! because byte counters and nanosecond totals exceed the 24 bits of an `f32` mantissa.
+//! the forms compiled for AVX-512, AVX2 and the baseline agree to the bit. State is `f32` in units
+//! of the series itself; a module of its own (`anchor`) keeps byte counters and nanosecond totals,
+//! which exceed the 24 bits of its mantissa, small.
 
+mod anchor;
 pub mod arithmetic;
 mod bank;
 mod block;
 mod calibration;
+mod columns;
+mod cusum;
 mod detector;
 mod drift;
+mod extreme;
 mod flat;
 mod lanes;
 mod level;
@@ -36,9 +41,9 @@ mod quantiles;
 mod rate;
 pub mod records;
 mod registry;
+mod variance;
 
-pub use bank::Bank;
-pub use block::{BLOCK, Block, BlockScores};
+pub use bank::{Bank, SHARED_BYTES_PER_SERIES};
 pub use calibration::{P_VALUE_MIN, TAIL};
-pub use detector::{Detector, Scores, Spec};
-pub use registry::{DetectorSettings, Entry, Settings, SettingsError, registry};
+pub use detector::{Parameter, Scores, Spec};
+pub use registry::{DetectorSettings, Enabled, Entry, Settings, UnknownDetector, registry};

@@ -1,56 +1,53 @@
 //! Rate of change: how large a step is against the steps so far.
 
 use crate::{
-    arithmetic::{most, select},
-    detector::Spec,
-    lanes::{Kernel, Reading},
-    level::{relative, spread, tempered},
+    anchor::tempered,
+    arithmetic::single::most,
+    block::Lane,
+    calibration,
+    detector::{MEMORY, Spec},
+    lanes::{Kernel, Kind, Reading},
 };
 
-/// Difference to the previous value against the root mean square of past differences.
+/// Difference to the previous value against the mean of past differences.
 pub(crate) struct Rate {
-    pub(crate) memory_ticks: f64,
+    pub(crate) memory_ticks: f32,
 }
 
-impl Kernel<2> for Rate {
-    const COLUMNS: [&'static str; 2] = ["last", "square"];
+impl Kernel<1> for Rate {
+    const COLUMNS: [(&'static str, Kind); 1] = [("mean_step", Kind::Length)];
     const SPEC: Spec = Spec {
         name: "rate",
         sees: "a step larger than the steps so far",
-        formula: "|x - last| / rms(step), exponentially weighted (von Neumann 1941)",
-        state_version: 2,
+        formula: "|x - last| / mean |step|, exponentially weighted (moving range)",
+        source: "Shewhart 1931; Roberts 1959",
+        parameters: &[MEMORY],
+        state_version: 3,
         warmup_ticks: 64,
-        bytes_per_series: 80,
+        bytes_per_series: calibration::BYTES + 4,
+        on_by_default: true,
     };
+    const EXPECTS: bool = true;
 
     #[inline(always)]
-    fn score(&self, &[last, square]: &[f64; 2], seen: f64, x: f64) -> Reading {
-        let spread = spread(square, last);
-        let distance = (x - last).abs();
-        let observed = !x.is_nan();
-        let known = observed & (seen > 0.0);
-        let score = select(known, distance / spread, 0.0);
+    fn score(&self, &[mean_step]: &[f32; 1], lane: &Lane) -> Reading {
+        let unit = mean_step + lane.rounding;
         Reading {
-            score,
-            relative: select(known, relative(distance, last), 0.0),
-            expected: last,
-            unit_high: spread,
-            unit_low: spread,
-            observed,
-            lesson: score,
-            teaches: observed,
+            score: (lane.x - lane.last).abs() / unit * lane.observed,
+            observed: lane.observed > 0.0,
+            expected: lane.last,
+            unit_high: unit,
+            unit_low: unit,
         }
     }
 
     #[inline(always)]
-    fn learn(&self, &[last, square]: &[f64; 2], seen: f64, x: f64) -> [f64; 2] {
-        let gain = select(seen > 0.0, most(1.0 / most(seen, 1.0), 1.0 / self.memory_ticks), 0.0);
-        let step = tempered(x - last, square.sqrt(), seen);
-        [x, square + gain * (step * step - square)]
-    }
-
-    #[inline(always)]
-    fn follow(&self, &[_, square]: &[f64; 2], x: f64) -> [f64; 2] {
-        [x, square]
+    fn advance(&self, &[mean_step]: &[f32; 1], lane: &Lane) -> [f32; 1] {
+        let gain = most(lane.step_share, 1.0 / self.memory_ticks) * lane.learns;
+        let step = tempered((lane.x - lane.last).abs(), mean_step, lane.seen);
+        [most(mean_step + gain * (step - mean_step), LENGTH_MIN)]
     }
 }
+
+/// Keeps the lengths of what never moves from becoming subnormal, which is slow.
+pub(crate) const LENGTH_MIN: f32 = 1e-20;

@@ -1,28 +1,20 @@
 //! All detectors by name.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
+    cusum::Cusum,
     detector::{Detector, Spec},
     drift::Drift,
+    extreme::Extreme,
     flat::Flat,
     lanes::{Kernel, Lanes},
     level::Level,
     missing::Missing,
     quantiles::Quantiles,
     rate::Rate,
+    variance::Variance,
 };
-
-/// Settings of a detector are not what they should be.
-#[derive(Debug, thiserror::Error)]
-#[error("settings of detector `{detector}`: {reason}")]
-pub struct SettingsError {
-    /// Name in the registry.
-    pub detector: &'static str,
-    /// What is wrong.
-    pub reason: String,
-}
 
 /// Settings of one detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,11 +33,72 @@ impl Default for DetectorSettings {
 }
 
 /// Settings of the bank.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// The same for all detectors.
     pub detectors: DetectorSettings,
+    /// Which detectors run.
+    pub enabled: Enabled,
+}
+
+/// Names of detectors that run: all of them are in the registry, in its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Enabled(Vec<&'static str>);
+
+/// A name that no detector has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no detector `{name}`; there are {}", names(", "))]
+pub struct UnknownDetector {
+    /// The name.
+    pub name: String,
+}
+
+fn names(separator: &str) -> String {
+    registry().iter().map(|entry| entry.spec.name).collect::<Vec<_>>().join(separator)
+}
+
+impl Enabled {
+    /// Those of these names.
+    ///
+    /// # Errors
+    /// If no detector has one of them.
+    pub fn only<S: AsRef<str>>(names: &[S]) -> Result<Self, UnknownDetector> {
+        let known = |name: &str| registry().iter().any(|entry| entry.spec.name == name);
+        if let Some(name) = names.iter().map(AsRef::as_ref).find(|name| !known(name)) {
+            return Err(UnknownDetector { name: name.to_owned() });
+        }
+        let all = registry().iter().map(|entry| entry.spec.name);
+        Ok(Self(all.filter(|known| names.iter().any(|name| name.as_ref() == *known)).collect()))
+    }
+
+    /// The names.
+    #[must_use]
+    pub fn names(&self) -> &[&'static str] {
+        &self.0
+    }
+}
+
+impl Default for Enabled {
+    fn default() -> Self {
+        let on = registry().iter().filter(|entry| entry.spec.on_by_default);
+        Self(on.map(|entry| entry.spec.name).collect())
+    }
+}
+
+impl TryFrom<Vec<String>> for Enabled {
+    type Error = UnknownDetector;
+
+    fn try_from(names: Vec<String>) -> Result<Self, UnknownDetector> {
+        Self::only(&names)
+    }
+}
+
+impl From<Enabled> for Vec<String> {
+    fn from(enabled: Enabled) -> Self {
+        enabled.0.into_iter().map(str::to_owned).collect()
+    }
 }
 
 /// One kind of detector.
@@ -58,50 +111,47 @@ pub struct Entry {
 
 impl Entry {
     /// A detector without series.
-    #[must_use]
-    pub fn build(&self, settings: &DetectorSettings) -> Box<dyn Detector> {
+    pub(crate) fn build(&self, settings: &DetectorSettings) -> Box<dyn Detector> {
         (self.construct)(settings)
-    }
-
-    /// A detector without series, from [`DetectorSettings`] as JSON.
-    ///
-    /// # Errors
-    /// If a field is unknown or of the wrong type.
-    pub fn build_from(&self, settings: &Value) -> Result<Box<dyn Detector>, SettingsError> {
-        let settings = DetectorSettings::deserialize(settings)
-            .map_err(|e| SettingsError { detector: self.spec.name, reason: e.to_string() })?;
-        Ok(self.build(&settings))
     }
 }
 
 /// Every detector, in the order in which the bank runs them.
 #[must_use]
 pub fn registry() -> &'static [Entry] {
-    const REGISTRY: [Entry; 6] = [
+    const REGISTRY: [Entry; 9] = [
+        Entry { spec: <Level as Kernel<0>>::SPEC, construct: |s| lanes(s, Level) },
         Entry {
-            spec: <Level as Kernel<2>>::SPEC,
-            construct: |s| lanes(s, Level { memory_ticks: memory(s) }),
-        },
-        Entry {
-            spec: <Quantiles as Kernel<6>>::SPEC,
+            spec: <Quantiles as Kernel<4>>::SPEC,
             construct: |s| lanes(s, Quantiles { memory_ticks: memory(s) }),
         },
-        Entry { spec: <Rate as Kernel<2>>::SPEC, construct: |s| lanes(s, Rate { memory_ticks: memory(s) }) },
+        Entry { spec: <Rate as Kernel<1>>::SPEC, construct: |s| lanes(s, Rate { memory_ticks: memory(s) }) },
         Entry { spec: <Flat as Kernel<3>>::SPEC, construct: |s| lanes(s, Flat { memory_ticks: memory(s) }) },
         Entry {
-            spec: <Missing as Kernel<3>>::SPEC,
+            spec: <Missing as Kernel<2>>::SPEC,
             construct: |s| lanes(s, Missing { memory_ticks: memory(s) }),
         },
         Entry {
             spec: <Drift as Kernel<3>>::SPEC,
             construct: |s| lanes(s, Drift { fast_ticks: memory(s) / 8.0, slow_ticks: memory(s) * 2.0 }),
         },
+        Entry { spec: <Cusum as Kernel<2>>::SPEC, construct: |s| lanes(s, Cusum) },
+        Entry {
+            spec: <Variance as Kernel<1>>::SPEC,
+            construct: |s| lanes(s, Variance { fast_ticks: (memory(s) / 16.0).max(4.0) }),
+        },
+        Entry {
+            spec: <Extreme as Kernel<2>>::SPEC,
+            construct: |s| lanes(s, Extreme { memory_ticks: memory(s) }),
+        },
     ];
     &REGISTRY
 }
 
-fn memory(settings: &DetectorSettings) -> f64 {
-    f64::from(settings.memory_ticks.max(8))
+/// Observations that a detector remembers.
+#[expect(clippy::cast_precision_loss, reason = "a few ticks")]
+pub(crate) fn memory(settings: &DetectorSettings) -> f32 {
+    settings.memory_ticks.max(8) as f32
 }
 
 fn lanes<K: Kernel<N> + 'static, const N: usize>(

@@ -3,12 +3,21 @@
 
 use proptest::prelude::*;
 use theriac_contract::{Checkpointed, SeriesId};
-use theriac_detectors::{Bank, Scores, Settings, registry};
+use theriac_detectors::{Bank, Enabled, SHARED_BYTES_PER_SERIES, Scores, Settings, registry};
 
 const SERIES: usize = 70;
 
 fn bank() -> Bank {
     let mut bank = Bank::new(&Settings::default());
+    bank.grow(SERIES);
+    bank
+}
+
+/// Those that are off by default too.
+fn everything() -> Bank {
+    let all: Vec<&str> = registry().iter().map(|entry| entry.spec.name).collect();
+    let enabled = Enabled::only(&all).expect("names of the registry");
+    let mut bank = Bank::new(&Settings { enabled, ..Settings::default() });
     bank.grow(SERIES);
     bank
 }
@@ -36,10 +45,10 @@ fn bits(columns: &[Vec<f64>]) -> Vec<u64> {
 
 #[test]
 fn a_restored_bank_goes_on_as_if_never_stopped() {
-    let mut one = bank();
+    let mut one = everything();
     (0..400).for_each(|t| drop(tick(&mut one, &values(t), true)));
     let tables = one.snapshot().unwrap();
-    let mut other = Bank::new(&Settings::default());
+    let mut other = everything();
     other.restore(&tables).unwrap();
     assert_eq!(other.snapshot().unwrap(), tables);
     for t in 400..600 {
@@ -54,7 +63,7 @@ fn a_restored_bank_goes_on_as_if_never_stopped() {
 
 #[test]
 fn growing_and_forgetting_touch_no_other_series() {
-    let (mut one, mut other) = (bank(), bank());
+    let (mut one, mut other) = (everything(), everything());
     (0..300).for_each(|t| drop((tick(&mut one, &values(t), true), tick(&mut other, &values(t), true))));
     other.grow(200);
     other.forget(SeriesId(5));
@@ -76,19 +85,12 @@ fn growing_and_forgetting_touch_no_other_series() {
 const CONTEXT: [&str; 4] = ["last", "run", "silent", "fast"];
 
 /// State by detector and column, without context.
-fn learnt(bank: &Bank) -> Vec<(String, String, Vec<u64>)> {
+fn learnt(bank: &Bank) -> Vec<(String, String, arrow::array::ArrayData)> {
     let mut columns = Vec::new();
-    for table in bank
-        .snapshot()
-        .expect("state can be saved")
-        .into_iter()
-        .filter(|table| table.name != "detectors.bank")
-    {
+    let tables = bank.snapshot().expect("state can be saved");
+    for table in tables.into_iter().filter(|table| table.name != "detectors.bank") {
         for (field, values) in table.rows.schema().fields().iter().zip(table.rows.columns()) {
-            let values =
-                values.as_any().downcast_ref::<arrow::array::Float64Array>().expect("columns of doubles");
-            let bits = values.values().iter().map(|value| value.to_bits()).collect();
-            columns.push((table.name.clone(), field.name().clone(), bits));
+            columns.push((table.name.clone(), field.name().clone(), values.to_data()));
         }
     }
     columns.retain(|(_, name, _)| !CONTEXT.contains(&name.as_str()));
@@ -136,7 +138,7 @@ fn what_breaks_habits_is_seen_by_the_detector_for_it() {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let noise = |t: usize| ((t * 7919) % 1_009) as f64 / 1_009.0;
     type Fault = fn(usize, f64) -> f64;
-    let faults: [(&str, Fault); 6] = [
+    let faults: [(&str, Fault); 9] = [
         ("level", |_, x| x + 50.0),
         ("quantiles", |_, x| x - 50.0),
         ("rate", |_, x| x + 50.0),
@@ -144,9 +146,12 @@ fn what_breaks_habits_is_seen_by_the_detector_for_it() {
         ("missing", |_, _| f64::NAN),
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         ("drift", |t, x| x + t as f64 / 20.0),
+        ("cusum", |_, x| x + 0.6),
+        ("variance", |_, x| 0.5 + 4.0 * (x - 0.5)),
+        ("extreme", |_, x| x + 50.0),
     ];
     for (name, fault) in faults {
-        let mut bank = bank();
+        let mut bank = everything();
         (0..1_000).for_each(|t| drop(tick(&mut bank, &[noise(t); SERIES], true)));
         let position = bank.specs().position(|spec| spec.name == name).unwrap();
         let mut least = 1.0_f64;
@@ -161,7 +166,7 @@ fn what_breaks_habits_is_seen_by_the_detector_for_it() {
 
 #[test]
 fn constant_series_are_ordinary() {
-    let mut bank = bank();
+    let mut bank = everything();
     let constants = [0.0, 1.0, 0.1, 1e18, -1e-310, 1e150];
     let values: Vec<f64> = (0..SERIES).map(|s| constants[s % constants.len()]).collect();
     for _ in 0..500 {
@@ -176,13 +181,82 @@ fn constant_series_are_ordinary() {
 proptest! {
     #[test]
     fn any_values_give_p_values(seeds in proptest::collection::vec(proptest::num::f64::ANY, 1..100)) {
-        let mut bank = bank();
+        let mut bank = everything();
         for t in 0..200 {
             let values: Vec<f64> = (0..SERIES).map(|s| seeds[(t * 31 + s * 17) % seeds.len()]).collect();
             let columns = tick(&mut bank, &values, true);
-            prop_assert!(columns[0].iter().all(|p| (1e-300..=1.0).contains(p)), "{:?}", columns[0]);
+            prop_assert!(columns[0].iter().all(|p| (1e-36..=1.0).contains(p)), "{:?}", columns[0]);
         }
     }
+}
+
+#[test]
+fn a_series_in_other_units_has_the_same_p_values_to_the_bit() {
+    let scales = [1.0, 1_024.0, 1_048_576.0, 1_125_899_906_842_624.0];
+    let mut banks = scales.map(|_| bank());
+    for t in 0..700 {
+        let excursion = if t > 600 && t % 50 < 3 { 40.0 } else { 0.0 };
+        let values: Vec<f64> = values(t).iter().map(|x| x + 50.0 + excursion).collect();
+        let p_values: Vec<Vec<u64>> = banks
+            .iter_mut()
+            .zip(scales)
+            .map(|(bank, scale)| {
+                let scaled: Vec<f64> = values.iter().map(|x| x * scale).collect();
+                bits(&tick(bank, &scaled, true)[..1])
+            })
+            .collect();
+        assert!(p_values.iter().all(|one| *one == p_values[0]), "tick {t}");
+    }
+}
+
+/// A byte counter and a total of nanoseconds: far more digits than single precision has.
+#[test]
+fn an_odd_step_of_a_large_total_is_seen() {
+    for (start, rate) in [(8e15, 1e6), (1.7e18, 5e9), (0.0, 3.0)] {
+        let mut bank = bank();
+        let mut total = start;
+        let mut last = 1.0;
+        for t in 0..3_000 {
+            let noise = values(t)[0];
+            total += if t == 2_999 { 40.0 } else { 1.0 } * rate * (0.5 + noise.max(0.0));
+            last = tick(&mut bank, &[total; SERIES], true)[0][0];
+            assert!(t == 2_999 || t < 1_000 || last > 1e-5, "{start} at {t}: {last}");
+        }
+        assert!(last < 1e-4, "{start}: {last}");
+    }
+}
+
+/// Numbers of state stay in range where units change again and again.
+#[test]
+fn state_is_finite_through_changes_of_scale() {
+    let mut bank = everything();
+    for t in 0..4_000_u32 {
+        let size = 10.0_f64.powi(i32::try_from(t / 100 % 40).unwrap() * 7 - 140);
+        let values: Vec<f64> = values(t as usize).iter().map(|x| (x - 30.0) * size).collect();
+        let columns = tick(&mut bank, &values, true);
+        assert!(columns[0].iter().all(|p| (1e-36..=1.0).contains(p)));
+        assert!(columns[1..].iter().flatten().all(|x| x.is_nan() || x.is_finite()), "tick {t}");
+    }
+    for (table, name, data) in learnt(&bank) {
+        let array = arrow::array::make_array(data);
+        if let Some(numbers) = array.as_any().downcast_ref::<arrow::array::Float32Array>() {
+            assert!(numbers.values().iter().all(|x| x.is_finite()), "{table} {name}");
+        }
+    }
+}
+
+#[test]
+fn names_choose_detectors_and_unknown_ones_are_refused() {
+    let settings: Settings = serde_json::from_str(r#"{"enabled": ["drift", "level"]}"#).unwrap();
+    let bank = Bank::new(&settings);
+    assert_eq!(bank.specs().map(|spec| spec.name).collect::<Vec<_>>(), ["level", "drift"]);
+    let refused = serde_json::from_str::<Settings>(r#"{"enabled": ["levle"]}"#).unwrap_err().to_string();
+    assert!(refused.contains("there is no detector `levle`; there are level, quantiles"), "{refused}");
+}
+
+#[test]
+fn the_default_bank_keeps_its_budget() {
+    assert!(bank().bytes_per_series() <= 256, "{}", bank().bytes_per_series());
 }
 
 #[test]
@@ -191,17 +265,41 @@ fn the_readme_lists_the_registry() {
     let mut table = String::from(
         "# theriac-detectors\n\nStreaming anomaly detectors over many series at once, each ending in a calibrated p-value.\n\
          The table is checked against the registry; `UPDATE_README=1 cargo test -p theriac-detectors` writes it.\n\n\
-         | detector | sees | formula and source | warm-up, observations | bytes per series |\n|---|---|---|---|---|\n",
+         | detector | sees | formula | source | parameters | warm-up, observations | bytes per series | on by default |\n|---|---|---|---|---|---|---|---|\n",
     );
-    let tables = bank().snapshot().unwrap();
+    let bank = everything();
+    let tables = bank.snapshot().unwrap();
+    let bytes = |name: &str| -> usize {
+        let state = tables.iter().find(|table| table.name == format!("detectors.{name}")).unwrap();
+        state.rows.columns().iter().filter_map(|column| column.data_type().primitive_width()).sum()
+    };
+    assert_eq!(bytes("anchors"), SHARED_BYTES_PER_SERIES);
     for entry in registry() {
         let spec = &entry.spec;
-        let state = tables.iter().find(|t| t.name == format!("detectors.{}", spec.name)).unwrap();
-        assert_eq!(state.rows.num_columns() * 8, spec.bytes_per_series, "{}", spec.name);
+        assert_eq!(bytes(spec.name), spec.bytes_per_series, "{}", spec.name);
         let formula = spec.formula.replace('|', "\\|");
-        let (name, sees, warmup, bytes) = (spec.name, spec.sees, spec.warmup_ticks, spec.bytes_per_series);
-        writeln!(table, "| {name} | {sees} | {formula} | {warmup} | {bytes} |").unwrap();
+        let parameters: Vec<String> = spec
+            .parameters
+            .iter()
+            .map(|p| format!("`{}`: {} ({} {})", p.name, p.meaning, p.default, p.unit))
+            .collect();
+        let (name, sees, source, warmup) = (spec.name, spec.sees, spec.source, spec.warmup_ticks);
+        let (parameters, bytes) = (parameters.join("; "), spec.bytes_per_series);
+        let on = if spec.on_by_default { "yes" } else { "no" };
+        writeln!(
+            table,
+            "| {name} | {sees} | {formula} | {source} | {parameters} | {warmup} | {bytes} | {on} |"
+        )
+        .unwrap();
     }
+    let shared = SHARED_BYTES_PER_SERIES;
+    let default = Bank::new(&Settings::default()).bytes_per_series();
+    writeln!(
+        table,
+        "\nAll detectors share {shared} bytes per series: anchor, scale, count, last value, mean and variance. \
+         Those that are on by default take {default} bytes per series together."
+    )
+    .unwrap();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(path, &table).unwrap();

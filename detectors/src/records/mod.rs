@@ -196,7 +196,7 @@ impl Records {
     /// beyond 1e150. None if the series is not watched.
     pub fn update(&mut self, series: SeriesId, value: f64, at: Timestamp) -> Option<Verdict> {
         let series = self.series.get_mut(series.index())?.as_mut()?;
-        Some(if value.abs() <= crate::block::MAGNITUDE_MAX {
+        Some(if value.abs() <= crate::anchor::MAGNITUDE_MAX {
             series.update(value, at)
         } else {
             series.alert.pass()

@@ -32,7 +32,7 @@ ew = stats.EWMean(fading_factor=1 / MEMORY)
 for value in values:
     ew.update(value)
 assert abs(ew.get() - means[-1]) < 1e-12, (ew.get(), means[-1])
-levels = [0.02, 0.25, 0.5, 0.75, 0.98]
+levels = [0.02, 0.5, 0.98]
 out = {
     "ln": [[x, float(mpmath.log(mpmath.mpf(x)))] for x in xs],
     "exp": [[x, float(mpmath.exp(mpmath.mpf(x)))] for x in es],

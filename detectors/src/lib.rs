@@ -29,6 +29,7 @@ mod calibration;
 mod detector;
 mod drift;
 mod flat;
+pub mod forest;
 mod lanes;
 mod level;
 mod missing;

@@ -52,7 +52,9 @@ fn scores_of_tiny_samples_are_the_exact_expectation() {
                     seed,
                     ..ForestSettings::default()
                 });
-                points.iter().for_each(|&point| drop(forests.process(0, &[point], true)));
+                points.iter().for_each(|&point| {
+                    forests.process(0, &[point], true);
+                });
                 forests.process(0, &[query], false) / 4.0
             })
             .sum();
@@ -122,7 +124,9 @@ fn restored_half_space_trees_go_on_as_if_never_stopped() {
     let mut one = HalfSpaceTrees::new(settings).unwrap();
     one.grow(2);
     let point = |t: usize| [noise(t), noise(t + 1_000_000)];
-    (0..130).for_each(|t| drop(one.process(t % 2, &point(t), true)));
+    (0..130).for_each(|t| {
+        one.process(t % 2, &point(t), true);
+    });
     let mut other = HalfSpaceTrees::new(settings).unwrap();
     other.restore(&one.snapshot().unwrap()).unwrap();
     for t in 130..300 {
@@ -143,14 +147,16 @@ fn a_restored_forest_goes_on_as_if_never_stopped() {
         one.grow(2);
         // A flag, a wave with an outlier, and a level that only rises.
         let values = |t: usize| {
-            let wave = (t as f64 * 0.1).sin() * 10.0 + noise(t) + if t == 650 { 1e6 } else { 0.0 };
+            let wave = libm::sin(t as f64 * 0.1) * 10.0 + noise(t) + if t == 650 { 1e6 } else { 0.0 };
             [wave, f64::from(u8::from(noise(t) < 0.1)), t as f64 * 100.0]
         };
         let mut step = |forests: &mut Forests, t: usize| {
             let score = forests.process(t % 2, &values(t), t % 17 != 0);
             (score.to_bits(), forests.expected(t % 2, 0).to_bits())
         };
-        (0..600).for_each(|t| drop(step(&mut one, t)));
+        (0..600).for_each(|t| {
+            step(&mut one, t);
+        });
         let tables = one.snapshot().unwrap();
         let mut other = Forests::new(settings).unwrap();
         other.restore(&tables).unwrap();
@@ -167,7 +173,9 @@ fn the_shares_of_the_dimensions_make_up_the_score_and_name_the_one_at_fault() {
     let settings = ForestSettings { channels: 3, shingle: 1, ..ForestSettings::default() };
     let mut forests = forests(settings);
     let point = |t: usize| [noise(t), 1e6 + 1e3 * noise(t + 77_777), 1e-3 * noise(t + 999_999)];
-    (0..2_000).for_each(|t| drop(forests.process(0, &point(t), true)));
+    (0..2_000).for_each(|t| {
+        forests.process(0, &point(t), true);
+    });
     for (channel, direction) in [(0, 1.0), (1, -1.0), (2, 1.0)] {
         let mut values = point(5_000);
         values[channel] += direction * [3.0, 3e3, 3e-3][channel];
@@ -184,15 +192,19 @@ fn the_shares_of_the_dimensions_make_up_the_score_and_name_the_one_at_fault() {
 #[test]
 fn the_expected_value_is_that_of_the_season() {
     let mut forests = forests(ForestSettings::default());
-    let wave = |t: usize| 50.0 + 10.0 * (t as f64 * std::f64::consts::TAU / 24.0).sin();
-    (0..2_000).for_each(|t| drop(forests.process(0, &[wave(t)], true)));
+    let wave = |t: usize| 50.0 + 10.0 * libm::sin(t as f64 * std::f64::consts::TAU / 24.0);
+    (0..2_000).for_each(|t| {
+        forests.process(0, &[wave(t)], true);
+    });
     for t in 2_000..2_024 {
         let spike = forests.process(0, &[wave(t) + 30.0], false);
         assert!(spike > 1.5, "tick {t}: {spike}");
         let expected = forests.expected(0, 0);
         assert!((expected - wave(t)).abs() < 2.0, "tick {t}: {expected} against {}", wave(t));
         // The spike stays in the shingle otherwise.
-        (0..24).for_each(|back| drop(forests.process(0, &[wave(t + 1 + back)], false)));
+        (0..24).for_each(|back| {
+            forests.process(0, &[wave(t + 1 + back)], false);
+        });
     }
 }
 
@@ -200,13 +212,17 @@ fn the_expected_value_is_that_of_the_season() {
 fn what_is_always_the_same_is_ordinary_and_what_differs_is_not() {
     for constant in [0.0, 5.0, -1e12, 1e-9] {
         let mut forests = forests(ForestSettings::default());
-        (0..3_000).for_each(|_| drop(forests.process(0, &[constant], true)));
+        (0..3_000).for_each(|_| {
+            forests.process(0, &[constant], true);
+        });
         let same = forests.process(0, &[constant], true);
         assert!((same - 0.5).abs() < 0.01, "{constant}: {same}");
         let other = forests.process(0, &[constant + constant.abs().max(1.0)], true);
         assert!(other > 3.5, "{constant}: {other}");
         // The scale grew; equal values are equal still.
-        (0..8).for_each(|_| drop(forests.process(0, &[constant], true)));
+        (0..8).for_each(|_| {
+            forests.process(0, &[constant], true);
+        });
         let same = forests.process(0, &[constant], true);
         assert!(same < 0.6, "{constant}: {same} after an outlier");
     }
@@ -215,11 +231,15 @@ fn what_is_always_the_same_is_ordinary_and_what_differs_is_not() {
 #[test]
 fn an_outlier_beyond_all_bounds_does_not_blind_the_forest() {
     let mut forests = forests(ForestSettings::default());
-    let wave = |t: usize| (t as f64 * 0.3).sin() + 0.05 * noise(t);
-    (0..3_000).for_each(|t| drop(forests.process(0, &[wave(t)], true)));
+    let wave = |t: usize| libm::sin(t as f64 * 0.3) + 0.05 * noise(t);
+    (0..3_000).for_each(|t| {
+        forests.process(0, &[wave(t)], true);
+    });
     assert!(forests.process(0, &[1e15], true) > 2.5);
     assert!(forests.process(0, &[-1e15], true) > 2.5);
-    (0..3_000).for_each(|t| drop(forests.process(0, &[wave(t)], true)));
+    (0..3_000).for_each(|t| {
+        forests.process(0, &[wave(t)], true);
+    });
     let ordinary = forests.process(0, &[wave(3_000)], true);
     let unusual = forests.process(0, &[3.0], true);
     assert!(ordinary < 1.2 && unusual > 1.5, "{ordinary}, {unusual}");
@@ -229,8 +249,10 @@ fn an_outlier_beyond_all_bounds_does_not_blind_the_forest() {
 fn a_scale_that_a_first_value_made_too_coarse_is_made_finer() {
     let mut forests = forests(ForestSettings::default());
     forests.process(0, &[0.0], true);
-    let wave = |t: usize| 1e6 + (t as f64 * 0.3).sin() + 0.05 * noise(t);
-    (0..1_500).for_each(|t| drop(forests.process(0, &[wave(t)], true)));
+    let wave = |t: usize| 1e6 + libm::sin(t as f64 * 0.3) + 0.05 * noise(t);
+    (0..1_500).for_each(|t| {
+        forests.process(0, &[wave(t)], true);
+    });
     let ordinary = forests.process(0, &[wave(1_500)], true);
     let unusual = forests.process(0, &[1e6 + 4.0], true);
     assert!(unusual > 1.5 * ordinary, "{ordinary}, {unusual}");
@@ -266,7 +288,7 @@ fn the_detector_sees_a_broken_shape_in_a_chosen_series_only_and_restores() {
         columns
     };
     let values = |t: usize| {
-        let x = (t as f64 * 0.25).sin() * 10.0 + noise(t);
+        let x = libm::sin(t as f64 * 0.25) * 10.0 + noise(t);
         [x; 3]
     };
     let mut one = build();

@@ -150,7 +150,7 @@ fn a_restored_forest_goes_on_as_if_never_stopped() {
             let wave = libm::sin(t as f64 * 0.1) * 10.0 + noise(t) + if t == 650 { 1e6 } else { 0.0 };
             [wave, f64::from(u8::from(noise(t) < 0.1)), t as f64 * 100.0]
         };
-        let mut step = |forests: &mut Forests, t: usize| {
+        let step = |forests: &mut Forests, t: usize| {
             let score = forests.process(t % 2, &values(t), t % 17 != 0);
             (score.to_bits(), forests.expected(t % 2, 0).to_bits())
         };

@@ -44,9 +44,9 @@ impl<const L: usize> Cover<L> {
 
     #[inline(always)]
     pub(super) fn include(&mut self, point: &Point<L>) {
-        for i in 0..L {
-            self.low[i] = self.low[i].min(point[i]);
-            self.high[i] = self.high[i].max(point[i]);
+        for (i, &level) in point.iter().enumerate() {
+            self.low[i] = self.low[i].min(level);
+            self.high[i] = self.high[i].max(level);
         }
     }
 

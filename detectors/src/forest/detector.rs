@@ -18,7 +18,7 @@ use crate::{
 
 const SERIES: &str = "detectors.forest";
 
-/// Scores a forest's p-value below which its expected value is looked for.
+/// P-value below which the expected value is looked for: it costs about as much as the score.
 const WORTH_EXPLAINING: f64 = 0.05;
 
 /// A random cut forest for each series that was chosen with [`ForestDetector::select`]. The others

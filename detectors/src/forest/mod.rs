@@ -88,10 +88,10 @@ impl Forests {
     pub fn new(settings: ForestSettings) -> Result<Self, ForestSettingsError> {
         settings.check()?;
         let pools = match settings.dimensions() {
-            ..=8 => Pools::Of8(Pool::new(settings)),
-            ..=16 => Pools::Of16(Pool::new(settings)),
-            ..=32 => Pools::Of32(Pool::new(settings)),
-            ..=64 => Pools::Of64(Pool::new(settings)),
+            0..=8 => Pools::Of8(Pool::new(settings)),
+            9..=16 => Pools::Of16(Pool::new(settings)),
+            17..=32 => Pools::Of32(Pool::new(settings)),
+            33..=64 => Pools::Of64(Pool::new(settings)),
             _ => Pools::Of128(Pool::new(settings)),
         };
         Ok(Self { pools })

@@ -319,7 +319,7 @@ impl<const L: usize> Pool<L> {
                 self.take(model, tree);
             }
         }
-        let young = learnt >= 64 && learnt < LOOK && learnt.is_power_of_two();
+        let young = (64..LOOK).contains(&learnt) && learnt.is_power_of_two();
         if young || learnt.is_multiple_of(LOOK) {
             self.sharpen(model);
         }

@@ -270,9 +270,9 @@ impl<const L: usize> Shares<L> {
         let growth = cover.growth(point);
         let total = (growth.extension + growth.range) as f32;
         let stay = 1.0 - growth.chance();
-        for i in 0..L {
-            let above = f32::from(point[i].saturating_sub(cover.high[i]));
-            let below = f32::from(cover.low[i].saturating_sub(point[i]));
+        for (i, &level) in point.iter().enumerate() {
+            let above = f32::from(level.saturating_sub(cover.high[i]));
+            let below = f32::from(cover.low[i].saturating_sub(level));
             self.high[i] = above / total * unseen + stay * self.high[i];
             self.low[i] = below / total * unseen + stay * self.low[i];
         }

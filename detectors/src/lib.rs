@@ -34,6 +34,7 @@ mod detector;
 mod drift;
 mod extreme;
 mod flat;
+pub mod forest;
 mod lanes;
 mod level;
 mod missing;

@@ -1,0 +1,280 @@
+//! What the trees of a model say of a point.
+
+use super::{
+    cover::{Cover, Point},
+    ring::{Ring, Shape},
+    tree::{Head, LEAF, NOTHING, Node, View},
+};
+use crate::arithmetic::ln;
+
+/// Trees that are descended side by side: while one waits for memory the others go on.
+pub(super) const ABREAST: usize = 5;
+
+/// Nodes on the way down, by level and tree; scratch.
+pub(super) type Paths = Vec<[u16; ABREAST]>;
+
+/// Scores by depth and mass, those of AWS's forest.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    /// 1 / (depth + 1), where a cut parts the point from all others.
+    unseen: Vec<f32>,
+    /// log2(mass + 1); brings trees of different mass to one scale.
+    log_mass: Vec<f32>,
+}
+
+impl Tables {
+    pub(super) fn new(sample_size: usize) -> Self {
+        let log2 = |mass: usize| (ln(mass as f64 + 1.0) / std::f64::consts::LN_2) as f32;
+        Self {
+            unseen: (0..=sample_size).map(|depth| 1.0 / (depth as f32 + 1.0)).collect(),
+            log_mass: (0..=sample_size).map(log2).collect(),
+        }
+    }
+
+    /// The leaf at `depth` is the point itself, `copies` times among `mass` points.
+    fn seen(&self, depth: usize, copies: u16, mass: u16) -> f32 {
+        let damping = 1.0 - f32::from(copies) / (2.0 * f32::from(mass));
+        damping / (depth as f32 + self.log_mass[usize::from(copies)])
+    }
+}
+
+/// Share of the score by dimension: `high` because the value is too large, `low` because it is
+/// too small.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shares<const L: usize> {
+    pub(super) high: [f32; L],
+    pub(super) low: [f32; L],
+}
+
+/// The trees of one model.
+#[derive(Clone, Copy)]
+pub(super) struct Trees<'a, const L: usize> {
+    pub(super) heads: &'a [Head],
+    pub(super) nodes: &'a [Node],
+    pub(super) covers: &'a [Cover<L>],
+    pub(super) places: &'a [u16],
+    pub(super) copies: &'a [u16],
+    pub(super) ring: &'a Ring,
+    pub(super) shape: Shape,
+    pub(super) tables: &'a Tables,
+    pub(super) sample_size: usize,
+    pub(super) covers_each: usize,
+}
+
+impl<'a, const L: usize> Trees<'a, L> {
+    fn view(&self, tree: usize) -> View<'a, L> {
+        let slots = tree * self.sample_size..(tree + 1) * self.sample_size;
+        let covers = tree * self.covers_each..(tree + 1) * self.covers_each;
+        View::new(
+            &self.nodes[slots.clone()],
+            &self.covers[covers],
+            &self.places[slots.clone()],
+            &self.copies[slots],
+            self.ring,
+            self.shape,
+        )
+    }
+
+    /// Leads `point` down `ABREAST` trees from `first` on. Gives, by tree, the leaf and its depth.
+    #[inline(always)]
+    fn descend(&self, first: usize, point: &Point<L>, paths: &mut Paths) -> [(u16, usize); ABREAST] {
+        let mut at = [NOTHING; ABREAST];
+        let mut base = [0; ABREAST];
+        for (lane, head) in self.heads[first..].iter().take(ABREAST).enumerate() {
+            at[lane] = head.root;
+            base[lane] = (first + lane) * self.sample_size;
+        }
+        let mut depth = [0_usize; ABREAST];
+        for row in paths.iter_mut() {
+            *row = at;
+            let mut inner = 0;
+            for lane in 0..ABREAST {
+                let reference = at[lane];
+                let is_leaf = reference >> 15;
+                let stay = is_leaf.wrapping_neg();
+                let next = self.nodes[base[lane] + usize::from(reference & !stay)].next(point);
+                at[lane] = (next & !stay) | (reference & stay);
+                depth[lane] += usize::from(1 - is_leaf);
+                inner += 1 - is_leaf;
+            }
+            if inner == 0 {
+                break;
+            }
+        }
+        std::array::from_fn(|lane| (at[lane], depth[lane]))
+    }
+
+    /// Mean over trees of the depth at which a random cut would part the point from the sample, as
+    /// a score: the expected 1 / (depth + 1), with 1 / (depth + log2(copies + 1)) where the sample
+    /// holds the point itself, times log2(mass + 1).
+    pub(super) fn score(&self, point: &Point<L>, paths: &mut Paths) -> f64 {
+        let mut sum = 0.0;
+        for first in (0..self.heads.len()).step_by(ABREAST) {
+            let leaves = self.descend(first, point, paths);
+            for (lane, head) in self.heads[first..].iter().take(ABREAST).enumerate() {
+                let (leaf, depth) = leaves[lane];
+                if leaf != NOTHING {
+                    let score = self.climb(first + lane, point, leaf, depth, |level| paths[level][lane]);
+                    sum += f64::from(score * self.tables.log_mass[usize::from(head.size)]);
+                }
+            }
+        }
+        sum / self.heads.len() as f64
+    }
+
+    /// Score of a tree, from the leaf up to the first node whose box holds the point.
+    #[inline(always)]
+    fn climb(
+        &self,
+        tree: usize,
+        point: &Point<L>,
+        leaf: u16,
+        depth: usize,
+        path: impl Fn(usize) -> u16,
+    ) -> f32 {
+        let view = self.view(tree);
+        let twin = view.point(leaf);
+        if twin == *point {
+            return self.tables.seen(depth, view.copies[usize::from(leaf & !LEAF)], self.heads[tree].size);
+        }
+        let mut score = self.tables.unseen[depth];
+        let mut cover = Cover::of(&twin);
+        let mut below: Option<&Cover<L>> = None;
+        let mut child = leaf;
+        for level in (0..depth).rev() {
+            let reference = path(level);
+            let node = view.node(reference);
+            let stored = view.stored(node);
+            let growth = if let Some(stored) = stored {
+                stored.growth(point)
+            } else {
+                if let Some(below) = below {
+                    cover = *below;
+                }
+                view.absorb(node.sibling(child), &mut cover);
+                cover.growth(point)
+            };
+            if growth.extension == 0 {
+                break;
+            }
+            let chance = growth.chance();
+            score = chance * self.tables.unseen[level] + (1.0 - chance) * score;
+            below = stored;
+            child = reference;
+        }
+        score
+    }
+
+    /// [`Trees::score`] shared out over dimensions by how much of a box's growth is theirs. A point
+    /// that the sample holds is shared out evenly.
+    pub(super) fn shares(&self, point: &Point<L>, paths: &mut Paths) -> Shares<L> {
+        let mut shares = Shares { high: [0.0; L], low: [0.0; L] };
+        for first in (0..self.heads.len()).step_by(ABREAST) {
+            let leaves = self.descend(first, point, paths);
+            for (lane, head) in self.heads[first..].iter().take(ABREAST).enumerate() {
+                let (leaf, depth) = leaves[lane];
+                if leaf == NOTHING {
+                    continue;
+                }
+                let of_tree = self.climb_shares(first + lane, point, leaf, depth, |level| paths[level][lane]);
+                let scale = self.tables.log_mass[usize::from(head.size)] / self.heads.len() as f32;
+                for i in 0..self.shape.dimensions() {
+                    shares.high[i] += scale * of_tree.high[i];
+                    shares.low[i] += scale * of_tree.low[i];
+                }
+            }
+        }
+        shares
+    }
+
+    fn climb_shares(
+        &self,
+        tree: usize,
+        point: &Point<L>,
+        leaf: u16,
+        depth: usize,
+        path: impl Fn(usize) -> u16,
+    ) -> Shares<L> {
+        let view = self.view(tree);
+        let twin = view.point(leaf);
+        if twin == *point {
+            let copies = view.copies[usize::from(leaf & !LEAF)];
+            let seen = self.tables.seen(depth, copies, self.heads[tree].size);
+            let each = seen / (2.0 * self.shape.dimensions() as f32);
+            return Shares { high: [each; L], low: [each; L] };
+        }
+        let mut shares = Shares { high: [0.0; L], low: [0.0; L] };
+        let mut cover = Cover::of(&twin);
+        shares.blend(&cover, point, self.tables.unseen[depth]);
+        let mut child = leaf;
+        for level in (0..depth).rev() {
+            let reference = path(level);
+            let node = view.node(reference);
+            view.rise(node, node.sibling(child), &mut cover);
+            if cover.growth(point).extension == 0 {
+                break;
+            }
+            shares.blend(&cover, point, self.tables.unseen[level]);
+            child = reference;
+        }
+        shares
+    }
+
+    /// What the sample holds for `dimension` where all else is most like `point`: by tree the
+    /// value of the nearest leaf among those that `point` reaches, whatever its level in
+    /// `dimension`; then the median over trees.
+    pub(super) fn expected(&self, point: &Point<L>, dimension: usize) -> Option<u16> {
+        let mut found: Vec<u16> = (0..self.heads.len())
+            .filter(|&tree| self.heads[tree].root != NOTHING)
+            .map(|tree| {
+                let mut nearest = (u32::MAX, 0);
+                self.nearest(&self.view(tree), self.heads[tree].root, point, dimension, &mut nearest);
+                nearest.1
+            })
+            .collect();
+        let middle = found.len() / 2;
+        (!found.is_empty()).then(|| *found.select_nth_unstable(middle).1)
+    }
+
+    fn nearest(
+        &self,
+        view: &View<'_, L>,
+        from: u16,
+        point: &Point<L>,
+        dimension: usize,
+        nearest: &mut (u32, u16),
+    ) {
+        let mut reference = from;
+        while reference & LEAF == 0 {
+            let node = view.node(reference);
+            let at = usize::from(node.dimension) % L;
+            if at == dimension {
+                self.nearest(view, node.children[1], point, dimension, nearest);
+                reference = node.children[0];
+            } else {
+                reference = node.next(point);
+            }
+        }
+        let leaf = view.point(reference);
+        let apart = |i: usize| if i == dimension { 0 } else { u32::from(leaf[i].abs_diff(point[i])) };
+        let distance = (0..L).map(apart).sum();
+        if distance < nearest.0 {
+            *nearest = (distance, leaf[dimension]);
+        }
+    }
+}
+
+impl<const L: usize> Shares<L> {
+    /// One step of the climb: of `unseen`, each dimension gets its share of the growth.
+    fn blend(&mut self, cover: &Cover<L>, point: &Point<L>, unseen: f32) {
+        let growth = cover.growth(point);
+        let total = (growth.extension + growth.range) as f32;
+        let stay = 1.0 - growth.chance();
+        for (i, &level) in point.iter().enumerate() {
+            let above = f32::from(level.saturating_sub(cover.high[i]));
+            let below = f32::from(cover.low[i].saturating_sub(level));
+            self.high[i] = above / total * unseen + stay * self.high[i];
+            self.low[i] = below / total * unseen + stay * self.low[i];
+        }
+    }
+}

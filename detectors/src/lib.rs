@@ -32,9 +32,14 @@ mod flat;
 mod lanes;
 mod level;
 mod missing;
+pub mod multivariate;
+mod past;
+pub mod peers;
+pub mod profile;
 mod quantiles;
 mod rate;
 mod registry;
+pub mod slots;
 
 pub use bank::Bank;
 pub use block::{BLOCK, Block, BlockScores};

@@ -36,7 +36,7 @@ pub struct MahalanobisSettings {
 
 impl Default for MahalanobisSettings {
     fn default() -> Self {
-        Self { warmup_rows: 256, memory_rows: 4_096.0, refresh_rows: 16, hold_rows: 64.0, edge_below: 1e-4 }
+        Self { warmup_rows: 256, memory_rows: 4_096.0, refresh_rows: 16, hold_rows: 32.0, edge_below: 1e-4 }
     }
 }
 

@@ -47,7 +47,7 @@ impl Default for SubspaceSettings {
             warmup_rows: 512,
             memory_rows: 4_096.0,
             refresh_rows: 256,
-            hold_rows: 64.0,
+            hold_rows: 32.0,
             edge_below: 1e-4,
         }
     }

@@ -1,4 +1,4 @@
-"""Writes peers.json: pip install numpy==2.3.5 scipy==1.16.3 scikit-learn==1.7.2.
+"""Writes peers.json: pip install numpy==2.4.6 scipy==1.17.1 scikit-learn==1.9.1.
 
 Median and median absolute deviation of scipy.stats, labels of sklearn.cluster.DBSCAN on one
 column. Values are on a grid in half of the cases, so that distances equal to `reach` and

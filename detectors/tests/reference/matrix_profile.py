@@ -1,4 +1,4 @@
-"""Writes profile.json: pip install numpy==2.3.5 stumpy==1.13.0.
+"""Writes matrix_profile.json: pip install numpy==2.4.6 stumpy==1.14.1.
 
 The left matrix profile of stumpy.stumpi(egress=False), value by value, over series that are
 random, periodic with a broken period, constant in parts, far from zero, and with gaps.
@@ -37,4 +37,4 @@ for name, values in cases.items():
         "left_profile": [float(x) if numpy.isfinite(x) else None for x in profile],
         "left_index": [int(i) for i in stream.left_I_],
     }
-pathlib.Path(__file__).with_name("profile.json").write_text(json.dumps(out) + "\n")
+pathlib.Path(__file__).with_name("matrix_profile.json").write_text(json.dumps(out) + "\n")

@@ -181,9 +181,11 @@ impl Peers {
 
 /// The cluster that holds more than half of those present.
 fn majority(labels: &[Option<usize>], present: usize) -> Option<usize> {
-    labels.iter().flatten().copied().find(|&label| {
-        2 * labels.iter().filter(|other| **other == Some(label)).count() > present
-    })
+    labels
+        .iter()
+        .flatten()
+        .copied()
+        .find(|&label| 2 * labels.iter().filter(|other| **other == Some(label)).count() > present)
 }
 
 impl Model for Peers {

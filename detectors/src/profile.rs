@@ -2,24 +2,32 @@
 
 use multiversion::multiversion;
 
-use crate::{arithmetic::select, registry::SettingsError};
+use crate::{
+    arithmetic::select,
+    past::Past,
+    slots::{Model, Numbers},
+};
 
 /// Numbers that are worked on at once.
 const LANES: usize = 8;
+/// Largest window.
+const WINDOW_MAX: usize = 4_096;
 
 /// Settings of a [`LeftProfile`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfileSettings {
-    /// Values in a window, 4 to 4,096.
+    /// Values in a window, 4 to 4,096 (beyond, the nearer of them).
     pub window: usize,
     /// Values that are remembered, at least four windows.
     pub history: usize,
+    /// Distances before a p-value is less than 1.
+    pub warmup: f64,
 }
 
 impl Default for ProfileSettings {
     fn default() -> Self {
-        Self { window: 60, history: 2_048 }
+        Self { window: 60, history: 2_048, warmup: 512.0 }
     }
 }
 
@@ -31,6 +39,8 @@ pub struct Neighbour {
     pub distance: f64,
     /// How many values ago it ended.
     pub ago: usize,
+    /// How often a newest window was at least as far from all before it.
+    pub p_value: f64,
 }
 
 /// Streaming left matrix profile of one series (STOMPI; Yeh et al. 2018, Data Mining and
@@ -63,37 +73,10 @@ pub struct LeftProfile {
     head: usize,
     /// Values since the last absent one, or since the beginning; at most `window`.
     present: usize,
+    past: Past,
 }
 
 impl LeftProfile {
-    /// A profile of a series of which nothing was seen.
-    ///
-    /// # Errors
-    /// If the window or the history is out of bounds.
-    pub fn new(settings: ProfileSettings) -> Result<Self, SettingsError> {
-        let reason = if !(4..=4_096).contains(&settings.window) {
-            Some("`window` must be 4 to 4096")
-        } else if settings.history < 4 * settings.window {
-            Some("`history` must be at least four windows")
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            return Err(SettingsError { detector: "profile", reason: reason.to_owned() });
-        }
-        let (lags, room) = (Self::lags(settings), Self::room(settings));
-        Ok(Self {
-            settings,
-            origin: f64::NAN,
-            values: vec![0.0; room + Self::reach(settings)],
-            inverse: vec![f64::NAN; room + lags],
-            shift: vec![0.0; room + lags],
-            products: vec![0.0; lags],
-            head: room,
-            present: 0,
-        })
-    }
-
     /// Windows that are compared, in whole lanes.
     fn lags(settings: ProfileSettings) -> usize {
         (settings.history - settings.window + 1).next_multiple_of(LANES)
@@ -109,8 +92,10 @@ impl LeftProfile {
         Self::lags(settings) + settings.window
     }
 
-    /// The next value; NaN is absent. The nearest earlier window, once there is one.
-    pub fn update(&mut self, value: f64) -> Option<Neighbour> {
+    /// The next value; NaN is absent. The nearest earlier window, once there is one. The value
+    /// becomes part of the history in any case; without `learn` its distance does not become
+    /// part of what is usual.
+    pub fn update(&mut self, value: f64, learn: bool) -> Option<Neighbour> {
         let window = self.settings.window;
         if self.head == 0 {
             self.renew();
@@ -141,11 +126,16 @@ impl LeftProfile {
         if newest.inverse.is_nan() {
             return None;
         }
-        self.nearest(newest, best, excluded)
+        let (distance, ago) = self.nearest(newest, best, excluded)?;
+        let p_value = self.past.p_value(distance, self.settings.warmup);
+        if learn {
+            self.past.learn(distance);
+        }
+        Some(Neighbour { distance, ago, p_value })
     }
 
     /// Mends what the sweep cannot know: constant windows have no correlation.
-    fn nearest(&self, newest: Window, best: (f64, usize), excluded: usize) -> Option<Neighbour> {
+    fn nearest(&self, newest: Window, best: (f64, usize), excluded: usize) -> Option<(f64, usize)> {
         let constant = newest.inverse <= 0.0;
         let (mut correlation, mut ago) = (best.0 * newest.inverse, best.1);
         if constant || correlation < 0.5 {
@@ -159,8 +149,8 @@ impl LeftProfile {
                 (correlation, ago) = (0.5, lag + excluded);
             }
         }
-        let distance = (2.0 * size(self.settings.window) * (1.0 - correlation.min(1.0))).sqrt();
-        (correlation.is_finite() && ago >= excluded).then_some(Neighbour { distance, ago })
+        let distance = (2.0 * size(self.settings.window) * (1.0 - correlation.clamp(-1.0, 1.0))).sqrt();
+        (correlation.is_finite() && ago >= excluded).then_some((distance, ago))
     }
 
     /// Moves everything to the end of its room, and makes the products anew about the mean of
@@ -173,7 +163,8 @@ impl LeftProfile {
         self.inverse.copy_within(..lags, room);
         self.shift.copy_within(..lags, room);
         self.head = room;
-        let moved = if self.origin.is_nan() { 0.0 } else { Window::of(&self.values[room..room + window], true).mean };
+        let moved =
+            if self.origin.is_nan() { 0.0 } else { Window::of(&self.values[room..room + window], true).mean };
         self.origin += moved;
         for value in &mut self.values[room..] {
             *value -= moved;
@@ -186,15 +177,60 @@ impl LeftProfile {
             *product = dot(&values[..window], &values[lag..lag + window]);
         }
     }
+}
 
-    /// Bytes of state.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        8 * (self.values.len() + self.inverse.len() + self.shift.len() + self.products.len())
+impl Model for LeftProfile {
+    const TABLE: &'static str = "detectors.profile";
+    const VERSION: u16 = 1;
+    type Settings = ProfileSettings;
+
+    /// A profile is of one series: there is one channel, whatever is said.
+    fn empty(settings: &ProfileSettings, _channels: usize) -> Self {
+        let window = settings.window.clamp(4, WINDOW_MAX);
+        let settings = ProfileSettings { window, history: settings.history.max(4 * window), ..*settings };
+        let (lags, room) = (Self::lags(settings), Self::room(settings));
+        Self {
+            settings,
+            origin: f64::NAN,
+            values: vec![0.0; room + Self::reach(settings)],
+            inverse: vec![f64::NAN; room + lags],
+            shift: vec![0.0; room + lags],
+            products: vec![0.0; lags],
+            head: room,
+            present: 0,
+            past: Past::default(),
+        }
+    }
+
+    fn channels(&self) -> usize {
+        1
+    }
+
+    fn save(&self, numbers: &mut Vec<f64>) {
+        let (head, lags) = (self.head, self.products.len());
+        numbers.extend([self.origin, size(head), size(self.present)]);
+        numbers.extend(&self.values[head..head + Self::reach(self.settings)]);
+        numbers.extend(&self.inverse[head..head + lags]);
+        numbers.extend(&self.shift[head..head + lags]);
+        numbers.extend(&self.products);
+        self.past.save(numbers);
+    }
+
+    fn load(&mut self, numbers: &mut Numbers<'_>) -> Option<()> {
+        self.origin = numbers.one()?;
+        self.head = numbers.index(Self::room(self.settings))?;
+        self.present = numbers.index(self.settings.window)?;
+        let (head, lags) = (self.head, self.products.len());
+        numbers.fill(&mut self.values[head..head + Self::reach(self.settings)])?;
+        numbers.fill(&mut self.inverse[head..head + lags])?;
+        numbers.fill(&mut self.shift[head..head + lags])?;
+        numbers.fill(&mut self.products)?;
+        self.past = Past::load(numbers)?;
+        Some(())
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "at most 4096")]
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
 fn size(values: usize) -> f64 {
     values as f64
 }

@@ -54,13 +54,13 @@ impl<'a> Numbers<'a> {
         Some(*head)
     }
 
-    /// The next number as a count of things that take `each` numbers; none if so many do not follow.
-    pub fn count(&mut self, each: usize) -> Option<usize> {
-        let count = self.one()?;
-        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 numbers fit into memory")]
-        let most = (self.0.len() / each.max(1)) as f64;
+    /// The next number as a whole number of at most `most`.
+    pub fn index(&mut self, most: usize) -> Option<usize> {
+        let index = self.one()?;
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+        let within = (0.0..=most as f64).contains(&index);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
-        (0.0..=most).contains(&count).then_some(count as usize)
+        within.then_some(index as usize)
     }
 
     /// Fills `target` with the next numbers.
@@ -159,8 +159,8 @@ impl<M: Model> Checkpointed for Slots<M> {
         ]);
         let columns: Vec<Arc<dyn Array>> =
             vec![Arc::new(UInt32Array::from(slots)), Arc::new(UInt32Array::from(channels)), Arc::new(state)];
-        let rows = RecordBatch::try_new(Arc::new(schema), columns)
-            .map_err(|e| malformed::<M>(e.to_string()))?;
+        let rows =
+            RecordBatch::try_new(Arc::new(schema), columns).map_err(|e| malformed::<M>(e.to_string()))?;
         Ok(vec![StateTable { name: M::TABLE.to_owned(), version: M::VERSION, rows }])
     }
 

@@ -45,9 +45,8 @@ fn eigenvalues_agree_with_numpy_and_vectors_make_the_matrix() {
         for i in 0..n {
             for j in 0..n {
                 let sum = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>();
-                let made = sum(&|k| {
-                    eigen.values[k] / size * eigen.vectors[k * n + i] * eigen.vectors[k * n + j]
-                });
+                let made =
+                    sum(&|k| eigen.values[k] / size * eigen.vectors[k * n + i] * eigen.vectors[k * n + j]);
                 assert!((made - matrix[i * n + j] / size).abs() <= 1e-13 * n as f64);
                 let product = sum(&|k| eigen.vectors[i * n + k] * eigen.vectors[j * n + k]);
                 assert!((product - f64::from(u8::from(i == j))).abs() <= 1e-13 * n as f64);
@@ -62,8 +61,7 @@ fn subspace_agrees_with_numpy() {
     let reference = &reference["subspace"];
     let settings: SubspaceSettings = serde_json::from_value(reference["settings"].clone()).unwrap();
     let mut model = Subspace::empty(&settings, 6);
-    for (i, (row, expected)) in
-        rows(&reference["rows"]).iter().zip(numbers(&reference["scores"])).enumerate()
+    for (i, (row, expected)) in rows(&reference["rows"]).iter().zip(numbers(&reference["scores"])).enumerate()
     {
         let reading = model.update(row, true);
         let expected = if expected.is_nan() { 0.0 } else { expected };
@@ -140,7 +138,7 @@ fn each_sees_what_it_is_for_and_little_else() {
     let unlike = |row: &mut Vec<f64>, _: &mut Xoshiro256PlusPlus| row[1] = 6.0 - row[1];
     let alone = |row: &mut Vec<f64>, random: &mut Xoshiro256PlusPlus| row[1] = 3.0 + 2.3 * normal(random);
     let subspace = SubspaceSettings::default();
-    check("subspace", &observe(&subspace, Subspace::update, unlike), 10);
+    check("subspace", &observe(&subspace, Subspace::update, unlike), 20);
     let mahalanobis = MahalanobisSettings::default();
     check("mahalanobis", &observe(&mahalanobis, Mahalanobis::update, unlike), 10);
     let correlation = CorrelationSettings::default();

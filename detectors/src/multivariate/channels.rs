@@ -1,9 +1,6 @@
 //! Channels on one scale.
 
-use crate::{
-    arithmetic::ln,
-    slots::Numbers,
-};
+use crate::{arithmetic::ln, slots::Numbers};
 
 /// Share of its level by which a channel may always move.
 const FLOOR: f64 = 0.01;
@@ -64,7 +61,8 @@ impl Channels {
             let (mean, variance) = (&mut self.means[channel], &mut self.variances[channel]);
             let deviation = value - *mean;
             let size = deviation.abs();
-            let bounded = if *seen <= FIRST { size } else { size.min(WHOLE * variance.sqrt()).max(0.1 * size) };
+            let bounded =
+                if *seen <= FIRST { size } else { size.min(WHOLE * variance.sqrt()).max(0.1 * size) };
             let bounded = if deviation < 0.0 { -bounded } else { bounded };
             *mean += gain * bounded;
             *variance = (1.0 - gain) * (*variance + gain * bounded * bounded);

@@ -64,6 +64,8 @@ impl Mahalanobis {
     /// The next row: one value for each channel, NaN or missing where there is none. Without
     /// `learn` it is only compared.
     pub fn update(&mut self, row: &[f64], learn: bool) -> Reading {
+        let warmup = f64::from(self.settings.warmup_rows.max(64)) / 2.0;
+        self.refresh(warmup);
         let mut standardised = vec![0.0; self.channels.len()];
         self.channels.standardise(row, &mut standardised);
         self.covariance.centred(&standardised, &mut self.centred);
@@ -74,31 +76,37 @@ impl Mahalanobis {
         let usual = self.outputs.usual();
         let weight = score.filter(|score| usual > 0.0 && *score > WHOLE * usual);
         let weight = weight.map_or(1.0, |score| WHOLE * usual / score);
-        let warmup = f64::from(self.settings.warmup_rows.max(64)) / 2.0;
         let (hold, edge) = (self.settings.hold_rows.max(1.0), self.settings.edge_below);
         let reading = self.outputs.read(score, learn, warmup, hold, edge);
         if learn {
-            self.learn(row, weight, warmup);
+            self.learn(row, weight);
         }
         reading
     }
 
-    fn learn(&mut self, row: &[f64], weight: f64, first: f64) {
-        let memory = self.settings.memory_rows.max(64.0);
+    fn learn(&mut self, row: &[f64], weight: f64) {
+        let memory = self.memory();
         self.channels.learn(row, weight, memory);
         self.rows += 1.0;
         if self.rows > SCALED {
             self.covariance.learn(&self.centred, weight, memory);
         }
         self.age += 1.0;
-        let due =
-            if self.factor.is_empty() { first } else { f64::from(self.settings.refresh_rows.max(1)) };
+    }
+
+    /// Makes the factor, if there are enough rows for a first or for another one.
+    fn refresh(&mut self, first: f64) {
+        let due = if self.factor.is_empty() { first } else { f64::from(self.settings.refresh_rows.max(1)) };
         if self.age >= due {
-            let rows = self.covariance.seen().min(2.0 * memory - 1.0);
+            let rows = self.covariance.seen().min(2.0 * self.memory() - 1.0);
             let n = self.channels.len();
             self.factor = cholesky(&shrunk(&self.covariance.matrix, n, rows), n);
             self.age = 0.0;
         }
+    }
+
+    fn memory(&self) -> f64 {
+        self.settings.memory_rows.max(64.0)
     }
 
     /// What each channel adds to the score of the newest row; they sum to it. All 0 while
@@ -211,7 +219,7 @@ impl Model for Mahalanobis {
         self.channels.load(numbers)?;
         self.covariance.load(numbers)?;
         [self.rows, self.age] = numbers.array()?;
-        let factors = numbers.count(1)?;
+        let factors = numbers.index(1)?;
         self.factor = vec![0.0; factors * self.channels.len() * self.channels.len()];
         numbers.fill(&mut self.factor)?;
         self.outputs.load(numbers)?;

@@ -1,10 +1,6 @@
 //! What a multivariate model says of a row, and how long it keeps saying it.
 
-use crate::{
-    arithmetic::ln,
-    past::Past,
-    slots::Numbers,
-};
+use crate::{arithmetic::ln, past::Past, slots::Numbers};
 
 /// What a model says of the newest row.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -90,6 +90,9 @@ impl Subspace {
     /// The next row: one value for each channel, NaN or missing where there is none. Without
     /// `learn` it is compared, and nothing but the window moves on.
     pub fn update(&mut self, row: &[f64], learn: bool) -> Reading {
+        if self.due() {
+            self.refresh();
+        }
         let channels = self.channels.len();
         let length = self.window.len();
         self.window.copy_within(..length - channels, channels);
@@ -118,11 +121,12 @@ impl Subspace {
             self.covariance.learn(&self.centred, weight, memory);
         }
         self.age += 1.0;
+    }
+
+    /// Whether there are enough rows for a first subspace, or for another one.
+    fn due(&self) -> bool {
         let first = (f64::from(self.settings.warmup_rows.max(64)) / 2.0).floor();
-        let due = if self.axes.is_empty() { first } else { f64::from(self.settings.refresh_rows.max(1)) };
-        if self.age >= due {
-            self.refresh();
-        }
+        self.age >= if self.axes.is_empty() { first } else { f64::from(self.settings.refresh_rows.max(1)) }
     }
 
     fn refresh(&mut self) {
@@ -217,7 +221,7 @@ impl Model for Subspace {
         self.covariance.load(numbers)?;
         [self.rows, self.age] = numbers.array()?;
         numbers.fill(&mut self.window)?;
-        let axes = numbers.count(self.window.len())?;
+        let axes = numbers.index(self.window.len())?;
         self.axes = vec![0.0; axes * self.window.len()];
         numbers.fill(&mut self.axes)?;
         self.outputs.load(numbers)?;

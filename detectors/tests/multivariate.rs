@@ -141,7 +141,7 @@ fn each_sees_what_it_is_for_and_little_else() {
     check("subspace", &observe(&subspace, Subspace::update, unlike), 20);
     let mahalanobis = MahalanobisSettings::default();
     check("mahalanobis", &observe(&mahalanobis, Mahalanobis::update, unlike), 10);
-    let correlation = CorrelationSettings::default();
+    let correlation = CorrelationSettings { recent_rows: 16.0, ..Default::default() };
     check("correlation", &observe(&correlation, Correlation::update, alone), 38);
 }
 

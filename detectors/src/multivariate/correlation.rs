@@ -21,7 +21,7 @@ const CORRELATION_MAX: f64 = 0.999;
 /// Variance, in units of the usual one, below which a channel stands still and has no correlation.
 const STILL: f64 = 0.01;
 /// What one pair counts at most: a pair is never more than evidence.
-const PAIR_MAX: f64 = 25.0;
+const PAIR_MAX: f64 = 100.0;
 
 /// Settings of a [`Correlation`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Default for CorrelationSettings {
 /// Recent against usual correlations of all pairs of channels of one entity.
 ///
 /// With Fisher's z = atanh(r) (1921), whose spread hardly depends on r, the score is the
-/// mean over pairs of (z recent - z usual)^2 (recent rows - 3), each pair at most 25. An
+/// mean over pairs of (z recent - z usual)^2 (recent rows - 3), each pair at most 100. An
 /// exponentially weighted mean with gain 1/n is as good as one over 2 n - 1 rows, which are
 /// the recent rows. For independent normal rows a pair counts 1 on average. Pairs of which one
 /// channel stands still now, or always did, are passed over.

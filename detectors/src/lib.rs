@@ -5,6 +5,10 @@
 //! all of them block by block, so that values and scores stay in cache, and fuses their
 //! p-values. Knows numbers and Arrow (for checkpoints), nothing of files or clocks.
 //!
+//! Beside the bank stand models that need more than a lane: of all metrics of one entity
+//! ([`multivariate`]), of the replicas of one service ([`peers`]), and of the shapes of one
+//! series ([`profile`]). Those with a checkpoint live in [`slots`].
+//!
 //! ```
 //! use theriac_detectors::{Bank, Settings, Scores};
 //! let mut bank = Bank::new(&Settings::default());
@@ -38,10 +42,15 @@ pub mod forest;
 mod lanes;
 mod level;
 mod missing;
+pub mod multivariate;
+mod past;
+pub mod peers;
+pub mod profile;
 mod quantiles;
 mod rate;
 pub mod records;
 mod registry;
+pub mod slots;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};

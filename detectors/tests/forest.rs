@@ -6,9 +6,8 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use theriac_contract::{Checkpointed, SeriesId};
-use theriac_detectors::{
-    Detector, Scores,
-    forest::{ForestDetector, ForestSettings, Forests, HalfSpaceSettings, HalfSpaceTrees},
+use theriac_detectors::forest::{
+    ForestDetector, ForestReading, ForestSettings, Forests, HalfSpaceSettings, HalfSpaceTrees,
 };
 
 fn reference() -> Value {
@@ -281,31 +280,24 @@ fn absent_values_are_no_ticks_and_models_do_not_touch_each_other() {
 fn the_detector_sees_a_broken_shape_in_a_chosen_series_only_and_restores() {
     let build =
         || ForestDetector::new(ForestSettings { trees: 20, ..ForestSettings::default() }, None).unwrap();
-    let tick = |detector: &mut ForestDetector, values: &[f64; 3]| {
-        let mut columns = vec![vec![0.0; 3]; 4];
-        let [p_value, expected, low, high] = &mut columns[..] else { unreachable!() };
-        detector.update(values, &[true; 3], &mut Scores { p_value, expected, low, high });
-        columns
-    };
-    let values = |t: usize| {
-        let x = libm::sin(t as f64 * 0.25) * 10.0 + noise(t);
-        [x; 3]
-    };
+    let value = |t: usize| libm::sin(t as f64 * 0.25) * 10.0 + noise(t);
+    let chosen = SeriesId(1);
     let mut one = build();
-    one.grow(3);
-    one.select(SeriesId(1));
-    (0..1_200).for_each(|t| drop(tick(&mut one, &values(t))));
+    one.select(chosen);
+    for t in 0..1_200 {
+        one.update(chosen, value(t), true);
+    }
     let mut other = build();
     other.restore(&one.snapshot().unwrap()).unwrap();
     for t in 1_200..1_300 {
-        let (a, b) = (tick(&mut one, &values(t)), tick(&mut other, &values(t)));
+        let (a, b) = (one.update(chosen, value(t), true), other.update(chosen, value(t), true));
         let bits =
-            |columns: &[Vec<f64>]| -> Vec<u64> { columns.iter().flatten().map(|x| x.to_bits()).collect() };
-        assert_eq!(bits(&a), bits(&b), "tick {t}");
+            |reading: ForestReading| [reading.score, reading.p_value, reading.expected].map(f64::to_bits);
+        assert_eq!(a.map(bits), b.map(bits), "tick {t}");
     }
-    let seen = tick(&mut one, &[-40.0; 3]);
-    assert!(seen[0][1] < 0.01, "{}", seen[0][1]);
-    assert_eq!([seen[0][0].to_bits(), seen[0][2].to_bits()], [1.0_f64.to_bits(); 2]);
+    let seen = one.update(chosen, -40.0, true).unwrap();
+    assert!(seen.p_value < 0.01 && seen.expected > -15.0, "{seen:?}");
+    assert_eq!(one.update(SeriesId(0), -40.0, true), None);
 }
 
 proptest! {

@@ -1,49 +1,52 @@
 //! The forest as a detector of chosen series.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use arrow::{
-    array::{Array, AsArray, RecordBatch},
-    datatypes::{DataType, Field, Float64Type, Schema},
-};
+use serde::{Deserialize, Serialize};
 use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
 
 use super::{ForestSettings, ForestSettingsError, Forests};
-use crate::{
-    arithmetic::most,
-    block::{BLOCK, Block, BlockScores},
-    calibration::{self, Calibration},
-    detector::{Detector, Spec},
-};
+use crate::{past::Past, slots::Numbers};
 
-const SERIES: &str = "detectors.forest";
+const TABLE: &str = "detectors.forest.series";
+const VERSION: u16 = 1;
 
 /// P-value below which the expected value is looked for: it costs about as much as the score.
 const WORTH_EXPLAINING: f64 = 0.05;
 
-/// A random cut forest for each series that was chosen with [`ForestDetector::select`]. The others
-/// cost nothing and are ordinary.
+/// What the forest says of one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ForestReading {
+    /// Mean over trees of how early a cut isolates the last ticks.
+    pub score: f64,
+    /// How often the series' own past scored as much; 1 while warming up.
+    pub p_value: f64,
+    /// What the trees would have put in the value's place, if it is unusual; else NaN.
+    pub expected: f64,
+}
+
+/// Which model a series has, and what its scores were.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    models: BTreeMap<usize, usize>,
+    pasts: Vec<Vec<f64>>,
+}
+
+/// A random cut forest for each series that was chosen with [`ForestDetector::select`]; the others
+/// cost nothing.
 #[derive(Debug)]
 pub struct ForestDetector {
     forests: Forests,
-    series: usize,
     warmup_ticks: u32,
     /// Model of each chosen series.
     models: BTreeMap<usize, usize>,
     /// By model.
-    calibrations: Vec<[f64; 8]>,
+    pasts: Vec<Past>,
 }
 
 impl ForestDetector {
-    /// What this detector is.
-    pub const SPEC: Spec = Spec {
-        name: "forest",
-        sees: "a shape of the last ticks that is unlike those before",
-        formula: "mean over random cut trees of 1 / (depth + 1) where a cut isolates the last ticks (Guha et al. 2016)",
-        state_version: 1,
-        warmup_ticks: 256,
-        bytes_per_series: 575_000,
-    };
+    /// Scores before anything is said, unless set otherwise.
+    pub const WARMUP_TICKS: u32 = 256;
 
     /// A detector that has no series yet, each with forests as `settings` say; one channel.
     ///
@@ -53,9 +56,9 @@ impl ForestDetector {
         if settings.channels != 1 {
             return Err(ForestSettingsError(format!("channels is {}; a series has one", settings.channels)));
         }
-        let warmup_ticks = warmup_ticks.unwrap_or(Self::SPEC.warmup_ticks);
+        let warmup_ticks = warmup_ticks.unwrap_or(Self::WARMUP_TICKS);
         let forests = Forests::new(settings)?;
-        Ok(Self { forests, series: 0, warmup_ticks, models: BTreeMap::new(), calibrations: Vec::new() })
+        Ok(Self { forests, warmup_ticks, models: BTreeMap::new(), pasts: Vec::new() })
     }
 
     /// Gives a series a model, if it has none.
@@ -63,7 +66,15 @@ impl ForestDetector {
         let next = self.models.len();
         self.models.entry(series.index()).or_insert(next);
         self.forests.grow(self.models.len());
-        self.calibrations.resize(self.models.len(), [0.0; 8]);
+        self.pasts.resize(self.models.len(), Past::default());
+    }
+
+    /// Starts a series anew, as if it had never been seen.
+    pub fn forget(&mut self, series: SeriesId) {
+        if let Some(&model) = self.models.get(&series.index()) {
+            self.forests.forget(model);
+            self.pasts[model] = Past::default();
+        }
     }
 
     /// The forests, to ask for attributions. Models are numbered as they were selected.
@@ -71,122 +82,55 @@ impl ForestDetector {
         &mut self.forests
     }
 
-    fn update_lane(&mut self, model: usize, input: &Block, lane: usize, out: &mut BlockScores) {
-        let value = input.values[lane];
+    /// Takes the next value of a series; NaN is absent. None if the series was not chosen, or the
+    /// value is absent or comes before the first whole shingle. Not learnt from unless `learn`.
+    pub fn update(&mut self, series: SeriesId, value: f64, learn: bool) -> Option<ForestReading> {
+        let model = *self.models.get(&series.index())?;
         if !self.forests.advance(model, &[value]) {
-            return;
+            return None;
         }
         let score = self.forests.score(model);
-        let learn = input.learn[lane] > 0.0;
-        if !score.is_nan() {
-            let calibration = Calibration::load(self.calibrations[model]);
-            let warmup = f64::from(self.warmup_ticks);
-            let mut p_value = calibration.p_value(score, 0.0, warmup);
-            if p_value < WORTH_EXPLAINING {
-                let expected = self.forests.expected(model, 0);
-                let relative = (value - expected).abs() / most(expected.abs(), 1.0);
-                p_value = calibration.p_value(score, relative, warmup);
-                out.expected[lane] = expected;
-            }
-            out.p_value[lane] = p_value;
-            if learn {
-                self.calibrations[model] = calibration.learn(score).store();
-            }
+        let past = &mut self.pasts[model];
+        let p_value = if score.is_nan() { 1.0 } else { past.p_value(score, f64::from(self.warmup_ticks)) };
+        if learn && !score.is_nan() {
+            past.learn(score);
         }
+        let unusual = p_value < WORTH_EXPLAINING;
+        let expected = if unusual { self.forests.expected(model, 0) } else { f64::NAN };
         if learn {
             self.forests.learn(model);
         }
-    }
-}
-
-impl Detector for ForestDetector {
-    fn spec(&self) -> &Spec {
-        &Self::SPEC
-    }
-
-    fn series(&self) -> usize {
-        self.series
-    }
-
-    fn grow(&mut self, series: usize) {
-        self.series = self.series.max(series);
-    }
-
-    fn forget(&mut self, series: SeriesId) {
-        if let Some(&model) = self.models.get(&series.index()) {
-            self.forests.forget(model);
-            self.calibrations[model] = [0.0; 8];
-        }
-    }
-
-    fn warmup(&self, series: SeriesId) -> (u32, u32) {
-        let model = self.models.get(&series.index());
-        let seen = model.map_or(0.0, |&model| self.calibrations[model][0]);
-        (seen.min(f64::from(self.warmup_ticks)) as u32, self.warmup_ticks)
-    }
-
-    fn update_block(&mut self, block: usize, input: &Block, out: &mut BlockScores) {
-        *out = BlockScores::ORDINARY;
-        let first = block * BLOCK;
-        let of_block: Vec<(usize, usize)> = self
-            .models
-            .range(first..first + BLOCK)
-            .map(|(&series, &model)| (series - first, model))
-            .collect();
-        for (lane, model) in of_block {
-            self.update_lane(model, input, lane, out);
-        }
+        (!score.is_nan()).then_some(ForestReading { score, p_value, expected })
     }
 }
 
 impl Checkpointed for ForestDetector {
     fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
-        let malformed = |reason: String| StateError::Malformed { table: SERIES.to_owned(), reason };
-        let mut by_model = vec![0; self.models.len()];
-        self.models.iter().for_each(|(&series, &model)| by_model[model] = series as u64);
-        let mut fields = vec![Field::new("series", DataType::UInt64, false)];
-        let mut columns: Vec<arrow::array::ArrayRef> =
-            vec![Arc::new(arrow::array::UInt64Array::from(by_model))];
-        for (column, name) in calibration::COLUMNS.iter().enumerate() {
-            let values = self.calibrations.iter().map(|calibration| calibration[column]);
-            fields.push(Field::new(*name, DataType::Float64, false));
-            columns.push(Arc::new(arrow::array::Float64Array::from_iter_values(values)));
-        }
-        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-            .map_err(|e| malformed(e.to_string()))?;
-        let mut tables = vec![
-            StateTable::from_json("detectors.forest.series", 1, &self.series)?,
-            StateTable { name: SERIES.to_owned(), version: Self::SPEC.state_version, rows },
-        ];
+        let save = |past: &Past| {
+            let mut numbers = Vec::new();
+            past.save(&mut numbers);
+            numbers
+        };
+        let saved = Saved { models: self.models.clone(), pasts: self.pasts.iter().map(save).collect() };
+        let mut tables = vec![StateTable::from_json(TABLE, VERSION, &saved)?];
         tables.extend(self.forests.snapshot()?);
         Ok(tables)
     }
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         let malformed =
-            |reason: &str| StateError::Malformed { table: SERIES.to_owned(), reason: reason.to_owned() };
-        let rows = &StateTable::find(tables, SERIES, Self::SPEC.state_version)?.rows;
-        let series =
-            rows.column_by_name("series").and_then(|c| c.as_primitive_opt::<arrow::datatypes::UInt64Type>());
-        let series = series.ok_or_else(|| malformed("a column `series` was expected"))?;
-        let mut calibrations = vec![[0.0; 8]; rows.num_rows()];
-        for (column, name) in calibration::COLUMNS.iter().enumerate() {
-            let values = rows.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float64Type>());
-            let values = values.filter(|values| values.null_count() == 0);
-            let values = values.ok_or_else(|| malformed("columns of a calibration were expected"))?;
-            for (calibration, &value) in calibrations.iter_mut().zip(values.values()) {
-                calibration[column] = value;
-            }
-        }
-        let models: BTreeMap<usize, usize> =
-            series.values().iter().enumerate().map(|(model, &series)| (series as usize, model)).collect();
+            |reason: &str| StateError::Malformed { table: TABLE.to_owned(), reason: reason.to_owned() };
+        let saved: Saved = StateTable::to_json(tables, TABLE, VERSION)?;
+        let load = |numbers: &Vec<f64>| Past::load(&mut Numbers::new(numbers));
+        let pasts: Option<Vec<Past>> = saved.pasts.iter().map(load).collect();
+        let pasts = pasts.ok_or_else(|| malformed("a past has too few numbers"))?;
         self.forests.restore(tables)?;
-        if models.len() != calibrations.len() || self.forests.models() != models.len() {
+        let numbered = saved.models.values().all(|model| *model < pasts.len());
+        if !numbered || saved.models.len() != pasts.len() || self.forests.models() != pasts.len() {
             return Err(malformed("a model for each series was expected"));
         }
-        self.series = StateTable::to_json(tables, "detectors.forest.series", 1)?;
-        self.models = models;
-        self.calibrations = calibrations;
+        self.models = saved.models;
+        self.pasts = pasts;
         Ok(())
     }
 }

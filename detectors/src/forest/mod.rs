@@ -35,7 +35,7 @@ mod settings;
 mod state;
 mod tree;
 
-pub use detector::ForestDetector;
+pub use detector::{ForestDetector, ForestReading};
 pub use half_space::{HalfSpaceSettings, HalfSpaceTrees};
 use pool::Pool;
 use theriac_contract::{Checkpointed, StateError, StateTable};

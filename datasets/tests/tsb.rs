@@ -70,8 +70,8 @@ fn the_cut_outs_begin_where_their_names_say() {
 
 fn write(dir: &Path, path: &str, text: &str) {
     let path = dir.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
+    fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+    fs::write(path, text).expect("it is written");
 }
 
 fn refused(dir: &Path) -> String {
@@ -238,7 +238,7 @@ fn assert_published(
     window: usize,
 ) {
     let expected = methods[method][series];
-    let found = Measures::of(labels, scores, window).unwrap().vus_pr;
+    let found = Measures::of(labels, scores, window).expect("it is measured").vus_pr;
     assert!((found - expected).abs() < 5e-5, "{method}, series {series}: {found} is not {expected}");
 }
 

@@ -16,22 +16,23 @@ fn theriac(arguments: &[&str]) -> Output {
 fn text(arguments: &[&str]) -> String {
     let output = theriac(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("it is text")
 }
 
 fn metrics(arguments: &[&str]) -> BTreeMap<String, f64> {
-    let report: Value = serde_json::from_str(&text(&[arguments, &["--output", "json"]].concat())).unwrap();
-    let metrics = report["metrics"].as_object().unwrap().iter();
-    metrics.map(|(name, value)| (name.clone(), value.as_f64().unwrap())).collect()
+    let report: Value =
+        serde_json::from_str(&text(&[arguments, &["--output", "json"]].concat())).expect("JSON");
+    let metrics = report["metrics"].as_object().expect("figures").iter();
+    metrics.map(|(name, value)| (name.clone(), value.as_f64().expect("a number"))).collect()
 }
 
 fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
+    fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+    fs::write(path, text).expect("it is written");
 }
 
 fn name(path: &Path) -> &str {
-    path.to_str().unwrap()
+    path.to_str().expect("UTF-8")
 }
 
 /// A wave of 600 rows with a jump at rows 400 to 429.

@@ -65,7 +65,7 @@ th+th,td+td{text-align:right;white-space:nowrap}tr.ours td{font-weight:600;color
 a{color:inherit;text-decoration-color:var(--edge)}nav{display:flex;flex-wrap:wrap;gap:2px 14px}
 .window{fill:var(--act);opacity:.16}.warm{fill:var(--quiet);opacity:.09}svg .line{stroke-width:1}
 .score{fill:none;stroke:var(--act);stroke-width:1}.base{stroke:var(--edge)}
-.hit line,.false line,.uncounted line{stroke-width:1.2}.hit line{stroke:var(--good)}.false line{stroke:var(--bad)}.uncounted line{stroke:var(--quiet)}
+.hit line,.false line,.uncounted line{stroke-width:1.2;opacity:.6}.hit line{stroke:var(--good)}.false line{stroke:var(--bad)}.uncounted line{stroke:var(--quiet)}
 .hit path{fill:var(--good)}.false path{fill:var(--bad)}.uncounted path{fill:var(--quiet)}line.weak{stroke:var(--quiet);opacity:.45}
 svg .curve1{stroke:var(--good)}svg .curve2{stroke:var(--act)}svg text.curve0{fill:var(--line)}svg text.curve1{fill:var(--good);stroke:none}svg text.curve2{fill:var(--act);stroke:none}.mark{stroke:var(--quiet);stroke-dasharray:4 3}
 .legend span{margin-right:18px}.legend i{display:inline-block;width:14px;height:10px;margin-right:6px;border-radius:2px}

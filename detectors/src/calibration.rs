@@ -253,3 +253,41 @@ impl Calibration {
         read::<UInt8Type, B>(table, "exceedances", blocks, move |block| &mut of(block).exceedances)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_score_never_has_a_larger_p_value() {
+        let mut calibration = Calibration::EMPTY;
+        let mut random = 3_u32;
+        let mut seen = 0.0;
+        for tick in 0..5_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let score = f32::from((random >> 16) as u16) / 65_536.0;
+            // A habit now and then.
+            let y = 1.0 + if tick % 150 == 0 { 30.0 } else { 2.0 * score * score };
+            if calibration.is_busy(0, y, 1.0) {
+                calibration.meet(0, y, seen);
+            }
+            calibration.follow(0, y, gain(1.0 / (seen + 1.0)));
+            seen += 1.0;
+            if tick % 100 == 50 {
+                let odds = |y: f32| {
+                    if calibration.exceeds(0, y) {
+                        calibration.tail(0, y, seen, || y)
+                    } else {
+                        calibration.body(0, y)
+                    }
+                };
+                let mut last = 1.0;
+                for step in 0..2_000_u16 {
+                    let now = odds(1.0 + f32::from(step) * f32::from(step) / 2_000.0);
+                    assert!(now >= last * 0.999_99, "{tick}: {now} after {last}");
+                    last = now;
+                }
+            }
+        }
+    }
+}

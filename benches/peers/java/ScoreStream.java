@@ -9,7 +9,8 @@ import java.lang.management.ManagementFactory;
 
 /**
  * Scores a stream of doubles with AWS's random cut forest, each point before it is learnt, and says
- * how long that took in processor time of this thread, once warm, and how many bytes a model takes.
+ * how long that took in processor time of this thread, once warm, and how many bytes a model takes
+ * (mean of four).
  * Arguments: points (big-endian doubles), scores to write, trees, shingle, sample size, decay, seed, runs.
  */
 public class ScoreStream {
@@ -30,6 +31,19 @@ public class ScoreStream {
         return runtime.totalMemory() - runtime.freeMemory();
     }
 
+    /** One run. A method of its own: nothing of its forest is left on the stack. */
+    static double time(String[] a, double[] values, double[] scores, long seed) {
+        RandomCutForest forest = forest(a, seed);
+        var threads = ManagementFactory.getThreadMXBean();
+        long start = threads.getCurrentThreadCpuTime();
+        for (int i = 0; i < values.length; i++) {
+            double[] point = { values[i] };
+            scores[i] = forest.getAnomalyScore(point);
+            forest.update(point);
+        }
+        return (threads.getCurrentThreadCpuTime() - start) / 1e9;
+    }
+
     public static void main(String[] a) throws Exception {
         double[] values = new double[(int) (new java.io.File(a[0]).length() / 8)];
         try (DataInputStream in = new DataInputStream(new BufferedInputStream(new FileInputStream(a[0])))) {
@@ -42,24 +56,21 @@ public class ScoreStream {
         // The first runs let the compiler of the virtual machine settle; the last is counted.
         int runs = Integer.parseInt(a[7]);
         double seconds = 0;
-        long bytes = 0;
         for (int run = 0; run < runs; run++) {
-            long before = used();
-            RandomCutForest forest = forest(a, seed);
-            var threads = ManagementFactory.getThreadMXBean();
-            long start = threads.getCurrentThreadCpuTime();
-            for (int i = 0; i < values.length; i++) {
-                double[] point = { values[i] };
-                scores[i] = forest.getAnomalyScore(point);
-                forest.update(point);
+            seconds = time(a, values, scores, seed);
+        }
+        // Everything is loaded and compiled by now: what the heap grows by are the models.
+        long before = used();
+        RandomCutForest[] kept = new RandomCutForest[4];
+        for (int model = 0; model < kept.length; model++) {
+            kept[model] = forest(a, seed + model);
+            for (double value : values) {
+                kept[model].update(new double[] { value });
             }
-            seconds = (threads.getCurrentThreadCpuTime() - start) / 1e9;
-            if (run == 0) {
-                bytes = used() - before;
-            }
-            if (forest.getTotalUpdates() == 0) {
-                throw new IllegalStateException();
-            }
+        }
+        long bytes = (used() - before) / kept.length;
+        if (kept[0].getTotalUpdates() == 0) {
+            throw new IllegalStateException("nothing was learnt");
         }
         try (DataOutputStream out = new DataOutputStream(new BufferedOutputStream(new FileOutputStream(a[1])))) {
             for (double score : scores) {

@@ -150,7 +150,7 @@ fn a_restored_forest_goes_on_as_if_never_stopped() {
             [wave, f64::from(u8::from(noise(t) < 0.1)), t as f64 * 100.0]
         };
         let step = |forests: &mut Forests, t: usize| {
-            let score = forests.process(t % 2, &values(t), t % 17 != 0);
+            let score = forests.process(t % 2, &values(t), !t.is_multiple_of(17));
             (score.to_bits(), forests.expected(t % 2, 0).to_bits())
         };
         (0..600).for_each(|t| {

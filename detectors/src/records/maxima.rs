@@ -69,13 +69,14 @@ impl Maxima {
         if rows < WARM_UP {
             return (0.0, families);
         }
-        for a in 0..SIGNALS {
+        for (a, statistics) in statistics.iter().enumerate() {
             let floor = (UNIT_SHARE * signal.span[a]).max(1e-12 * signal.now[a].abs() + 1e-300) as f32;
             let floor = floor.max(f32::MIN_POSITIVE);
+            let (reference, middle) = (&self.reference[a], &self.middle[a]);
             for (j, member) in members.iter_mut().enumerate() {
                 let floor = if j < Family::Calm as usize * SCALES.len() { floor } else { UNIT_CALM };
-                let above = statistics[a][j] - self.reference[a][j];
-                let unit = (self.reference[a][j] - self.middle[a][j]).max(floor);
+                let above = statistics[j] - reference[j];
+                let unit = (reference[j] - middle[j]).max(floor);
                 let decades = (above / unit * self.decades[a][j]).min(CAP);
                 // Not so where either is infinite, for then nothing is known.
                 *member = if above > 0.0 && decades > *member { decades } else { *member };

@@ -52,7 +52,7 @@ impl Default for Settings {
             bank: theriac_detectors::Settings::default(),
             open_p: 1e-4,
             false_share: 0.05,
-            false_share_ticks: 8_640.0,
+            false_share_ticks: 720.0,
             close_p: 1e-2,
             close_ticks: 3,
             lost_after: Interval::from_seconds(300),

@@ -152,6 +152,8 @@ proptest! {
 
     #[test]
     fn no_threshold_beats_the_best((labels, scores, _) in scored()) {
+        // In longer files the candidates are ranks, and no longer all scores.
+        prop_assume!(labels.len() <= 100);
         let sweep = Sweep::new(&[SweepFile { group: "a", labels: &labels, scores: &scores }]).unwrap();
         if let Some((_, best)) = sweep.best() {
             for level in 0..31_u8 {

@@ -125,7 +125,8 @@ fn a_broken_period_is_the_largest_discord() {
 #[test]
 fn a_restored_profile_goes_on_as_if_never_stopped() {
     let settings = ProfileSettings { window: 12, history: 100, warmup: 50.0 };
-    let value = |t: u32| if t.is_multiple_of(97) { f64::NAN } else { f64::from(t.wrapping_mul(2_654_435_761) >> 16) };
+    let value =
+        |t: u32| if t.is_multiple_of(97) { f64::NAN } else { f64::from(t.wrapping_mul(2_654_435_761) >> 16) };
     for stop in [5, 99, 100, 101, 250] {
         let mut one: Slots<LeftProfile> = Slots::new(settings);
         let mut other: Slots<LeftProfile> = Slots::new(settings);

@@ -14,6 +14,8 @@ pub(crate) struct Sight {
     pub(crate) end: Timestamp,
     /// Fused p-value; 1 if the rules let nothing through.
     pub(crate) p_value: f64,
+    /// The p-value if nothing but this tick is looked at.
+    pub(crate) alone: f64,
     pub(crate) observed: Option<f64>,
     pub(crate) expected: Option<f64>,
     pub(crate) band: Option<(f64, f64)>,
@@ -107,7 +109,7 @@ impl Episode {
     /// How likely so much comes up by chance: one tick so bad, or two among three so bad. Each of
     /// the two questions may be answered wrongly, hence the factor of two.
     pub(crate) fn chance(&self) -> f64 {
-        (2.0 * self.peak.p_value).min(2.0 * 3.0 * self.second * self.second).min(1.0)
+        (2.0 * self.peak.alone).min(2.0 * 3.0 * self.second * self.second).min(1.0)
     }
 
     /// Makes a symptom of it, at the end of a tick.

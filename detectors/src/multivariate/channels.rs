@@ -41,7 +41,9 @@ impl Channels {
                 Some(value) if self.seen[channel] >= FIRST => {
                     let mean = self.means[channel];
                     let unit = self.variances[channel].sqrt() + FLOOR * mean.abs() + 1e-9;
-                    asinh((value - mean) / unit).clamp(-LARGEST, LARGEST)
+                    // Far beyond the bound of the result, but of a finite square.
+                    let deviations = ((value - mean) / unit).clamp(-1e9, 1e9);
+                    asinh(deviations).clamp(-LARGEST, LARGEST)
                 }
                 _ => 0.0,
             };

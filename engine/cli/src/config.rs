@@ -143,11 +143,16 @@ impl Config {
         parse_yaml(origin, text)
     }
 
-    /// Settings of the loop.
+    /// Settings of the loop. One of several shards does not know how many series the others have.
     pub(crate) fn engine(&self) -> Settings {
+        const SERIES_OF_A_FLEET: usize = 1_000;
+        let mut detect = self.detect.clone();
+        if detect.false_share_series == 0 && self.kafka.as_ref().is_some_and(|kafka| kafka.shards > 1) {
+            detect.false_share_series = SERIES_OF_A_FLEET;
+        }
         Settings {
             monitor: self.monitor.clone(),
-            detect: self.detect.clone(),
+            detect,
             diagnose: self.diagnose.clone(),
             plan: self.plan.clone(),
             execute: self.execute.clone(),

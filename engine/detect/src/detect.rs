@@ -150,7 +150,10 @@ impl Detect {
         let alive = self.alive(tick);
         let (share, span) = (self.settings.false_share, self.settings.false_share_ticks);
         let may_open = self.state.watched.len() - self.open.min(self.state.watched.len());
-        self.level = self.state.discovery.level(may_open, share, span);
+        self.level = match self.settings.false_share_series {
+            0 => self.state.discovery.level(may_open, share, span),
+            series => Discovery::default().level(series, share, span),
+        };
         let before = self.state.counts.opened;
         let mut symptoms = Vec::new();
         for index in 0..self.state.watched.len() {

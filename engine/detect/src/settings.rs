@@ -17,6 +17,9 @@ pub struct Settings {
     pub false_share: f64,
     /// Over how many ticks that share is reckoned when nothing is wrong at all.
     pub false_share_ticks: f64,
+    /// Series of the whole fleet, if the series here are only some of them: symptoms then do not
+    /// depend on which, nor on what was found of late. 0: those that are here are counted.
+    pub false_share_series: usize,
     /// An observed tick is ordinary again if its p-value is at least this.
     pub close_p: f64,
     /// Ordinary ticks in a row that close a symptom.
@@ -53,6 +56,7 @@ impl Default for Settings {
             open_p: 1e-4,
             false_share: 0.05,
             false_share_ticks: 720.0,
+            false_share_series: 0,
             close_p: 1e-2,
             close_ticks: 3,
             lost_after: Interval::from_seconds(300),

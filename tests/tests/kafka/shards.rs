@@ -25,7 +25,7 @@ use crate::{
 /// Runs a service of so many shards in one process to the end of the input.
 fn run(settings: &Settings, topics: fleet::Topics, shards: u32) -> Noticed {
     let folder = tempfile::tempdir().unwrap();
-    let more = format!("  shards: {shards}\n  quiet_after: 1s\n");
+    let more = format!("  shards: {shards}\n  quiet_after: 1s\ndetect: {{ false_share_series: 1000 }}\n");
     fs::write(folder.path().join("kafka.yaml"), configuration(settings, topics, &more)).unwrap();
     run_well(folder.path(), &["run", "--until-end", "-c", "kafka.yaml"]);
     on_kafka(settings)

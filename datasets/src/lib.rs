@@ -6,6 +6,9 @@ pub mod nab;
 pub mod nezha;
 pub mod null_fleet;
 mod random;
+mod read_error;
 pub mod scoring;
 pub mod simulator;
 pub mod tsb;
+
+pub use read_error::ReadError;

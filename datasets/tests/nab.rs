@@ -4,7 +4,10 @@
 mod corpus;
 
 use proptest::prelude::*;
-use theriac_datasets::nab::{Corpus, Layout, NabError, Profile, ScoreError, Scorer, Window, published};
+use theriac_datasets::{
+    ReadError,
+    nab::{Corpus, Layout, Profile, ScoreError, Scorer, Window, published},
+};
 
 fn nab() -> Corpus {
     Corpus::open(&corpus::folder("nab")).expect("the corpus reads")
@@ -242,9 +245,9 @@ fn a_broken_corpus_names_the_file_and_the_line() {
         }
         Corpus::open(dir.path())
     };
-    assert!(matches!(open(None, labels), Err(NabError::Io { .. })));
+    assert!(matches!(open(None, labels), Err(ReadError::Io { .. })));
     let line_of = |data: &[u8]| match open(Some(data), labels) {
-        Err(NabError::Malformed { line, .. }) => line,
+        Err(ReadError::Malformed { line, .. }) => line,
         other => panic!("{other:?}"),
     };
     assert_eq!(line_of(b"timestamp,value\n2020-01-01 00:00:00,1\n2020-01-01 00:05:00,x\n"), Some(3));

@@ -79,6 +79,17 @@ pub fn exp(x: f64) -> f64 {
     sum * f64::from_bits((shifted.to_bits() << 52).wrapping_add(0x3FF0_0000_0000_0000))
 }
 
+/// Inverse hyperbolic sine: linear about 0, logarithmic far from it.
+#[must_use]
+pub fn asinh(x: f64) -> f64 {
+    let size = x.abs();
+    // ln(1 + y), exact for small y (Kahan), with y = |x| + x^2 / (1 + sqrt(1 + x^2)).
+    let y = size + size * size / (1.0 + (1.0 + size * size).sqrt());
+    let whole = 1.0 + y;
+    let result = if whole <= 1.0 { y } else { ln(whole) * (y / (whole - 1.0)) };
+    if x < 0.0 { -result } else { result }
+}
+
 /// What single precision is worth where a number is for show, or its error is far below the
 /// noise of what it is made from; half the bytes, and twice the lanes at a time.
 pub mod single {
@@ -147,5 +158,19 @@ pub mod single {
             sum = sum * r + coefficient;
         }
         (sum * (r * r) + r + 1.0) * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3F80_0000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asinh_agrees_with_libm() {
+        for x in [0.0, 1e-300, 1e-12, 1e-5, 0.1, 0.7, 1.0, 3.0, 1e3, 1e9, 1e100] {
+            let (ours, theirs) = (asinh(x), libm::asinh(x));
+            assert!((ours - theirs).abs() <= 1e-14 * theirs, "{x}: {ours}, {theirs}");
+            assert!((asinh(-x) + ours).abs() <= 0.0);
+        }
     }
 }

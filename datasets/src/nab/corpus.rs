@@ -3,36 +3,13 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use theriac_contract::Timestamp;
 
 use super::scorer::{Layout, Window};
-
-/// The corpus is not as it should be.
-#[derive(Debug, thiserror::Error)]
-pub enum NabError {
-    /// A file cannot be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file holds something else.
-    #[error("{path}{}: {reason}", line.map_or_else(String::new, |line| format!(":{line}")))]
-    Malformed {
-        /// Which.
-        path: PathBuf,
-        /// Line, from 1.
-        line: Option<u64>,
-        /// What is wrong.
-        reason: String,
-    },
-}
+use crate::ReadError;
 
 /// One series of the corpus.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +38,7 @@ impl Corpus {
     ///
     /// # Errors
     /// If a file is missing or is not what the corpus has there.
-    pub fn open(dir: &Path) -> Result<Self, NabError> {
+    pub fn open(dir: &Path) -> Result<Self, ReadError> {
         let windows: BTreeMap<String, Vec<[String; 2]>> = labels(dir, "combined_windows.json")?;
         let instants: BTreeMap<String, Vec<String>> = if dir.join("labels/combined_labels.json").is_file() {
             labels(dir, "combined_labels.json")?
@@ -116,20 +93,20 @@ impl Corpus {
     }
 }
 
-fn labels<T: serde::de::DeserializeOwned>(dir: &Path, name: &str) -> Result<T, NabError> {
+fn labels<T: serde::de::DeserializeOwned>(dir: &Path, name: &str) -> Result<T, ReadError> {
     let path = dir.join("labels").join(name);
-    let text = fs::read(&path).map_err(|source| NabError::Io { path: path.clone(), source })?;
-    serde_json::from_slice(&text).map_err(|error| NabError::Malformed {
+    let text = fs::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
+    serde_json::from_slice(&text).map_err(|error| ReadError::Malformed {
         path,
         line: Some(error.line() as u64),
         reason: error.to_string(),
     })
 }
 
-fn read(dir: &Path, name: String, bounds: &[[String; 2]], labelled: &[String]) -> Result<NabFile, NabError> {
+fn read(dir: &Path, name: String, bounds: &[[String; 2]], labelled: &[String]) -> Result<NabFile, ReadError> {
     let path = dir.join("data").join(&name);
-    let malformed = |line, reason| NabError::Malformed { path: path.clone(), line, reason };
-    let file = File::open(&path).map_err(|source| NabError::Io { path: path.clone(), source })?;
+    let malformed = |line, reason| ReadError::Malformed { path: path.clone(), line, reason };
+    let file = File::open(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
     let mut reader = csv::Reader::from_reader(file);
     let mut times = Vec::new();
     let mut values = Vec::new();

@@ -15,7 +15,7 @@ pub mod published;
 pub mod results;
 pub mod scorer;
 
-pub use corpus::{Corpus, NabError, NabFile};
+pub use corpus::{Corpus, NabFile};
 pub use published::{Published, published};
 pub use results::Results;
 pub use scorer::{CategoryGain, Layout, LeftOut, Profile, ProfileScore, ScoreError, Scorer, Window};

@@ -7,8 +7,8 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Layout, NabError, Window};
-use crate::scoring::segments;
+use super::{Layout, Window};
+use crate::{ReadError, scoring::segments};
 
 /// The result files of one detector.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl Results {
     ///
     /// # Errors
     /// If a file cannot be read or lacks the columns `anomaly_score` and `label`.
-    pub fn open(dir: &Path) -> Result<Self, NabError> {
+    pub fn open(dir: &Path) -> Result<Self, ReadError> {
         let mut results = Self { layouts: Vec::new(), scores: Vec::new() };
         for folder in sorted(dir)?.iter().filter(|path| path.is_dir()) {
             let category = name_of(folder);
@@ -40,7 +40,7 @@ impl Results {
                 let Some((_, file)) = name.split_once('_').filter(|(_, file)| file.ends_with(".csv")) else {
                     continue;
                 };
-                let wrong = |error: csv::Error| NabError::Malformed {
+                let wrong = |error: csv::Error| ReadError::Malformed {
                     path: path.clone(),
                     line: error.position().map(csv::Position::line),
                     reason: error.to_string(),
@@ -67,8 +67,8 @@ fn name_of(path: &Path) -> &str {
 }
 
 /// What is in a folder, by name.
-fn sorted(dir: &Path) -> Result<Vec<PathBuf>, NabError> {
-    let failed = |source| NabError::Io { path: dir.to_owned(), source };
+fn sorted(dir: &Path) -> Result<Vec<PathBuf>, ReadError> {
+    let failed = |source| ReadError::Io { path: dir.to_owned(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
         paths.push(entry.map_err(failed)?.path());

@@ -8,9 +8,9 @@
 //! Source: TheDatumOrg/TSB-AD at 87630099. The series were recognised by the published
 //! VUS-PR of public methods, which comes out the same to five digits.
 
-use crate::nab::Corpus;
+use crate::{ReadError, nab::Corpus};
 
-use super::recording::{ReadError, Recording};
+use super::recording::Recording;
 
 /// Name in TSB-AD, and the file that it is made from.
 pub type CutOut = (&'static str, &'static str);

@@ -2,11 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    recording::{ReadError, Recording},
-    series, smd,
-};
-use crate::nab::{Corpus, NabError};
+use super::{recording::Recording, series, smd};
+use crate::{ReadError, nab::Corpus};
 
 /// What a folder holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,10 +37,7 @@ pub enum FolderError {
         /// What of SMD's layout is here.
         smd: String,
     },
-    /// The layout of NAB, but not as it should be.
-    #[error("in the layout of NAB, {0}")]
-    Nab(#[from] NabError),
-    /// Another layout, but not as it should be.
+    /// A layout, but not as it should be.
     #[error("in the layout of {layout}, {error}")]
     Read {
         /// Which.
@@ -65,7 +59,7 @@ pub fn open(dir: &Path) -> Result<Folder, FolderError> {
     let smd = [dir.join("test").is_dir(), dir.join("test_label").is_dir()];
     let read = |layout| move |error| FolderError::Read { layout, error };
     if nab == [true; 2] {
-        Ok(Folder::Nab(Corpus::open(dir)?))
+        Ok(Folder::Nab(Corpus::open(dir).map_err(read("NAB"))?))
     } else if smd == [true; 2] {
         Ok(Folder::Smd(smd::open(dir).map_err(read("SMD"))?))
     } else if nab == [false; 2] && smd == [false; 2] && series::is_there(dir) {

@@ -17,4 +17,4 @@ pub mod recording;
 pub mod series;
 pub mod smd;
 
-pub use recording::{ReadError, Recording, digest};
+pub use recording::{Recording, digest};

@@ -1,41 +1,14 @@
-//! A labelled recording, and what can be wrong with the file that it is read from.
+//! A labelled recording.
 
 use std::{
     fs,
-    io::{self, Read},
+    io::Read,
     path::{Path, PathBuf},
 };
 
 use theriac_contract::{Interval, Timestamp};
 
-/// A file is not as it should be.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// It cannot be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It holds something else.
-    #[error("{path}{}: {reason}", line.map_or_else(String::new, |line| format!(":{line}")))]
-    Malformed {
-        /// Which.
-        path: PathBuf,
-        /// Line, from 1.
-        line: Option<u64>,
-        /// What is wrong, and what was expected.
-        reason: String,
-    },
-}
-
-impl ReadError {
-    pub(super) fn malformed(path: &Path, line: impl Into<Option<u64>>, reason: impl Into<String>) -> Self {
-        Self::Malformed { path: path.to_owned(), line: line.into(), reason: reason.into() }
-    }
-}
+use crate::ReadError;
 
 /// Rows of one entity with labels.
 #[derive(Clone, Debug, PartialEq)]

@@ -24,9 +24,10 @@ use theriac_contract::{Interval, Timestamp};
 
 use super::{
     cut_outs::name_parts,
-    recording::{ReadError, Recording, even_times, files, read_text},
+    recording::{Recording, even_times, files, read_text},
     smd::parse_label,
 };
+use crate::ReadError;
 
 const ENDINGS: [&str; 1] = [".csv"];
 const TIME_COLUMNS: [&str; 3] = ["timestamp", "time", "date"];

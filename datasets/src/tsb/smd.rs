@@ -15,7 +15,8 @@ use std::path::Path;
 
 use theriac_contract::Interval;
 
-use super::recording::{ReadError, Recording, even_times, files, read_text};
+use super::recording::{Recording, even_times, files, read_text};
+use crate::ReadError;
 
 const ENDINGS: [&str; 2] = [".txt", ".csv"];
 

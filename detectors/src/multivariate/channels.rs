@@ -1,6 +1,6 @@
 //! Channels on one scale.
 
-use crate::{arithmetic::ln, slots::Numbers};
+use crate::{arithmetic::asinh, slots::Numbers};
 
 /// Share of its level by which a channel may always move.
 const FLOOR: f64 = 0.01;
@@ -85,28 +85,4 @@ impl Channels {
 /// Whether the square of `value` is finite.
 fn usable(value: f64) -> bool {
     value.abs() <= 1e150
-}
-
-/// Inverse hyperbolic sine: linear about 0, logarithmic far from it.
-fn asinh(x: f64) -> f64 {
-    let size = x.abs();
-    // ln(1 + y), exact for small y (Kahan), with y = |x| + x^2 / (1 + sqrt(1 + x^2)).
-    let y = size + size * size / (1.0 + (1.0 + size * size).sqrt());
-    let whole = 1.0 + y;
-    let result = if whole <= 1.0 { y } else { ln(whole) * (y / (whole - 1.0)) };
-    if x < 0.0 { -result } else { result }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn asinh_agrees_with_libm() {
-        for x in [0.0, 1e-300, 1e-12, 1e-5, 0.1, 0.7, 1.0, 3.0, 1e3, 1e9, 1e100] {
-            let (ours, theirs) = (asinh(x), libm::asinh(x));
-            assert!((ours - theirs).abs() <= 1e-14 * theirs, "{x}: {ours}, {theirs}");
-            assert!((asinh(-x) + ours).abs() <= 0.0);
-        }
-    }
 }

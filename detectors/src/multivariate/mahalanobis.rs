@@ -15,8 +15,6 @@ const CHANNELS_MAX: usize = 256;
 const SCALED: f64 = 20.0;
 /// Variance that a channel has at least, so that constant ones do no harm.
 const VARIANCE_MIN: f64 = 1e-6;
-/// Scores up to this many times the usual one are learnt whole.
-const WHOLE: f64 = 10.0;
 
 /// Settings of a [`Mahalanobis`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,9 +71,7 @@ impl Mahalanobis {
             let whitened = forward(&self.factor, &self.centred);
             dot(&whitened, &whitened) / size(self.channels.len())
         });
-        let usual = self.outputs.usual();
-        let weight = score.filter(|score| usual > 0.0 && *score > WHOLE * usual);
-        let weight = weight.map_or(1.0, |score| WHOLE * usual / score);
+        let weight = score.map_or(1.0, |score| self.outputs.weight(score));
         let (hold, edge) = (self.settings.hold_rows.max(1.0), self.settings.edge_below);
         let reading = self.outputs.read(score, learn, warmup, hold, edge);
         if learn {

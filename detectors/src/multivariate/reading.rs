@@ -2,6 +2,9 @@
 
 use crate::{arithmetic::ln, past::Past, slots::Numbers};
 
+/// Scores up to this many times the usual one are learnt whole.
+const WHOLE: f64 = 10.0;
+
 /// What a model says of the newest row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
@@ -55,9 +58,11 @@ impl Outputs {
         Reading { score, p_value, lasting: self.lasting, edge }
     }
 
-    /// The median of the scores so far.
-    pub(crate) fn usual(&self) -> f64 {
-        self.past.median()
+    /// How much a row of this score is to teach: 1 up to ten times the usual score, and less as
+    /// the score grows beyond it.
+    pub(crate) fn weight(&self, score: f64) -> f64 {
+        let usual = self.past.median();
+        if usual > 0.0 && score > WHOLE * usual { WHOLE * usual / score } else { 1.0 }
     }
 
     /// Nothing was said yet.

@@ -18,8 +18,6 @@ const SCALED: f64 = 20.0;
 const NOISE: f64 = 1.0;
 /// Directions with less variance than this are no principal ones.
 const PRINCIPAL: f64 = 0.1;
-/// Scores up to this many times the usual one are learnt whole.
-const WHOLE: f64 = 10.0;
 
 /// Settings of a [`Subspace`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,9 +97,7 @@ impl Subspace {
         self.channels.standardise(row, &mut self.window[..channels]);
         self.covariance.centred(&self.window, &mut self.centred);
         let score = (!self.axes.is_empty()).then(|| self.score());
-        let usual = self.outputs.usual();
-        let weight = score.filter(|score| usual > 0.0 && *score > WHOLE * usual);
-        let weight = weight.map_or(1.0, |score| WHOLE * usual / score);
+        let weight = score.map_or(1.0, |score| self.outputs.weight(score));
         let warmup = f64::from(self.settings.warmup_rows.max(64)) / 2.0;
         let (hold, edge) = (self.settings.hold_rows.max(1.0), self.settings.edge_below);
         let reading = self.outputs.read(score, learn, warmup, hold, edge);

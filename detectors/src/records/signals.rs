@@ -1,7 +1,7 @@
 //! The value and its transform, the range seen, and a sample of the whole history.
 
 use super::SIGNALS;
-use crate::arithmetic::ln;
+use crate::arithmetic::asinh;
 
 /// Values of the sample at most; at least half of it once it was full.
 const SAMPLE: usize = 128;
@@ -38,12 +38,6 @@ pub(super) struct Signals {
     pub(super) sampled: f64,
     pub(super) stride: f64,
     pub(super) passed: f64,
-}
-
-/// Inverse hyperbolic sine.
-pub(super) fn asinh(x: f64) -> f64 {
-    let size = x.abs();
-    ln(size + (size * size + 1.0).sqrt()).copysign(x)
 }
 
 impl Signals {

@@ -43,7 +43,7 @@ const EXCESS_MEMORY: u8 = 200;
 /// about one of twenty exceedances lies.
 const FAR: f32 = 3.0;
 /// Far exceedances that make a habit.
-const HABIT: u16 = 4;
+const HABIT: u16 = 1;
 /// Far exceedances that their mean remembers.
 const FAR_MEMORY: u16 = 50;
 /// Observations before exceedances count: until then the quantiles still travel.

@@ -38,6 +38,7 @@ impl Kernel<2> for Cusum {
         on_by_default: false,
     };
     const EXPECTS: bool = false;
+    const LASTS: bool = true;
 
     #[inline(always)]
     fn score(&self, state: &[f32; 2], lane: &Lane) -> Reading {

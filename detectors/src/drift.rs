@@ -36,6 +36,7 @@ impl Kernel<3> for Drift {
         on_by_default: true,
     };
     const EXPECTS: bool = true;
+    const LASTS: bool = true;
 
     #[inline(always)]
     fn score(&self, &[fast, slow, mean_distance]: &[f32; 3], lane: &Lane) -> Reading {

@@ -30,6 +30,7 @@ impl Kernel<3> for Flat {
     };
     const EXPECTS: bool = false;
     const EVENTS: bool = true;
+    const LASTS: bool = true;
 
     #[inline(always)]
     fn score(&self, &[run, mean_run, _]: &[f32; 3], lane: &Lane) -> Reading {

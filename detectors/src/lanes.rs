@@ -62,6 +62,9 @@ pub(crate) trait Kernel<const N: usize>: Send {
     const EXPECTS: bool;
     /// Whether it learns from events, see [`Lesson`], and not from each value.
     const EVENTS: bool = false;
+    /// Whether its score moves so slowly that unusual ticks come in rows. Two of them are then no
+    /// more than one, and each is believed only half as much.
+    const LASTS: bool = false;
     /// Scores what is new.
     fn score(&self, state: &[f32; N], lane: &Lane) -> Reading;
     /// What its calibration learns from, if it learns from events.
@@ -72,6 +75,11 @@ pub(crate) trait Kernel<const N: usize>: Send {
     /// says where the series is (how long a run lasts), or its return would be a surprise.
     fn advance(&self, state: &[f32; N], lane: &Lane) -> [f32; N];
 }
+
+/// 1/p from where half the digits of a lasting score count. Two of three ticks open a symptom by
+/// 6 (n p)^2, p being that of one of n detectors; for six of them and runs of some fifteen
+/// ticks that is how often a run so bad begins.
+const LASTING_ODDS: f32 = 270.0;
 
 /// State of one block: N columns of the kernel, and the calibration.
 #[derive(Clone)]
@@ -195,6 +203,7 @@ fn attend<K: Kernel<N>, const N: usize>(
         if reading.observed && seen >= warmup {
             let relative = || if K::EXPECTS { relative(&reading, &lane, input, i) } else { reading.score };
             let odds = state.calibration.tail(i, between.y[i], seen, relative);
+            let odds = if K::LASTS { odds.min((odds * LASTING_ODDS).sqrt()) } else { odds };
             between.odds[i] = odds;
             if K::EXPECTS && odds > out.lead[i] {
                 out.lead[i] = odds;

@@ -48,6 +48,7 @@ impl Kernel<1> for Variance {
         on_by_default: false,
     };
     const EXPECTS: bool = false;
+    const LASTS: bool = true;
 
     #[inline(always)]
     fn score(&self, &[energy]: &[f32; 1], lane: &Lane) -> Reading {

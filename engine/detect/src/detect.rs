@@ -7,11 +7,12 @@ use theriac_contract::{
     Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, Series, SeriesId, StateError, StateTable,
     Symptom, SymptomPhase, Tick,
 };
-use theriac_detectors::{Bank, Scores};
+use theriac_detectors::{Bank, P_VALUE_MIN, Scores};
 
 use crate::{
     counting::Counting,
     discovery::Discovery,
+    entities::{Entities, EntityReading},
     episode::{Episode, Sight, Turn},
     explain,
     history::History,
@@ -57,6 +58,9 @@ pub struct Counts {
     pub adopted: u64,
     /// Series that are not compared with their whole history, because too many are.
     pub unrecorded: u64,
+    /// Series that are not judged together with the others of their entity, because too many
+    /// entities are.
+    pub alone: u64,
 }
 
 /// What is kept of each series beside the bank.
@@ -67,6 +71,14 @@ struct Watched {
     counting: Option<Counting>,
     /// For a share of failures, when it is known among how many.
     proportion: Option<Proportion>,
+}
+
+impl Watched {
+    /// Whether its numbers are counts or shares, which a model of their own knows better than
+    /// any other detector.
+    const fn is_modelled(&self) -> bool {
+        self.counting.is_some() || self.proportion.is_some()
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -92,6 +104,7 @@ pub struct Detect {
     settings: Settings,
     bank: Bank,
     history: History,
+    entities: Entities,
     state: State,
     p_value: Vec<f64>,
     expected: Vec<f64>,
@@ -112,6 +125,7 @@ impl Detect {
         Self {
             bank: Bank::new(&settings.bank),
             history: History::new(settings.records_series_max),
+            entities: Entities::new(settings.subspace, settings.subspace_entities_max),
             settings,
             state: State::default(),
             p_value: Vec::new(),
@@ -129,6 +143,12 @@ impl Detect {
     #[must_use]
     pub fn readings(&self) -> &[Reading] {
         &self.readings
+    }
+
+    /// What the last tick said of each entity that is judged as a whole.
+    #[must_use]
+    pub fn entity_readings(&self) -> &[EntityReading] {
+        self.entities.readings()
     }
 
     /// What was done and what was shed.
@@ -219,15 +239,20 @@ impl Detect {
         }
     }
 
-    /// Begins to compare the last `opened` series with their history, but for those whose numbers
-    /// are counts or shares: a model of their own knows them better.
+    /// Begins to compare the last `opened` series with their history, and metrics with the others
+    /// of their entity.
     fn compare(&mut self, opened: usize) {
         let first = self.state.watched.len() - opened.min(self.state.watched.len());
         for (index, watched) in self.state.watched.iter().enumerate().skip(first) {
-            let modelled = watched.counting.is_some() || watched.proportion.is_some();
-            if !modelled && watched.rule.matters != Matters::Nothing {
-                let room = self.history.admit(SeriesId(index as u32));
-                self.state.counts.unrecorded += u64::from(!room);
+            if watched.is_modelled() || watched.rule.matters == Matters::Nothing {
+                continue;
+            }
+            let id = SeriesId(index as u32);
+            let recorded = self.history.admit(id);
+            self.state.counts.unrecorded += u64::from(!recorded);
+            if watched.rule.silence {
+                let joined = self.entities.admit(id, &watched.series.entity);
+                self.state.counts.alone += u64::from(!joined);
             }
         }
     }
@@ -267,6 +292,7 @@ impl Detect {
         };
         self.bank.update(&tick.values, &self.learn, &mut out);
         self.history.update(tick);
+        self.entities.update(tick);
     }
 
     /// What the series shows at this tick, after the rules.
@@ -274,7 +300,8 @@ impl Detect {
         let watched = &mut self.state.watched[index];
         let silent = observed.is_nan();
         let id = SeriesId(index as u32);
-        let mut p_value = self.history.fuse(id, self.p_value[index], self.bank.specs().count());
+        let beside = [self.history.p_value(id), self.entities.p_value(id)];
+        let mut p_value = fuse(self.p_value[index], self.bank.specs().count(), beside);
         let (mut expected, mut low, mut high) = (self.expected[index], self.low[index], self.high[index]);
         if let Some(counting) = &mut watched.counting {
             // Rates are counts a second; what is counted happened in the whole tick.
@@ -309,12 +336,11 @@ impl Detect {
             p_value = 1.0;
         }
         let finite = |value: f64| value.is_finite().then_some(value);
-        let modelled = watched.counting.is_some() || watched.proportion.is_some();
         Sight {
             start: tick.start,
             end: tick.end(),
             p_value,
-            alone: if modelled { p_value } else { libm::pow(p_value, TRUSTED_ALONE) },
+            alone: if watched.is_modelled() { p_value } else { libm::pow(p_value, TRUSTED_ALONE) },
             observed: finite(observed),
             expected: finite(expected),
             band: finite(low).zip(finite(high)),
@@ -359,6 +385,7 @@ impl Detect {
         let score = |(name, p_value): (&str, f64)| DetectorScore { detector: name.to_owned(), p_value };
         let mut scores: Vec<DetectorScore> = names.zip(self.bank.p_values(id)).map(score).collect();
         scores.extend(self.history.score(id));
+        scores.extend(self.entities.score(id));
         scores.retain(|score| score.p_value < 0.05);
         scores.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then_with(|| a.detector.cmp(&b.detector)));
         scores
@@ -379,6 +406,10 @@ impl Detect {
         if unusual {
             sight.detectors = self.detectors(index);
             sight.unlike = self.history.unlike(id);
+            if self.entities.p_value(id).is_some_and(|p_value| p_value <= self.settings.open_p) {
+                let comma = if sight.unlike.is_empty() { "" } else { ", " };
+                sight.unlike += &format!("{comma}out of step with the other metrics of its entity");
+            }
         }
         let mut episode = match self.state.episodes.remove(&id) {
             None if !unusual => return,
@@ -477,6 +508,17 @@ impl Detect {
     }
 }
 
+/// The p-value of `detectors` detectors, fused before, with those of the detectors beside them that
+/// have one: the harmonic mean of all, as in the bank.
+fn fuse(p_value: f64, detectors: usize, beside: [Option<f64>; 2]) -> f64 {
+    let (mut count, mut odds) = (detectors as f64, detectors as f64 / p_value);
+    for p_value in beside.into_iter().flatten() {
+        count += 1.0;
+        odds += 1.0 / p_value;
+    }
+    if count > detectors as f64 { (count / odds).clamp(P_VALUE_MIN, 1.0) } else { p_value }
+}
+
 /// `-log10(p)` on the scale of 0 to 1 that ends at p = 1e-20.
 fn severity(p_value: f64) -> f64 {
     (-libm::log10(p_value) / 20.0).clamp(0.0, 1.0)
@@ -487,6 +529,7 @@ impl Checkpointed for Detect {
         let mut tables = vec![StateTable::from_json(TABLE, TABLE_VERSION, &self.state)?];
         tables.extend(self.bank.snapshot()?);
         tables.extend(self.history.snapshot()?);
+        tables.extend(self.entities.snapshot()?);
         Ok(tables)
     }
 
@@ -494,6 +537,7 @@ impl Checkpointed for Detect {
         self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
         self.bank.restore(tables)?;
         self.history.restore(tables)?;
+        self.entities.restore(tables)?;
         self.open = self.state.episodes.values().filter(|episode| episode.open.is_some()).count();
         self.resize();
         Ok(())

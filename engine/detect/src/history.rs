@@ -1,10 +1,7 @@
 //! Series compared with their whole history, as far as room is given.
 
 use theriac_contract::{Checkpointed, DetectorScore, SeriesId, StateError, StateTable, Tick};
-use theriac_detectors::{
-    P_VALUE_MIN,
-    records::{Family, Records, Verdict},
-};
+use theriac_detectors::records::{Family, Records, Verdict};
 
 /// Name of the detector in symptoms.
 const NAME: &str = "records";
@@ -48,18 +45,14 @@ impl History {
         self.verdicts.get(series.index()).and_then(Option::as_ref)
     }
 
-    /// The p-value of `detectors` detectors, fused before, with this one's: the harmonic mean of
-    /// all of them, as in the bank.
-    pub(crate) fn fuse(&self, series: SeriesId, p_value: f64, detectors: usize) -> f64 {
-        let Some(verdict) = self.verdict(series) else { return p_value };
-        let detectors = detectors as f64;
-        ((detectors + 1.0) / (detectors / p_value + 1.0 / verdict.p_value)).clamp(P_VALUE_MIN, 1.0)
+    /// Its p-value; none if it is not compared.
+    pub(crate) fn p_value(&self, series: SeriesId) -> Option<f64> {
+        self.verdict(series).map(|verdict| verdict.p_value)
     }
 
     /// Its score, as the bank's detectors have theirs.
     pub(crate) fn score(&self, series: SeriesId) -> Option<DetectorScore> {
-        let p_value = self.verdict(series)?.p_value;
-        Some(DetectorScore { detector: NAME.to_owned(), p_value })
+        self.p_value(series).map(|p_value| DetectorScore { detector: NAME.to_owned(), p_value })
     }
 
     /// In what the series is unlike all that it ever did, the clearest first; empty if in nothing.

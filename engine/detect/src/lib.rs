@@ -15,11 +15,13 @@
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `history` | series compared with all they ever did (the records detector), as far as there is room |
+//! | `entities` | entities judged as a whole, as far as there is room |
 //! | `explain` | the sentence for people |
 
 mod counting;
 mod detect;
 mod discovery;
+mod entities;
 mod episode;
 mod explain;
 mod history;
@@ -28,5 +30,6 @@ pub mod rules;
 pub mod settings;
 
 pub use detect::{Counts, Detect, Reading};
+pub use entities::EntityReading;
 pub use settings::Settings;
 pub use theriac_detectors::records::{EVIDENCE_ALERTS, EVIDENCE_MAX};

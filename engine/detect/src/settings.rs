@@ -43,6 +43,11 @@ pub struct Settings {
     /// Series that are also compared with their whole history (13 kB each) at most, the first
     /// that come; for others the bank alone decides.
     pub records_series_max: usize,
+    /// How all metrics of one entity are judged together.
+    pub subspace: theriac_detectors::multivariate::subspace::SubspaceSettings,
+    /// Entities (hosts, instances) judged as a whole at most, the first that come; 0 for none. One
+    /// with 40 metrics costs 0.4 MB and about 0.1 ms a tick.
+    pub subspace_entities_max: usize,
     /// Examples that a symptom keeps.
     pub examples_max: usize,
     /// Rules that come before the built-in ones; the first whose pattern fits decides.
@@ -67,6 +72,8 @@ impl Default for Settings {
             count_memory_ticks: 512.0,
             open_symptoms_max: 10_000,
             records_series_max: 4_096,
+            subspace: theriac_detectors::multivariate::subspace::SubspaceSettings::default(),
+            subspace_entities_max: 64,
             examples_max: 5,
             rules: Vec::new(),
         }

@@ -153,7 +153,9 @@ fn score(config: &Config, recording: &Recording, history: bool) -> Result<Vec<Ro
 
 impl Evaluated {
     fn new(recording: Recording, scores: Vec<RowScore>, fixed: &Fixed) -> Result<Self> {
-        let lasting: Vec<f64> = scores.iter().map(|row| row.lasting).collect();
+        let mut lasting: Vec<f64> = scores.iter().map(|row| row.lasting).collect();
+        // The rows that the protocol gives to warm up on are not judged.
+        lasting[..recording.warmup.min(scores.len())].fill(0.0);
         let window = period::window(&recording.channels[0]);
         let measures = match Measures::of(&recording.labels, &lasting, window) {
             Ok(measures) => Some(measures),
@@ -236,7 +238,9 @@ impl Evaluation {
                 "The training part went before each file; TSB-AD does not do that, so its table is no comparison."
             }
             (false, Set::Smd) => "One pass over each test file alone; the training part was not seen.",
-            (false, _) => "One pass over each file alone, warm-up included, every row scored when it came.",
+            (false, _) => {
+                "One pass over each file alone, every row scored when it came, and the warm-up that its name gives with 0."
+            }
         }
     }
 

@@ -47,6 +47,9 @@ pub(super) struct Fixed {
 pub(super) const FIXED: Fixed =
     Fixed { lasting: 0.5, alert: EVIDENCE_ALERTS / EVIDENCE_MAX, told: "two decades of evidence" };
 
+/// What is said of an entity as a whole where it is ten times as unusual as it is on average.
+const ENTITY_ALERTS: f64 = std::f64::consts::LN_10 + 0.095_310_179_804_324_93;
+
 /// Rows of a batch: many, but far fewer than a file, so that nothing can be gained by
 /// looking at a file as a whole.
 const BATCH_ROWS: usize = 256;
@@ -133,6 +136,10 @@ impl Judge<'_> {
                 }
                 let lasting: f64 = self.lasting.iter().sum();
                 score.lasting = lasting / (lasting + EVIDENCE_ALERTS);
+                // An entity that is judged as a whole says more than the sum of its series.
+                if let Some(entity) = self.detect.entity_readings().first() {
+                    score.lasting = entity.lasting / (entity.lasting + ENTITY_ALERTS);
+                }
                 self.waiting = row + 1;
             }
         }

@@ -7,7 +7,7 @@ use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
 use crate::{
     anchor::Move,
     arithmetic::single::select,
-    block::{BLOCK, Block, Column, Lane, Verdict},
+    block::{BLOCK, Block, Column, Lane, Observations, Verdict},
     calibration::{BAND_ODDS, Calibration},
     columns::{Writer, read},
     detector::{Detector, PValues, Spec},
@@ -297,7 +297,7 @@ impl<K: Kernel<N>, const N: usize> Detector for Lanes<K, N> {
         const { &K::SPEC }
     }
 
-    fn expects(&self) -> bool {
+    fn looks_ahead(&self) -> bool {
         K::EXPECTS
     }
 
@@ -339,6 +339,7 @@ impl<K: Kernel<N>, const N: usize> Detector for Lanes<K, N> {
     fn update_block(
         &mut self,
         block: usize,
+        _: Observations<'_>,
         input: &Block,
         between: &mut Between,
         out: &mut Verdict,

@@ -10,14 +10,15 @@
 //! series ([`profile`]). Those with a checkpoint live in [`slots`].
 //!
 //! ```
+//! use theriac_contract::Timestamp;
 //! use theriac_detectors::{Bank, Settings, Scores};
 //! let mut bank = Bank::new(&Settings::default());
 //! bank.grow(2);
 //! let [mut p_value, mut expected, mut low, mut high] = [[0.0; 2]; 4];
 //! for tick in 0..200 {
-//!     let values = [f64::from(tick % 7), 5.0];
+//!     let values = [(tick % 7) as f64, 5.0];
 //!     let mut out = Scores { p_value: &mut p_value, expected: &mut expected, low: &mut low, high: &mut high };
-//!     bank.update(&values, &[true, true], &mut out);
+//!     bank.update(Timestamp::from_seconds(10 * tick), &values, &[true, true], &mut out);
 //! }
 //! assert!(p_value[1] > 0.5);
 //! ```
@@ -42,6 +43,8 @@ pub mod forest;
 mod lanes;
 mod level;
 mod missing;
+#[expect(dead_code, reason = "the models that use it come next")]
+mod modelled;
 pub mod multivariate;
 mod past;
 pub mod peers;

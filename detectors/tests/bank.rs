@@ -2,7 +2,7 @@
 //! the README.
 
 use proptest::prelude::*;
-use theriac_contract::{Checkpointed, SeriesId};
+use theriac_contract::{Checkpointed, SeriesId, Timestamp};
 use theriac_detectors::{Bank, Enabled, SHARED_BYTES_PER_SERIES, Scores, Settings, registry};
 
 const SERIES: usize = 70;
@@ -25,7 +25,12 @@ fn everything() -> Bank {
 fn tick(bank: &mut Bank, values: &[f64], learn: bool) -> Vec<Vec<f64>> {
     let mut columns = vec![vec![0.0; bank.series()]; 4];
     let [p_value, expected, low, high] = &mut columns[..] else { unreachable!() };
-    bank.update(values, &vec![learn; bank.series()], &mut Scores { p_value, expected, low, high });
+    bank.update(
+        Timestamp(0),
+        values,
+        &vec![learn; bank.series()],
+        &mut Scores { p_value, expected, low, high },
+    );
     columns
 }
 

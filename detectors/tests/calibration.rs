@@ -2,6 +2,7 @@
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use theriac_contract::Timestamp;
 use theriac_detectors::{Bank, Enabled, Scores, Settings, registry};
 
 const SERIES: usize = 128;
@@ -124,7 +125,8 @@ fn p_values_of_ordinary_streams_are_not_too_small() {
         for (name, enabled) in each.chain([("bank", Enabled::default())]) {
             let mut bank = Bank::new(&Settings { enabled, ..Settings::default() });
             bank.grow(SERIES);
-            let sorted = p_values(null, |values, out| bank.update(values, &[true; SERIES], out));
+            let sorted =
+                p_values(null, |values, out| bank.update(Timestamp(0), values, &[true; SERIES], out));
             check(name, null, &sorted, &mut failures);
         }
     }

@@ -6,7 +6,7 @@ use arrow::array::{Float32Array, Float64Array};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::Value;
-use theriac_contract::Checkpointed;
+use theriac_contract::{Checkpointed, Timestamp};
 use theriac_detectors::{Bank, DetectorSettings, Enabled, Scores, Settings, arithmetic};
 
 fn reference() -> Value {
@@ -30,7 +30,12 @@ fn build(name: &str, detectors: DetectorSettings, series: usize) -> Bank {
 fn update(bank: &mut Bank, values: &[f64]) {
     let mut columns = vec![vec![0.0; values.len()]; 4];
     let [p_value, expected, low, high] = &mut columns[..] else { unreachable!() };
-    bank.update(values, &vec![true; values.len()], &mut Scores { p_value, expected, low, high });
+    bank.update(
+        Timestamp(0),
+        values,
+        &vec![true; values.len()],
+        &mut Scores { p_value, expected, low, high },
+    );
 }
 
 /// A column of state, in own units.

@@ -37,6 +37,8 @@ mod columns;
 mod cusum;
 mod detector;
 mod drift;
+mod event_density;
+pub mod exhaustion;
 mod extreme;
 mod flat;
 pub mod forest;
@@ -46,6 +48,7 @@ mod missing;
 #[expect(dead_code, reason = "the models that use it come next")]
 mod modelled;
 pub mod multivariate;
+mod page_hinkley;
 mod past;
 pub mod peers;
 pub mod profile;
@@ -54,6 +57,7 @@ mod rate;
 pub mod records;
 mod registry;
 pub mod slots;
+mod trend;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};

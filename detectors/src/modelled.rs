@@ -128,7 +128,7 @@ impl Scored {
         out: &mut Verdict,
         i: usize,
     ) -> f32 {
-        let y = 1.0 + reading.score.max(0.0).min(SCORE_MAX) as f32;
+        let y = 1.0 + if reading.score > 0.0 { reading.score.min(SCORE_MAX) as f32 } else { 0.0 };
         let seen = self.seen[i];
         let expects = !reading.expected.is_nan();
         let mut odds = 1.0;

@@ -6,13 +6,16 @@ use crate::{
     cusum::Cusum,
     detector::{Detector, Spec},
     drift::Drift,
+    event_density::EventDensity,
     extreme::Extreme,
     flat::Flat,
     lanes::{Kernel, Lanes},
     level::Level,
     missing::Missing,
+    page_hinkley::PageHinkley,
     quantiles::Quantiles,
     rate::Rate,
+    trend::Trend,
     variance::Variance,
 };
 
@@ -119,7 +122,7 @@ impl Entry {
 /// Every detector, in the order in which the bank runs them.
 #[must_use]
 pub fn registry() -> &'static [Entry] {
-    const REGISTRY: [Entry; 9] = [
+    const REGISTRY: [Entry; 12] = [
         Entry { spec: <Level as Kernel<0>>::SPEC, construct: |s| lanes(s, Level) },
         Entry {
             spec: <Quantiles as Kernel<4>>::SPEC,
@@ -143,6 +146,20 @@ pub fn registry() -> &'static [Entry] {
         Entry {
             spec: <Extreme as Kernel<2>>::SPEC,
             construct: |s| lanes(s, Extreme { memory_ticks: memory(s) }),
+        },
+        Entry {
+            spec: <Trend as Kernel<3>>::SPEC,
+            construct: |s| lanes(s, Trend::new((memory(s) / 4.0).max(4.0))),
+        },
+        Entry {
+            spec: <PageHinkley as Kernel<3>>::SPEC,
+            construct: |s| lanes(s, PageHinkley { mean_ticks: memory(s) * 16.0 }),
+        },
+        Entry {
+            spec: <EventDensity as Kernel<4>>::SPEC,
+            construct: |s| {
+                lanes(s, EventDensity { recent_ticks: memory(s) / 8.0, usual_ticks: memory(s) * 8.0 })
+            },
         },
     ];
     &REGISTRY

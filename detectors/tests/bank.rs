@@ -143,7 +143,7 @@ fn what_breaks_habits_is_seen_by_the_detector_for_it() {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let noise = |t: usize| ((t * 7919) % 1_009) as f64 / 1_009.0;
     type Fault = fn(usize, f64) -> f64;
-    let faults: [(&str, Fault); 9] = [
+    let faults: [(&str, Fault); 12] = [
         ("level", |_, x| x + 50.0),
         ("quantiles", |_, x| x - 50.0),
         ("rate", |_, x| x + 50.0),
@@ -154,6 +154,10 @@ fn what_breaks_habits_is_seen_by_the_detector_for_it() {
         ("cusum", |_, x| x + 0.6),
         ("variance", |_, x| 0.5 + 4.0 * (x - 0.5)),
         ("extreme", |_, x| x + 50.0),
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        ("trend", |t, x| x + t as f64 / 20.0),
+        ("page_hinkley", |_, x| x + 0.4),
+        ("event_density", |_, _| 0.5),
     ];
     for (name, fault) in faults {
         let mut bank = everything();

@@ -22,7 +22,7 @@ fn pairs(value: &Value) -> Vec<(f64, f64)> {
 }
 
 fn settings(memory_ticks: u32) -> DetectorSettings {
-    DetectorSettings { memory_ticks, warmup_ticks: Some(1) }
+    DetectorSettings { memory_ticks, warmup_ticks: Some(1), ..DetectorSettings::default() }
 }
 
 fn build(name: &str, detectors: DetectorSettings, series: usize) -> Bank {

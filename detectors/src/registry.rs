@@ -10,11 +10,13 @@ use crate::{
     event_density::EventDensity,
     extreme::Extreme,
     flat::Flat,
+    forest::{ForestDetector, ForestSettings, HalfSpaceSeries},
     lanes::{Kernel, Lanes},
     level::Level,
     missing::Missing,
     modelled::{Modelled, SeriesModel, SeriesModels},
     page_hinkley::PageHinkley,
+    profile::{LeftProfile, ProfileSettings},
     quantiles::Quantiles,
     rate::Rate,
     seasonal::Seasonal,
@@ -135,7 +137,7 @@ impl Entry {
 /// Every detector, in the order in which the bank runs them.
 #[must_use]
 pub fn registry() -> &'static [Entry] {
-    const REGISTRY: [Entry; 13] = [
+    const REGISTRY: [Entry; 16] = [
         Entry { spec: <Level as Kernel<0>>::SPEC, construct: |s| lanes(s, Level) },
         Entry {
             spec: <Quantiles as Kernel<4>>::SPEC,
@@ -177,6 +179,21 @@ pub fn registry() -> &'static [Entry] {
         Entry {
             spec: <Seasonal as SeriesModel>::SPEC,
             construct: |s| models(s, Slots::<Seasonal>::new(Calendar::new(s.time_zone, &s.holidays))),
+        },
+        Entry {
+            spec: <ForestDetector as SeriesModels>::SPEC,
+            construct: |s| {
+                let forest = ForestDetector::new(ForestSettings::default(), s.warmup_ticks);
+                models(s, forest.expect("the defaults are within bounds"))
+            },
+        },
+        Entry {
+            spec: <HalfSpaceSeries as SeriesModels>::SPEC,
+            construct: |s| models(s, HalfSpaceSeries::new()),
+        },
+        Entry {
+            spec: <LeftProfile as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<LeftProfile>::new(ProfileSettings::default())),
         },
     ];
     &REGISTRY

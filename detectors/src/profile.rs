@@ -195,6 +195,8 @@ impl SeriesModel for LeftProfile {
         on_by_default: false,
     };
 
+    /// The values of an incident become part of the history, for what comes after them is measured in
+    /// the same windows; their distances teach nothing.
     fn update(&mut self, value: f64, _at: Timestamp, learn: bool) -> Option<Reading> {
         self.update(value, learn).map(|neighbour| Reading::of(neighbour.distance * neighbour.distance))
     }

@@ -145,7 +145,7 @@ fn a_frozen_bank_learns_nothing() {
 
 #[test]
 fn the_return_to_normal_after_a_frozen_spell_is_no_surprise() {
-    let mut bank = bank();
+    let mut bank = everything();
     (0..300).for_each(|_| drop(tick(&mut bank, &[0.0; SERIES], true)));
     // The first unusual value is learnt: it is known to be one only afterwards.
     drop(tick(&mut bank, &[24.0; SERIES], true));
@@ -265,7 +265,7 @@ proptest! {
 #[test]
 fn a_series_in_other_units_has_the_same_p_values_to_the_bit() {
     let scales = [1.0, 1_024.0, 1_048_576.0, 1_125_899_906_842_624.0];
-    let mut banks = scales.map(|_| bank());
+    let mut banks = scales.map(|_| everything());
     for t in 0..700 {
         let excursion = if t > 600 && t % 50 < 3 { 40.0 } else { 0.0 };
         let values: Vec<f64> = values(t).iter().map(|x| x + 50.0 + excursion).collect();

@@ -141,6 +141,22 @@ fn a_day_of_nonsense_is_forgiven_and_an_incident_teaches_nothing() {
 }
 
 #[test]
+fn values_once_a_day_have_days_of_the_week_alone() {
+    let mut subject = Subject::new("2025-01-06T00:00:00Z", 24 * 60, "UTC", &json!([]));
+    let mut told = 0;
+    for day in 0..400 {
+        let noise = f64::from(day * 7_919 % 1_009) / 1_009.0;
+        let usual = if day % 7 > 4 { 20.0 } else { 100.0 };
+        let [_, expected, ..] = subject.tick(usual + noise, true);
+        if day > 300 {
+            assert!((expected - usual - 0.5).abs() < 3.0, "day {day}: {expected}");
+            told += 1;
+        }
+    }
+    assert_eq!(told, 99);
+}
+
+#[test]
 fn it_is_silent_where_there_is_no_season() {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(5);
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]

@@ -122,6 +122,22 @@ fn what_is_usual_by_day_is_unusual_by_night() {
 }
 
 #[test]
+fn what_scatters_by_day_and_not_by_night_is_measured_by_the_time_of_day() {
+    let mut subject = Subject::new("2025-01-06T00:00:00Z", 10, "UTC", &json!([]));
+    let by_day = |tick: u32| (48..120).contains(&(tick % 144));
+    let mut widths = [0.0; 2];
+    for tick in 0..40 * 144_u32 {
+        let noise = f64::from(tick.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24) - 0.5;
+        let value = if by_day(tick) { 300.0 + 40.0 * noise } else { 100.0 + 2.0 * noise };
+        let [_, _, low, high] = subject.tick(value, true);
+        if tick > 30 * 144 && matches!(tick % 144, 12 | 84) {
+            widths[usize::from(by_day(tick))] = high - low;
+        }
+    }
+    assert!(widths[0] < 0.7 * widths[1], "by night {}, by day {}", widths[0], widths[1]);
+}
+
+#[test]
 fn a_day_of_nonsense_is_forgiven_and_an_incident_teaches_nothing() {
     let story = &reference()["autumn"];
     let values = numbers(&story["values"]);

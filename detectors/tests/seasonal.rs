@@ -226,3 +226,22 @@ fn settings_that_are_no_zone_or_no_date_are_refused_by_name() {
         [&settings["time_zone"], &settings["holidays"]]
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_values_give_p_values_and_finite_expectations(
+        seeds in proptest::collection::vec(proptest::num::f64::ANY, 1..50),
+    ) {
+        let mut subject = Subject::new("2025-03-01T00:00:00Z", 180, "America/Sao_Paulo", &json!(["2025-03-04"]));
+        for t in 0..600_usize {
+            // A season where the seeds allow it.
+            let value = seeds[t * t / 7 % seeds.len()] + if t % 8 < 4 { 1e149 } else { 0.0 };
+            let [p_value, expected, low, high] = subject.tick(value, t % 50 > 3);
+            proptest::prop_assert!((1e-36..=1.0).contains(&p_value), "{}", p_value);
+            for place in [expected, low, high] {
+                proptest::prop_assert!(place.is_nan() || place.is_finite(), "{place} at {t}");
+            }
+            proptest::prop_assert!(!expected.is_finite() || (low <= expected && expected <= high));
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! All detectors together.
 
 use multiversion::multiversion;
-use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
+use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable, Timestamp};
 
 use crate::{
     anchor::{self, Anchors, Found},
-    block::{BLOCK, Block, Verdict},
+    block::{BLOCK, Block, Observations, Verdict},
     calibration::P_VALUE_MIN,
     detector::{Detector, PValues, Scores, Spec},
     lanes::Between,
@@ -101,32 +101,30 @@ impl Bank {
         self.unusable
     }
 
-    /// One tick of all series. `values`: NaN is absent; infinite, or beyond 1e150, counts as
+    /// One tick of all series, which begins at `at`. `values`: NaN is absent; infinite, or beyond 1e150, counts as
     /// absent. `learn`: false freezes a series: it is compared with what it was when last it
     /// learnt, its previous value and running silence included. Missing elements are absent,
     /// frozen series.
     ///
     /// # Panics
     /// If a slice of `out` is shorter than [`Bank::series`].
-    pub fn update(&mut self, values: &[f64], learn: &[bool], out: &mut Scores<'_>) {
+    pub fn update(&mut self, at: Timestamp, values: &[f64], learn: &[bool], out: &mut Scores<'_>) {
         let detectors = self.detectors.len();
         let (mut block, mut between) = (Block::EMPTY, Between::EMPTY);
         for number in 0..self.series().div_ceil(BLOCK) {
             let first = number * BLOCK;
-            let Found { unusable, unfit } = self.anchors.prepare(
-                number,
-                &whole(values, first, f64::NAN),
-                &whole(learn, first, false),
-                &mut block,
-            );
+            let values = whole(values, first, f64::NAN);
+            let observations = Observations { at, values: &values };
+            let Found { unusable, unfit } =
+                self.anchors.prepare(number, &values, &whole(learn, first, false), &mut block);
             self.unusable += u64::from(unusable);
             let mut verdict = Verdict::NONE;
-            if let Some(first) = self.detectors.iter().find(|detector| detector.expects()) {
+            if let Some(first) = self.detectors.iter().find(|detector| detector.looks_ahead()) {
                 first.look_ahead(number, &block, &mut verdict);
             }
             let p_values = self.p_values[number * detectors..].iter_mut();
             for (detector, p_values) in self.detectors.iter_mut().zip(p_values) {
-                detector.update_block(number, &block, &mut between, &mut verdict, p_values);
+                detector.update_block(number, observations, &block, &mut between, &mut verdict, p_values);
             }
             finish(&block, &verdict, detectors, out, first);
             if unfit {

@@ -1,11 +1,22 @@
 //! The unit of work: a fixed number of series.
 
+use theriac_contract::Timestamp;
+
 /// Series in a block. Large enough to hide the cost of a call, small enough for the input,
 /// scores and state of a block to stay in the first-level cache.
 pub(crate) const BLOCK: usize = 64;
 
 /// One number per series of a block.
 pub(crate) type Column = [f32; BLOCK];
+
+/// What came in a tick for a block, in the unit of the values; all that is not among
+/// [`Block::observed`] is without meaning.
+#[derive(Clone, Copy)]
+pub(crate) struct Observations<'a> {
+    /// When the tick begins.
+    pub(crate) at: Timestamp,
+    pub(crate) values: &'a [f64; BLOCK],
+}
 
 /// One tick of a block, made once for all detectors.
 ///

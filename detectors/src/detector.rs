@@ -4,7 +4,7 @@ use theriac_contract::{Checkpointed, SeriesId};
 
 use crate::{
     anchor::Move,
-    block::{BLOCK, Block, Verdict},
+    block::{BLOCK, Block, Observations, Verdict},
     lanes::Between,
 };
 
@@ -90,8 +90,8 @@ pub(crate) trait Detector: Checkpointed + Send {
     /// What this detector is.
     fn spec(&self) -> &Spec;
 
-    /// Whether it expects a value.
-    fn expects(&self) -> bool;
+    /// Whether it can say what it expects before it has seen the value.
+    fn looks_ahead(&self) -> bool;
 
     /// Number of series.
     fn series(&self) -> usize;
@@ -114,6 +114,7 @@ pub(crate) trait Detector: Checkpointed + Send {
     fn update_block(
         &mut self,
         block: usize,
+        observations: Observations<'_>,
         input: &Block,
         between: &mut Between,
         out: &mut Verdict,

@@ -7,7 +7,7 @@ use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
 use crate::{
     anchor::Move,
     arithmetic::single::select,
-    block::{BLOCK, Block, Column, Lane, Verdict},
+    block::{BLOCK, Block, Column, Lane, Observations, Verdict},
     calibration::{BAND_ODDS, Calibration},
     columns::{Writer, read},
     detector::{Detector, PValues, Spec},
@@ -306,7 +306,7 @@ impl<K: Kernel<N>, const N: usize> Detector for Lanes<K, N> {
         const { &K::SPEC }
     }
 
-    fn expects(&self) -> bool {
+    fn looks_ahead(&self) -> bool {
         K::EXPECTS
     }
 
@@ -348,6 +348,7 @@ impl<K: Kernel<N>, const N: usize> Detector for Lanes<K, N> {
     fn update_block(
         &mut self,
         block: usize,
+        _: Observations<'_>,
         input: &Block,
         between: &mut Between,
         out: &mut Verdict,
@@ -404,8 +405,9 @@ impl<K: Kernel<N>, const N: usize> Checkpointed for Lanes<K, N> {
 mod tests {
     use super::*;
     use crate::{
-        anchor::Anchors, cusum::Cusum, drift::Drift, extreme::Extreme, flat::Flat, level::Level,
-        missing::Missing, quantiles::Quantiles, rate::Rate, variance::Variance,
+        anchor::Anchors, cusum::Cusum, drift::Drift, event_density::EventDensity, extreme::Extreme,
+        flat::Flat, level::Level, missing::Missing, page_hinkley::PageHinkley, quantiles::Quantiles,
+        rate::Rate, trend::Trend, variance::Variance,
     };
 
     /// The form for the baseline machine, one lane at a time.
@@ -500,5 +502,8 @@ mod tests {
         agrees(&Cusum);
         agrees(&Variance { fast_ticks: 4.0 });
         agrees(&Extreme { memory_ticks: 64.0 });
+        agrees(&Trend::new(16.0));
+        agrees(&PageHinkley { mean_ticks: 1_024.0 });
+        agrees(&EventDensity { recent_ticks: 8.0, usual_ticks: 512.0 });
     }
 }

@@ -1,23 +1,42 @@
 //! Streaming anomaly detectors over many series at once.
 //!
-//! A detector holds one lane of bounded state per series and turns each value into a
-//! p-value: how often the series' own past looked at least this unusual. [`Bank`] runs
-//! all of them block by block, so that values and scores stay in cache, and fuses their
-//! p-values. Knows numbers and Arrow (for checkpoints), nothing of files or clocks.
+//! A detector holds bounded state per series and turns each value into a p-value: how often the
+//! series' own past looked at least this unusual. [`Bank`] runs all of them block by block, so that
+//! values and scores stay in cache, and fuses their p-values. Knows numbers and Arrow (for
+//! checkpoints), nothing of files or clocks.
 //!
-//! Beside the bank stand models that need more than a lane: of all metrics of one entity
-//! ([`multivariate`]), of the replicas of one service ([`peers`]), and of the shapes of one
-//! series ([`profile`]). Those with a checkpoint live in [`slots`].
+//! | in the bank, by name ([`registry`]) | they see |
+//! |---|---|
+//! | `level` `quantiles` `extreme` | a value far from the others |
+//! | `rate` `variance` | steps or a scatter larger than so far |
+//! | `drift` `trend` `cusum` `page_hinkley` | a level that moves, quickly or slowly |
+//! | `flat` `missing` `event_density` | a series that stands still, is silent, or busier than it was |
+//! | `seasonal` | a value that is unusual for the time of day or the day of the week |
+//! | `forest` `half_space` `profile` | a course of values unlike those before |
+//!
+//! The first four rows are lanes of a few numbers, made for a million series; the others keep a model
+//! of their own for each series, and are for those that were chosen.
+//!
+//! | beside the bank | what it is of |
+//! |---|---|
+//! | [`records`] | a series against its whole history |
+//! | [`multivariate`] | all metrics of one entity |
+//! | [`peers`] | the replicas of one service |
+//! | [`forest`], [`profile`] | the models above, on their own |
+//! | [`exhaustion`] | when a limit is reached |
+//!
+//! Models with a checkpoint live in [`slots`].
 //!
 //! ```
+//! use theriac_contract::Timestamp;
 //! use theriac_detectors::{Bank, Settings, Scores};
 //! let mut bank = Bank::new(&Settings::default());
 //! bank.grow(2);
 //! let [mut p_value, mut expected, mut low, mut high] = [[0.0; 2]; 4];
 //! for tick in 0..200 {
-//!     let values = [f64::from(tick % 7), 5.0];
+//!     let values = [(tick % 7) as f64, 5.0];
 //!     let mut out = Scores { p_value: &mut p_value, expected: &mut expected, low: &mut low, high: &mut high };
-//!     bank.update(&values, &[true, true], &mut out);
+//!     bank.update(Timestamp::from_seconds(10 * tick), &values, &[true, true], &mut out);
 //! }
 //! assert!(p_value[1] > 0.5);
 //! ```
@@ -25,24 +44,29 @@
 //! All arithmetic is `+ - * /`, square root and selection in a fixed order within a lane:
 //! the forms compiled for AVX-512, AVX2 and the baseline agree to the bit. State is `f32` in units
 //! of the series itself; a module of its own (`anchor`) keeps byte counters and nanosecond totals,
-//! which exceed the 24 bits of its mantissa, small.
+//! which exceed the 24 bits of its mantissa, small. Models take values as they came.
 
 mod anchor;
 pub mod arithmetic;
 mod bank;
 mod block;
+mod calendar;
 mod calibration;
 mod columns;
 mod cusum;
 mod detector;
 mod drift;
+mod event_density;
+pub mod exhaustion;
 mod extreme;
 mod flat;
 pub mod forest;
 mod lanes;
 mod level;
 mod missing;
+mod modelled;
 pub mod multivariate;
+mod page_hinkley;
 mod past;
 pub mod peers;
 pub mod profile;
@@ -50,10 +74,13 @@ mod quantiles;
 mod rate;
 pub mod records;
 mod registry;
+mod seasonal;
 pub mod slots;
+mod trend;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};
+pub use calendar::{HolidayError, Holidays, TimeZone, UnknownTimeZone};
 pub use calibration::{P_VALUE_MIN, TAIL};
 pub use detector::{Parameter, Scores, Spec};
 pub use registry::{DetectorSettings, Enabled, Entry, Settings, UnknownDetector, registry};

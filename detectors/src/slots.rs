@@ -119,6 +119,11 @@ impl<M: Model> Slots<M> {
         self.models.get(slot)?.as_deref()
     }
 
+    /// The model in `slot`, to change.
+    pub fn get_mut(&mut self, slot: usize) -> Option<&mut M> {
+        self.models.get_mut(slot)?.as_deref_mut()
+    }
+
     /// The model in `slot`, for rows of `channels` values. One that was made for another
     /// number of them starts anew: what belongs together has changed.
     pub fn model(&mut self, slot: usize, channels: usize) -> &mut M {

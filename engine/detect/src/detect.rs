@@ -290,7 +290,7 @@ impl Detect {
             low: &mut self.low,
             high: &mut self.high,
         };
-        self.bank.update(&tick.values, &self.learn, &mut out);
+        self.bank.update(tick.start, &tick.values, &self.learn, &mut out);
         self.history.update(tick);
         self.entities.update(tick);
     }

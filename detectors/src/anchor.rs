@@ -281,6 +281,21 @@ impl Anchors {
         }
     }
 
+    /// Starts a series where a sibling is; of what the sibling has seen no more than `seen_max` counts,
+    /// so that the series soon goes its own way.
+    pub(crate) fn begin_like(&mut self, series: usize, sibling: usize, seen_max: f32) {
+        let Some(known) = self.places.get(sibling / BLOCK).cloned() else { return };
+        if let Some(place) = self.places.get_mut(series / BLOCK) {
+            let (to, from) = (series % BLOCK, sibling % BLOCK);
+            place.anchor[to] = known.anchor[from];
+            place.scale[to] = known.scale[from];
+            place.seen[to] = known.seen[from].min(seen_max);
+            place.last[to] = known.last[from];
+            place.mean[to] = known.mean[from];
+            place.variance[to] = known.variance[from];
+        }
+    }
+
     /// Values learnt from.
     pub(crate) fn seen(&self, series: usize) -> f32 {
         self.places.get(series / BLOCK).map_or(0.0, |place| place.seen[series % BLOCK])

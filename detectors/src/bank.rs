@@ -15,6 +15,10 @@ use crate::{
 /// State per series that all detectors share.
 pub const SHARED_BYTES_PER_SERIES: usize = anchor::BYTES;
 
+/// Observations that count as made of a series that begins like a sibling: as many as most
+/// detectors need.
+const SIBLING_SEEN: f32 = 64.0;
+
 /// The detectors that are enabled over the same series, with fused p-values.
 ///
 /// Fusion is the harmonic mean p (Wilson 2019, PNAS 116:1195, after Good 1958): n / sum
@@ -76,6 +80,15 @@ impl Bank {
         let first = series.index() / BLOCK * self.detectors.len();
         for p_values in self.p_values.iter_mut().skip(first).take(self.detectors.len()) {
             p_values.set(series.index() % BLOCK, 1.0);
+        }
+    }
+
+    /// Starts a series with what is known of a sibling: it need not warm up, and soon goes its own
+    /// way. Detectors with a model of their own for each series start anew.
+    pub fn begin_like(&mut self, series: SeriesId, sibling: SeriesId) {
+        self.anchors.begin_like(series.index(), sibling.index(), SIBLING_SEEN);
+        for detector in &mut self.detectors {
+            detector.begin_like(series, sibling);
         }
     }
 

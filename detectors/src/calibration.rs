@@ -129,6 +129,17 @@ impl Calibration {
         self.exceedances[i] = 0;
     }
 
+    /// Takes over what `other` holds of its series `j`.
+    pub(crate) fn begin_like(&mut self, i: usize, other: &Self, j: usize) {
+        self.median[i] = other.median[j];
+        self.threshold[i] = other.threshold[j];
+        self.excess[i] = other.excess[j];
+        self.run[i] = other.run[j];
+        self.far_mean[i] = other.far_mean[j];
+        self.far[i] = other.far[j];
+        self.exceedances[i] = other.exceedances[j];
+    }
+
     #[inline(always)]
     fn mean_excess(&self, i: usize) -> f32 {
         most(f32::from(self.excess[i]) * (1.0 / EXCESS_STEPS), EXCESS_MIN)

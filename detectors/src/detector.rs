@@ -102,6 +102,9 @@ pub(crate) trait Detector: Checkpointed + Send {
     /// Starts a series anew, as if it had never been seen.
     fn forget(&mut self, series: SeriesId);
 
+    /// Starts a series with what is known of a sibling, if the detector can.
+    fn begin_like(&mut self, _series: SeriesId, _sibling: SeriesId) {}
+
     /// Observations made and needed before the detector speaks about a series of which `seen`
     /// values were learnt.
     fn warmup(&self, series: SeriesId, seen: f32) -> (u32, u32);

@@ -327,6 +327,15 @@ impl<K: Kernel<N>, const N: usize> Detector for Lanes<K, N> {
         }
     }
 
+    fn begin_like(&mut self, series: SeriesId, sibling: SeriesId) {
+        let Some(known) = self.blocks.get(sibling.index() / BLOCK).cloned() else { return };
+        if let Some(state) = self.blocks.get_mut(series.index() / BLOCK) {
+            let (to, from) = (series.index() % BLOCK, sibling.index() % BLOCK);
+            state.own.iter_mut().zip(&known.own).for_each(|(column, known)| column[to] = known[from]);
+            state.calibration.begin_like(to, &known.calibration, from);
+        }
+    }
+
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by a u32")]
     #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
     fn warmup(&self, series: SeriesId, seen: f32) -> (u32, u32) {

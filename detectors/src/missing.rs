@@ -29,7 +29,6 @@ impl Kernel<2> for Missing {
     };
     const EXPECTS: bool = false;
     const EVENTS: bool = true;
-    const LASTS: bool = true;
 
     #[inline(always)]
     fn score(&self, &[silent, cadence]: &[f32; 2], lane: &Lane) -> Reading {

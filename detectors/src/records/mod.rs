@@ -171,6 +171,16 @@ impl Records {
         }
     }
 
+    /// Starts a series that is watched with the history of a sibling, if that is watched.
+    pub fn begin_like(&mut self, series: SeriesId, sibling: SeriesId) {
+        if !self.watches(series) {
+            return;
+        }
+        if let Some(Some(known)) = self.series.get(sibling.index()) {
+            self.series[series.index()] = Some(known.clone());
+        }
+    }
+
     /// Number of series that are watched.
     #[must_use]
     pub const fn watched(&self) -> usize {

@@ -19,6 +19,7 @@ use crate::{
     proportion::{self, Proportion},
     rules::{Matters, Rule, direction},
     settings::Settings,
+    siblings::Siblings,
 };
 
 /// What the last tick said of one series.
@@ -58,6 +59,8 @@ pub struct Counts {
     pub adopted: u64,
     /// Series that are not compared with their whole history, because too many are.
     pub unrecorded: u64,
+    /// Series that began with what was known of a sibling.
+    pub begun_like_siblings: u64,
     /// Series that are not judged together with the others of their entity, because too many
     /// entities are.
     pub alone: u64,
@@ -105,6 +108,7 @@ pub struct Detect {
     bank: Bank,
     history: History,
     entities: Entities,
+    siblings: Siblings,
     state: State,
     p_value: Vec<f64>,
     expected: Vec<f64>,
@@ -126,6 +130,7 @@ impl Detect {
             bank: Bank::new(&settings.bank),
             history: History::new(settings.records_series_max),
             entities: Entities::new(settings.subspace, settings.subspace_entities_max),
+            siblings: Siblings::default(),
             settings,
             state: State::default(),
             p_value: Vec::new(),
@@ -225,6 +230,30 @@ impl Detect {
         self.resize();
     }
 
+    /// Begins the series that are new with this tick like a sibling, where one is known whose band
+    /// their first value fits.
+    fn begin(&mut self, tick: &Tick) {
+        let first = self.state.watched.len() - tick.opened.len().min(self.state.watched.len());
+        for (index, series) in (first..).zip(&tick.opened) {
+            let id = SeriesId(index as u32);
+            let siblings = self.siblings.admit(id, series);
+            let value = tick.values.get(index).copied().unwrap_or(f64::NAN);
+            let is_known = |sibling: &&SeriesId| {
+                let (done, needed) = self.bank.warmup(**sibling);
+                let band = self.low[sibling.index()]..=self.high[sibling.index()];
+                done >= needed && band.contains(&value) && !self.state.episodes.contains_key(sibling)
+            };
+            // Which siblings are here depends on the shard, and symptoms must not.
+            let whole = self.settings.false_share_series == 0;
+            let sibling = siblings.iter().find(is_known).copied().filter(|_| whole);
+            if let Some(sibling) = sibling.filter(|_| !self.state.watched[index].is_modelled()) {
+                self.bank.begin_like(id, sibling);
+                self.history.begin_like(id, sibling);
+                self.state.counts.begun_like_siblings += 1;
+            }
+        }
+    }
+
     /// Joins the last `opened` series, as far as they are shares of failures, to those that
     /// tell among how many.
     fn pair(&mut self, opened: usize) {
@@ -293,6 +322,7 @@ impl Detect {
         self.bank.update(tick.start, &tick.values, &self.learn, &mut out);
         self.history.update(tick);
         self.entities.update(tick);
+        self.begin(tick);
     }
 
     /// What the series shows at this tick, after the rules.
@@ -539,6 +569,10 @@ impl Checkpointed for Detect {
         self.history.restore(tables)?;
         self.entities.restore(tables)?;
         self.open = self.state.episodes.values().filter(|episode| episode.open.is_some()).count();
+        self.siblings = Siblings::default();
+        for (id, watched) in (0..).map(SeriesId).zip(&self.state.watched) {
+            self.siblings.admit(id, &watched.series);
+        }
         self.resize();
         Ok(())
     }

@@ -32,6 +32,11 @@ impl History {
         room
     }
 
+    /// Starts a series with the history of a sibling.
+    pub(crate) fn begin_like(&mut self, series: SeriesId, sibling: SeriesId) {
+        self.records.begin_like(series, sibling);
+    }
+
     /// One tick of all series.
     pub(crate) fn update(&mut self, tick: &Tick) {
         self.verdicts.clear();

@@ -16,6 +16,7 @@
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `history` | series compared with all they ever did (the records detector), as far as there is room |
 //! | `entities` | entities judged as a whole, as far as there is room |
+//! | `siblings` | series of new replicas that begin with what is known of the others |
 //! | `explain` | the sentence for people |
 
 mod counting;
@@ -28,6 +29,7 @@ mod history;
 mod proportion;
 pub mod rules;
 pub mod settings;
+mod siblings;
 
 pub use detect::{Counts, Detect, Reading};
 pub use entities::EntityReading;

@@ -18,7 +18,8 @@ pub struct Settings {
     /// Over how many ticks that share is reckoned when nothing is wrong at all.
     pub false_share_ticks: f64,
     /// Series of the whole fleet, if the series here are only some of them: symptoms then do not
-    /// depend on which, nor on what was found of late. 0: those that are here are counted.
+    /// depend on which, nor on what was found of late, and no series begins like a sibling. 0:
+    /// those that are here are counted.
     pub false_share_series: usize,
     /// An observed tick is ordinary again if its p-value is at least this.
     pub close_p: f64,

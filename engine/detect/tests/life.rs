@@ -132,3 +132,67 @@ fn saved_and_restored_is_never_stopped() {
         assert_eq!(serde_json::to_string(&told).unwrap(), serde_json::to_string(&expected).unwrap(), "{cut}");
     }
 }
+
+/// Series of a replica that comes at tick 300, and jumps at tick 320.
+fn told_of_a_new_replica(level: f64, settings: Settings) -> (Vec<Symptom>, u64) {
+    let mut detect = Detect::new(settings);
+    let mut told = Vec::new();
+    for number in 0..340 {
+        let mut tick = tick(number, MEMORY, vec![100.0 + noise(number)]);
+        if number >= 300 {
+            tick.values.push(level + noise(7 * number) + if number < 320 { 0.0 } else { 60.0 });
+        }
+        if number == 300 {
+            let entity = Entity("cart/cart-2".to_owned());
+            let key = Series::key_of("test", &entity, None, MEMORY[0], "{}");
+            tick.opened = vec![Series { key, entity, ..series(MEMORY[0]) }];
+        }
+        told.extend(detect.step(&tick, 0));
+    }
+    (told, detect.counts().begun_like_siblings)
+}
+
+#[test]
+fn a_new_replica_is_known_by_its_siblings_if_it_is_like_them() {
+    let (told, begun) = told_of_a_new_replica(100.0, Settings::default());
+    assert_eq!(begun, 1);
+    assert_eq!(told.first().map(|symptom| symptom.entity.0.as_str()), Some("cart/cart-2"));
+    assert!(told[0].onset == start(320) && told[0].at <= start(324), "{:?}", told[0]);
+    let (told, begun) = told_of_a_new_replica(140.0, Settings::default());
+    assert_eq!((told, begun), (Vec::new(), 0), "another level is learnt from nothing");
+    let sharded = Settings { false_share_series: 1_000, ..Settings::default() };
+    assert_eq!(told_of_a_new_replica(100.0, sharded), (Vec::new(), 0));
+}
+
+/// Metrics of one host: each moves with the load, and says nothing by itself.
+fn load(number: u64, index: usize) -> f64 {
+    let load = 50.0 + 20.0 * libm::sin(number as f64 / 9.0) + 12.0 * libm::sin(number as f64 / 23.0);
+    load * (1.0 + index as f64) + noise(number * (3 + index as u64))
+}
+
+#[test]
+fn metrics_that_no_longer_move_together_are_seen_though_each_is_where_it_often_was() {
+    let signals: &[&str] = &["a.value", "b.value", "c.value", "d.value", "e.value"];
+    // Two of five mirror the load; none leaves its range.
+    let value = |number: u64, index: usize| match (index, number) {
+        (3 | 4, 900..) => 100.0 * (1.0 + index as f64) - load(number, index),
+        _ => load(number, index),
+    };
+    let mut detect = Detect::new(Settings::default());
+    let mut worst = [(1.0_f64, 0.0_f64); 2];
+    for number in 0..1_000 {
+        run(&mut detect, signals, number..number + 1, value);
+        let [reading] = detect.entity_readings() else { panic!("one entity is judged as a whole") };
+        assert_eq!(reading.entity.0, "cart/cart-1");
+        let worst = &mut worst[usize::from(number >= 900)];
+        *worst = (worst.0.min(reading.p_value), worst.1.max(reading.lasting));
+    }
+    let [before, after] = worst;
+    assert!(before.0 > 1e-3 && after.0 < 1e-4, "{worst:?}");
+    assert!(after.1 > 2.0 * before.1, "{worst:?}");
+
+    let settings = Settings { subspace_entities_max: 0, ..Settings::default() };
+    let mut alone = Detect::new(settings);
+    run(&mut alone, signals, 0..1, value);
+    assert_eq!((alone.entity_readings(), alone.counts().alone), (&[][..], 5));
+}

@@ -37,6 +37,7 @@ mod cusum;
 mod detector;
 mod drift;
 mod extreme;
+mod fetch;
 mod flat;
 pub mod forest;
 mod lanes;
@@ -51,6 +52,8 @@ mod rate;
 pub mod records;
 mod registry;
 pub mod slots;
+mod tail;
+mod turn;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};

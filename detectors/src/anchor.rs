@@ -16,6 +16,7 @@ use crate::{
     block::{BLOCK, Block, Column},
     calibration,
     columns::{Writer, read},
+    fetch::Ahead,
 };
 
 /// Largest magnitude that is taken. Beyond it a value counts as absent.
@@ -44,7 +45,7 @@ pub(crate) const BYTES: usize = 28;
 /// State of one block.
 #[derive(Clone, PartialEq)]
 #[repr(align(64))]
-struct Place {
+pub(crate) struct Place {
     anchor: [f64; BLOCK],
     scale: Column,
     seen: Column,
@@ -299,6 +300,11 @@ impl Anchors {
     /// Values learnt from.
     pub(crate) fn seen(&self, series: usize) -> f32 {
         self.places.get(series / BLOCK).map_or(0.0, |place| place.seen[series % BLOCK])
+    }
+
+    /// The state of a block, to be fetched ahead of need.
+    pub(crate) fn ahead(&self, number: usize) -> Ahead<'_, Place> {
+        Ahead::new(self.places.get(number..=number).unwrap_or_default())
     }
 
     /// Makes `block` of the tick, with what was known before it, and learns from it.

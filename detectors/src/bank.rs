@@ -8,8 +8,8 @@ use crate::{
     block::{BLOCK, Block, Observations, Verdict},
     calibration::P_VALUE_MIN,
     detector::{Detector, PValues, Scores, Spec},
-    lanes::Between,
     registry::{Settings, memory, registry},
+    turn::Scored,
 };
 
 /// State per series that all detectors share.
@@ -123,7 +123,8 @@ impl Bank {
     /// If a slice of `out` is shorter than [`Bank::series`].
     pub fn update(&mut self, at: Timestamp, values: &[f64], learn: &[bool], out: &mut Scores<'_>) {
         let detectors = self.detectors.len();
-        let (mut block, mut between) = (Block::EMPTY, Between::EMPTY);
+        let leader = self.detectors.iter().position(|detector| detector.looks_ahead());
+        let (mut block, mut scored) = (Block::EMPTY, Scored::EMPTY);
         for number in 0..self.series().div_ceil(BLOCK) {
             let first = number * BLOCK;
             let values = whole(values, first, f64::NAN);
@@ -132,12 +133,20 @@ impl Bank {
                 self.anchors.prepare(number, &values, &whole(learn, first, false), &mut block);
             self.unusable += u64::from(unusable);
             let mut verdict = Verdict::NONE;
-            if let Some(first) = self.detectors.iter().find(|detector| detector.looks_ahead()) {
-                first.look_ahead(number, &block, &mut verdict);
-            }
+            let mut places = self.anchors.ahead(number + 1);
             let p_values = self.p_values[number * detectors..].iter_mut();
-            for (detector, p_values) in self.detectors.iter_mut().zip(p_values) {
-                detector.update_block(number, observations, &block, &mut between, &mut verdict, p_values);
+            for (index, (detector, p_values)) in self.detectors.iter_mut().zip(p_values).enumerate() {
+                let leads = leader == Some(index);
+                places.fetch(detectors);
+                detector.update_block(
+                    number,
+                    observations,
+                    leads,
+                    &block,
+                    &mut scored,
+                    &mut verdict,
+                    p_values,
+                );
             }
             finish(&block, &verdict, detectors, out, first);
             if unfit {

@@ -2,9 +2,10 @@
 
 use theriac_contract::Timestamp;
 
-/// Series in a block. Large enough to hide the cost of a call, small enough for the input,
-/// scores and state of a block to stay in the first-level cache.
-pub(crate) const BLOCK: usize = 64;
+/// Series in a block. Large enough to hide the cost of a call and for the few that are not ordinary
+/// to fill a vector, small enough for what a detector reads and writes to stay in the first-level
+/// cache. A multiple of 64.
+pub(crate) const BLOCK: usize = 128;
 
 /// One number per series of a block.
 pub(crate) type Column = [f32; BLOCK];

@@ -5,7 +5,7 @@ use theriac_contract::{Checkpointed, SeriesId};
 use crate::{
     anchor::Move,
     block::{BLOCK, Block, Observations, Verdict},
-    lanes::Between,
+    turn::Scored,
 };
 
 /// What a detector is, for its card in the documentation, for tables and checks.
@@ -109,17 +109,17 @@ pub(crate) trait Detector: Checkpointed + Send {
     /// values were learnt.
     fn warmup(&self, series: SeriesId, seen: f32) -> (u32, u32);
 
-    /// Writes expected value and band of a block as this detector sees them.
-    fn look_ahead(&self, block: usize, input: &Block, out: &mut Verdict);
-
     /// One tick of the series `block * BLOCK ..`. Adds its 1/p to the sum, and puts its own
-    /// expectation where it is more surprised than the detectors before it. `between` is scratch.
+    /// expectation where it is more surprised than the detectors before it, or where no detector
+    /// is if it `leads`: it is the first that expects a value. `scored` is scratch.
+    #[expect(clippy::too_many_arguments, reason = "what comes by itself is known not to overlap")]
     fn update_block(
         &mut self,
         block: usize,
         observations: Observations<'_>,
+        leads: bool,
         input: &Block,
-        between: &mut Between,
+        scored: &mut Scored,
         out: &mut Verdict,
         p_values: &mut PValues,
     );

@@ -59,6 +59,7 @@ mod drift;
 mod event_density;
 pub mod exhaustion;
 mod extreme;
+mod fetch;
 mod flat;
 pub mod forest;
 mod lanes;
@@ -76,7 +77,9 @@ pub mod records;
 mod registry;
 mod seasonal;
 pub mod slots;
+mod tail;
 mod trend;
+mod turn;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};

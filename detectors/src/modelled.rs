@@ -14,8 +14,9 @@ use crate::{
     calibration::{self, BAND_ODDS, Calibration},
     columns::{Writer, read},
     detector::{Detector, PValues, Spec},
-    lanes::Between,
     slots::{Model, Slots},
+    tail::rarity,
+    turn::Scored,
 };
 
 /// Bytes per series beside the model: its calibration, the count of its scores, its place in the
@@ -108,13 +109,13 @@ impl<M: SeriesModel> SeriesModels for Slots<M> {
 
 /// What makes p-values of the scores of one block.
 #[derive(Clone)]
-struct Scored {
+struct Scores {
     /// Scores learnt from.
     seen: Column,
     calibration: Calibration,
 }
 
-impl Scored {
+impl Scores {
     const EMPTY: Self = Self { seen: [0.0; BLOCK], calibration: Calibration::EMPTY };
 
     /// 1/p of a reading, and expected value and band where it leads; then learns from its score.
@@ -133,13 +134,14 @@ impl Scored {
         let expects = !reading.expected.is_nan();
         let mut odds = 1.0;
         if seen >= warmup {
-            odds = if self.calibration.exceeds(i, y) {
+            let (threshold, tail) = (self.calibration.threshold(i), self.calibration.tails.get(i));
+            odds = if y > threshold {
                 let off = if expects {
                     (value - reading.expected).abs() / reading.expected.abs().max(1.0)
                 } else {
                     reading.score
                 };
-                self.calibration.tail(i, y, seen, || off.min(SCORE_MAX) as f32)
+                tail.odds(y, threshold, seen, rarity(off.min(SCORE_MAX) as f32))
             } else {
                 self.calibration.body(i, y)
             };
@@ -150,7 +152,8 @@ impl Scored {
             }
         }
         if input.learns[i] > 0.0 {
-            self.calibration.meet(i, y, seen);
+            let tail = self.calibration.tails.get(i).met(y, self.calibration.threshold(i), seen, true);
+            self.calibration.tails.set(i, tail);
             self.calibration.follow(i, y, calibration::gain(1.0 / (seen + 1.0)));
             self.seen[i] = seen + 1.0;
         }
@@ -164,7 +167,8 @@ impl Scored {
             let max = f64::from(LENGTH_MAX);
             ((place - input.anchor[i]) * f64::from(input.scale[i])).clamp(-max, max) as f32
         };
-        let band = f64::from(self.calibration.band(i)) * reading.unit;
+        let band =
+            f64::from(self.calibration.tails.get(i).band(self.calibration.threshold(i))) * reading.unit;
         out.expected[i] = own(reading.expected);
         out.low[i] = own(reading.expected - band);
         out.high[i] = own(reading.expected + band);
@@ -177,7 +181,7 @@ pub(crate) struct Modelled<P> {
     models: P,
     warmup_ticks: u32,
     series: usize,
-    blocks: Vec<Scored>,
+    blocks: Vec<Scores>,
 }
 
 impl<P: SeriesModels> Modelled<P> {
@@ -209,7 +213,7 @@ impl<P: SeriesModels> Detector for Modelled<P> {
     fn grow(&mut self, series: usize) {
         self.series = self.series.max(series);
         self.models.grow(self.series);
-        self.blocks.resize(self.series.div_ceil(BLOCK), Scored::EMPTY);
+        self.blocks.resize(self.series.div_ceil(BLOCK), Scores::EMPTY);
     }
 
     fn forget(&mut self, series: SeriesId) {
@@ -228,15 +232,14 @@ impl<P: SeriesModels> Detector for Modelled<P> {
         (seen.min(self.warmup_ticks as f32) as u32, self.warmup_ticks)
     }
 
-    fn look_ahead(&self, _: usize, _: &Block, _: &mut Verdict) {}
-
     #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
     fn update_block(
         &mut self,
         block: usize,
         observations: Observations<'_>,
+        _: bool,
         input: &Block,
-        _: &mut Between,
+        _: &mut Scored,
         out: &mut Verdict,
         p_values: &mut PValues,
     ) {
@@ -264,7 +267,7 @@ impl<P: SeriesModels> Checkpointed for Modelled<P> {
     fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
         let mut table = Writer::new(&self.blocks, self.series);
         table.column::<Float32Type>("seen", |scored| &scored.seen);
-        Calibration::columns(&mut table, |scored: &Scored| &scored.calibration);
+        Calibration::columns(&mut table, |scored: &Scores| &scored.calibration);
         let mut tables = vec![table.finish(&Self::table(), self.spec.state_version)?];
         tables.extend(self.models.snapshot()?);
         Ok(tables)
@@ -273,9 +276,9 @@ impl<P: SeriesModels> Checkpointed for Modelled<P> {
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         let table = StateTable::find(tables, &Self::table(), self.spec.state_version)?;
         let series = table.rows.num_rows();
-        let mut blocks = vec![Scored::EMPTY; series.div_ceil(BLOCK)];
+        let mut blocks = vec![Scores::EMPTY; series.div_ceil(BLOCK)];
         read::<Float32Type, _>(table, "seen", &mut blocks, |scored| &mut scored.seen)?;
-        Calibration::read(table, &mut blocks, |scored: &mut Scored| &mut scored.calibration)?;
+        Calibration::read(table, &mut blocks, |scored: &mut Scores| &mut scored.calibration)?;
         self.models.restore(tables)?;
         self.models.grow(series);
         self.series = series;
@@ -404,12 +407,9 @@ mod tests {
             let learn = [!(500..600).contains(&t); BLOCK];
             self.anchors.prepare(0, &values, &learn, &mut self.block);
             let (mut verdict, mut p_values) = (Verdict::NONE, PValues::ORDINARY);
-            if detector.looks_ahead() {
-                detector.look_ahead(0, &self.block, &mut verdict);
-            }
-            let observations = Observations { at, values: &values };
-            let between = &mut Between::EMPTY.clone();
-            detector.update_block(0, observations, &self.block, between, &mut verdict, &mut p_values);
+            let (observations, leads) = (Observations { at, values: &values }, detector.looks_ahead());
+            let scored = &mut Scored::EMPTY.clone();
+            detector.update_block(0, observations, leads, &self.block, scored, &mut verdict, &mut p_values);
             self.anchors.refit(0, &self.block, |i, to| detector.convert(i, to));
             (verdict, p_values)
         }

@@ -118,6 +118,15 @@ fn a_restored_bank_of_models_goes_on_as_if_never_stopped() {
     }
 }
 
+#[test]
+fn series_without_values_are_absent() {
+    let mut bank = bank();
+    bank.grow(1_000);
+    (0..100).for_each(|t| drop(tick(&mut bank, &values(t), true)));
+    assert_eq!(bank.warmup(SeriesId(5)), (64, 64));
+    assert!((70..1_000).all(|id| bank.warmup(SeriesId(id)) == (0, 64)));
+}
+
 /// Columns that say where a series is, not what is usual for it.
 const CONTEXT: [&str; 4] = ["last", "run", "silent", "fast"];
 

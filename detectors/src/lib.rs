@@ -43,9 +43,11 @@ pub mod forest;
 mod lanes;
 mod level;
 mod missing;
+pub mod mixture;
 #[expect(dead_code, reason = "the models that use it come next")]
 mod modelled;
 pub mod multivariate;
+mod newest;
 mod past;
 pub mod peers;
 pub mod profile;

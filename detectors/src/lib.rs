@@ -33,6 +33,7 @@ pub mod arithmetic;
 mod bank;
 mod block;
 mod calibration;
+pub mod change_point;
 mod columns;
 mod cusum;
 mod detector;

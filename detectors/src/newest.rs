@@ -38,6 +38,10 @@ impl Newest {
         self.values.len() == self.capacity
     }
 
+    pub(crate) fn mean(&self) -> f64 {
+        sum(self.values.iter().copied()) / size(self.values.len()).max(1.0)
+    }
+
     pub(crate) fn save(&self, numbers: &mut Vec<f64>) {
         numbers.push(size(self.values.len()));
         numbers.extend(&self.values);

@@ -59,6 +59,7 @@ mod rate;
 pub mod records;
 mod registry;
 pub mod slots;
+pub mod spectral;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};

@@ -24,6 +24,21 @@ fn sums(&[high, low]: &[f32; 2], lane: &Lane) -> [f32; 2] {
     [high + z - SLACK, low - z - SLACK].map(|sum| most(least(sum, SUM_MAX), 0.0))
 }
 
+/// `next` where the value is learnt from. What is not learnt from does not add up; on its way back
+/// it hurries.
+#[inline(always)]
+pub(crate) fn rest(sums: [f32; 2], next: [f32; 2], lane: &Lane) -> [f32; 2] {
+    let back = (lane.x - lane.mean).abs() < 2.0 * lane.spread;
+    let mut after = sums;
+    for (sum, next) in after.iter_mut().zip(next) {
+        let resting = select(back, 0.5 * *sum, *sum);
+        let moved = select(lane.learns > 0.0, next, resting);
+        // Halves of halves would become subnormal.
+        *sum = select(lane.observed > 0.0, select(moved < 1e-6, 0.0, moved), *sum);
+    }
+    after
+}
+
 impl Kernel<2> for Cusum {
     const COLUMNS: [(&'static str, Kind); 2] = [("high", Kind::Count), ("low", Kind::Count)];
     const SPEC: Spec = Spec {
@@ -53,16 +68,6 @@ impl Kernel<2> for Cusum {
 
     #[inline(always)]
     fn advance(&self, state: &[f32; 2], lane: &Lane) -> [f32; 2] {
-        let next = sums(state, lane);
-        // What is not learnt from does not add up; on its way back it hurries.
-        let back = (lane.x - lane.mean).abs() < 2.0 * lane.spread;
-        let mut after = *state;
-        for (sum, next) in after.iter_mut().zip(next) {
-            let resting = select(back, 0.5 * *sum, *sum);
-            let moved = select(lane.learns > 0.0, next, resting);
-            // Halves of halves would become subnormal.
-            *sum = select(lane.observed > 0.0, select(moved < 1e-6, 0.0, moved), *sum);
-        }
-        after
+        rest(*state, sums(state, lane), lane)
     }
 }

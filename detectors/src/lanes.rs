@@ -396,8 +396,9 @@ impl<K: Kernel<N>, const N: usize> Checkpointed for Lanes<K, N> {
 mod tests {
     use super::*;
     use crate::{
-        anchor::Anchors, cusum::Cusum, drift::Drift, extreme::Extreme, flat::Flat, level::Level,
-        missing::Missing, quantiles::Quantiles, rate::Rate, variance::Variance,
+        anchor::Anchors, cusum::Cusum, drift::Drift, event_density::EventDensity, extreme::Extreme,
+        flat::Flat, level::Level, missing::Missing, page_hinkley::PageHinkley, quantiles::Quantiles,
+        rate::Rate, trend::Trend, variance::Variance,
     };
 
     /// The form for the baseline machine, one lane at a time.
@@ -492,5 +493,8 @@ mod tests {
         agrees(&Cusum);
         agrees(&Variance { fast_ticks: 4.0 });
         agrees(&Extreme { memory_ticks: 64.0 });
+        agrees(&Trend::new(16.0));
+        agrees(&PageHinkley { mean_ticks: 1_024.0 });
+        agrees(&EventDensity { recent_ticks: 8.0, usual_ticks: 512.0 });
     }
 }

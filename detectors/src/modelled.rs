@@ -40,6 +40,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// A score without an expected value.
+    #[expect(dead_code, reason = "of models that expect no value")]
     pub(crate) const fn of(score: f64) -> Self {
         Self { score, expected: f64::NAN, unit: f64::NAN }
     }
@@ -128,7 +129,7 @@ impl Scored {
         out: &mut Verdict,
         i: usize,
     ) -> f32 {
-        let y = 1.0 + reading.score.max(0.0).min(SCORE_MAX) as f32;
+        let y = 1.0 + if reading.score > 0.0 { reading.score.min(SCORE_MAX) as f32 } else { 0.0 };
         let seen = self.seen[i];
         let expects = !reading.expected.is_nan();
         let mut odds = 1.0;

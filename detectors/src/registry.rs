@@ -3,32 +3,48 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    calendar::{Calendar, Holidays, TimeZone},
     cusum::Cusum,
     detector::{Detector, Spec},
     drift::Drift,
+    event_density::EventDensity,
     extreme::Extreme,
     flat::Flat,
     lanes::{Kernel, Lanes},
     level::Level,
     missing::Missing,
+    modelled::{Modelled, SeriesModel, SeriesModels},
+    page_hinkley::PageHinkley,
     quantiles::Quantiles,
     rate::Rate,
+    seasonal::Seasonal,
+    slots::Slots,
+    trend::Trend,
     variance::Variance,
 };
 
 /// Settings of one detector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectorSettings {
     /// Observations that it remembers (at least 8).
     pub memory_ticks: u32,
     /// Observations before it speaks; none: as its spec says.
     pub warmup_ticks: Option<u32>,
+    /// Where time of day and day of the week are those of the people behind the series.
+    pub time_zone: TimeZone,
+    /// Dates there that are like Sundays.
+    pub holidays: Holidays,
 }
 
 impl Default for DetectorSettings {
     fn default() -> Self {
-        Self { memory_ticks: 256, warmup_ticks: None }
+        Self {
+            memory_ticks: 256,
+            warmup_ticks: None,
+            time_zone: TimeZone::default(),
+            holidays: Holidays::default(),
+        }
     }
 }
 
@@ -119,7 +135,7 @@ impl Entry {
 /// Every detector, in the order in which the bank runs them.
 #[must_use]
 pub fn registry() -> &'static [Entry] {
-    const REGISTRY: [Entry; 9] = [
+    const REGISTRY: [Entry; 13] = [
         Entry { spec: <Level as Kernel<0>>::SPEC, construct: |s| lanes(s, Level) },
         Entry {
             spec: <Quantiles as Kernel<4>>::SPEC,
@@ -144,6 +160,24 @@ pub fn registry() -> &'static [Entry] {
             spec: <Extreme as Kernel<2>>::SPEC,
             construct: |s| lanes(s, Extreme { memory_ticks: memory(s) }),
         },
+        Entry {
+            spec: <Trend as Kernel<3>>::SPEC,
+            construct: |s| lanes(s, Trend::new((memory(s) / 4.0).max(4.0))),
+        },
+        Entry {
+            spec: <PageHinkley as Kernel<3>>::SPEC,
+            construct: |s| lanes(s, PageHinkley { mean_ticks: memory(s) * 16.0 }),
+        },
+        Entry {
+            spec: <EventDensity as Kernel<4>>::SPEC,
+            construct: |s| {
+                lanes(s, EventDensity { recent_ticks: memory(s) / 8.0, usual_ticks: memory(s) * 8.0 })
+            },
+        },
+        Entry {
+            spec: <Seasonal as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<Seasonal>::new(Calendar::new(s.time_zone, &s.holidays))),
+        },
     ];
     &REGISTRY
 }
@@ -152,6 +186,10 @@ pub fn registry() -> &'static [Entry] {
 #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
 pub(crate) fn memory(settings: &DetectorSettings) -> f32 {
     settings.memory_ticks.max(8) as f32
+}
+
+fn models<P: SeriesModels + 'static>(settings: &DetectorSettings, models: P) -> Box<dyn Detector> {
+    Box::new(Modelled::new(models, settings.warmup_ticks))
 }
 
 fn lanes<K: Kernel<N> + 'static, const N: usize>(

@@ -69,7 +69,7 @@ impl Null {
 }
 
 /// P-values of present values (or of all ticks, for the detector of silence), sorted.
-fn p_values(null: Null, mut update: impl FnMut(&[f64], &mut Scores<'_>)) -> Vec<f64> {
+fn p_values(null: Null, mut update: impl FnMut(usize, &[f64], &mut Scores<'_>)) -> Vec<f64> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
     let mut last = [0.0; SERIES];
     let [mut p, mut expected, mut low, mut high] = [[0.0; SERIES]; 4];
@@ -79,7 +79,7 @@ fn p_values(null: Null, mut update: impl FnMut(&[f64], &mut Scores<'_>)) -> Vec<
             *value = null.next(&mut random, *value);
         }
         let mut out = Scores { p_value: &mut p, expected: &mut expected, low: &mut low, high: &mut high };
-        update(&last, &mut out);
+        update(tick, &last, &mut out);
         if tick >= WARMUP {
             all.extend_from_slice(&p);
         }
@@ -125,8 +125,9 @@ fn p_values_of_ordinary_streams_are_not_too_small() {
         for (name, enabled) in each.chain([("bank", Enabled::default())]) {
             let mut bank = Bank::new(&Settings { enabled, ..Settings::default() });
             bank.grow(SERIES);
-            let sorted =
-                p_values(null, |values, out| bank.update(Timestamp(0), values, &[true; SERIES], out));
+            let sorted = p_values(null, |tick, values, out| {
+                bank.update(Timestamp::from_seconds(1_800 * tick as i64), values, &[true; SERIES], out);
+            });
             check(name, null, &sorted, &mut failures);
         }
     }

@@ -1,7 +1,11 @@
 //! Bayesian online change points: how sure is it that the level or the spread has just changed?
 
+use theriac_contract::Timestamp;
+
 use crate::{
     arithmetic::{exp, ln},
+    detector::Spec,
+    modelled::{self, Reading, SeriesModel},
     newest::{Newest, Unit, size},
     slots::{Model, Numbers},
 };
@@ -14,6 +18,9 @@ const USUAL_VALUES: usize = 128;
 const REFRESH: usize = 32;
 /// Least probability that is told from 0.
 const PROBABILITY_MIN: f64 = 1e-300;
+
+/// Run lengths that are kept, unless set otherwise.
+const RUNS: usize = 32;
 
 /// Settings of [`RunLengths`] and [`ChangePoint`].
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -36,7 +43,7 @@ pub struct ChangePointSettings {
 
 impl Default for ChangePointSettings {
     fn default() -> Self {
-        Self { mean_run: 256.0, recent: 8, runs: 32, mean_weight: 0.1, shape: 1.0, warmup: 128 }
+        Self { mean_run: 256.0, recent: 8, runs: RUNS, mean_weight: 0.1, shape: 1.0, warmup: 128 }
     }
 }
 
@@ -98,7 +105,9 @@ impl RunLengths {
         };
         let gamma_ratio = gamma_ratio(settings.shape);
         let first = Run { length: 0.0, probability: 1.0, mean: 0.0, squares: 0.0, gamma_ratio };
-        Self { settings, runs: vec![first], gamma_ratio, densities: Vec::new() }
+        let mut runs = Vec::with_capacity(settings.runs + 1);
+        runs.push(first);
+        Self { settings, runs, gamma_ratio, densities: Vec::with_capacity(settings.runs) }
     }
 
     /// The lengths of the run, in values, and their probabilities.
@@ -209,12 +218,13 @@ fn gamma_ratio(shape: f64) -> f64 {
 
 /// Change points of one series.
 ///
-/// The score is -ln of the probability that nothing has changed within the newest `recent`
-/// values: 0 is ordinary, 3 is a change that is 95 % sure. That of the value
-/// alone, -ln of its predictive density, would be what [`crate::registry()`]'s `level` sees already;
-/// whether the level stays where the value went is what only the run lengths know. It rises
-/// with the evidence without bound, is near 0 between changes, whatever the unit, and is
-/// back there once the new run is no longer recent.
+/// The score is the weight of evidence (Good 1950), in nats, for a change within the newest `recent`
+/// values: ln of the odds of one less ln of the odds before any value was seen, and 0 where the values
+/// speak against it. Where nothing changes it exceeds s with probability exp(-s) at most, whatever
+/// the unit (Markov's inequality for the Bayes factor, whose mean is 1). The
+/// surprise of the value alone, -ln of its predictive density, would be what `level` sees already;
+/// whether the level stays where the value went is what only the run lengths know. Once the
+/// new run is no longer recent, it is ordinary.
 ///
 /// Values are standardised by the first of them (median, median absolute deviation), so that no
 /// square overflows; a new run is expected about the median of the newest 128 values, with their
@@ -230,6 +240,8 @@ pub struct ChangePoint {
     runs: RunLengths,
     /// Values learnt from, at most `warmup`.
     seen: usize,
+    /// ln of the odds of a recent change before any value is seen.
+    ln_prior_odds: f64,
 }
 
 impl ChangePoint {
@@ -251,7 +263,8 @@ impl ChangePoint {
         if learn {
             self.learn(value);
         }
-        speaks.then(|| -ln(unbroken.max(PROBABILITY_MIN)))
+        let odds = (1.0 - unbroken).max(PROBABILITY_MIN) / unbroken.max(PROBABILITY_MIN);
+        speaks.then(|| (ln(odds) - self.ln_prior_odds).max(0.0))
     }
 
     /// Gathers the first values, then learns from all of them.
@@ -290,13 +303,17 @@ impl Model for ChangePoint {
 
     /// Change points are of one series: there is one channel, whatever is said.
     fn empty(settings: &ChangePointSettings, _channels: usize) -> Self {
+        let runs = RunLengths::new(settings);
+        let lasts = 1.0 - 1.0 / runs.settings.mean_run;
+        let unbroken = (0..runs.settings.recent).fold(1.0, |all, _| all * lasts);
         Self {
             unit: None,
             prior: Prior { mean: 0.0, deviation: 1.0 },
             usual: Newest::new(USUAL_VALUES),
             age: 0,
-            runs: RunLengths::new(settings),
+            runs,
             seen: 0,
+            ln_prior_odds: ln((1.0 - unbroken) / unbroken.max(PROBABILITY_MIN)),
         }
     }
 
@@ -322,5 +339,27 @@ impl Model for ChangePoint {
         self.seen = numbers.index(self.runs.settings.warmup)?;
         self.usual.load(numbers)?;
         self.runs.load(numbers)
+    }
+}
+
+impl SeriesModel for ChangePoint {
+    const SPEC: Spec = Spec {
+        name: "change_point",
+        sees: "a level or a spread that has just changed, and stays",
+        formula: "ln of the Bayes factor of a change within the newest 8 values, by the probabilities of run lengths of normal values",
+        source: "Adams and MacKay 2007",
+        parameters: &[],
+        state_version: Self::VERSION,
+        // Scores come after 128 values.
+        warmup_ticks: 128,
+        bytes_per_series: modelled::BYTES
+            + size_of::<Self>()
+            + USUAL_VALUES * size_of::<f64>()
+            + (RUNS + 1) * (size_of::<Run>() + size_of::<f64>()),
+        on_by_default: false,
+    };
+
+    fn update(&mut self, value: f64, _: Timestamp, learn: bool) -> Option<Reading> {
+        self.update(value, learn).map(Reading::of)
     }
 }

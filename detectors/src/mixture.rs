@@ -1,7 +1,11 @@
 //! Gaussian mixture: how likely are the newest values in a row, by all that the series does?
 
+use theriac_contract::Timestamp;
+
 use crate::{
     arithmetic::{exp, ln},
+    detector::Spec,
+    modelled::{self, Reading, SeriesModel},
     newest::{Newest, Unit, size, sum},
     slots::{Model, Numbers},
 };
@@ -20,6 +24,11 @@ const WEIGHT_MIN: f64 = 1e-4;
 /// single row moves a component by more than one that lies there.
 const FAR: f64 = 9.0;
 
+/// What is set unless set otherwise.
+const COMPONENTS: usize = 4;
+const ROW: usize = 3;
+const FIRST_ROWS: usize = 256;
+
 /// Settings of [`Mixture`].
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -36,7 +45,7 @@ pub struct MixtureSettings {
 
 impl Default for MixtureSettings {
     fn default() -> Self {
-        Self { components: 4, row: 3, first_rows: 256, memory: 1_024.0 }
+        Self { components: COMPONENTS, row: ROW, first_rows: FIRST_ROWS, memory: 1_024.0 }
     }
 }
 
@@ -263,5 +272,26 @@ impl Model for Mixture {
             self.values = Newest::new(row - 1);
         }
         self.values.load(numbers)
+    }
+}
+
+impl SeriesModel for Mixture {
+    const SPEC: Spec = Spec {
+        name: "mixture",
+        sees: "values in a row that none of the usual states explains",
+        formula: "ln of the highest density of a mixture of 4 normal distributions less that of the newest 3 values",
+        source: "Dempster et al. 1977; Titterington 1984; Cappe and Moulines 2009",
+        parameters: &[],
+        state_version: Self::VERSION,
+        warmup_ticks: 128,
+        bytes_per_series: modelled::BYTES
+            + size_of::<Self>()
+            + (FIRST_ROWS + ROW) * size_of::<f64>()
+            + COMPONENTS * size_of::<Component>(),
+        on_by_default: false,
+    };
+
+    fn update(&mut self, value: f64, _: Timestamp, learn: bool) -> Option<Reading> {
+        self.update(value, learn).map(Reading::of)
     }
 }

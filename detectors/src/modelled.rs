@@ -40,7 +40,6 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// A score without an expected value.
-    #[expect(dead_code, reason = "of models that expect no value")]
     pub(crate) const fn of(score: f64) -> Self {
         Self { score, expected: f64::NAN, unit: f64::NAN }
     }

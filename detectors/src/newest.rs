@@ -27,6 +27,9 @@ impl Newest {
             self.values.rotate_left(1);
             self.values.pop();
         }
+        if self.values.is_empty() {
+            self.values.reserve_exact(self.capacity);
+        }
         self.values.push(value);
     }
 

@@ -1,8 +1,12 @@
 //! Peaks over threshold: how often is a value so far out, by extreme value theory?
 
+use theriac_contract::Timestamp;
+
 use crate::{
     arithmetic::{exp, ln},
     calibration::P_VALUE_MIN,
+    detector::Spec,
+    modelled::{self, Reading, SeriesModel},
     newest::{Newest, size},
     pareto::Pareto,
     slots::{Model, Numbers},
@@ -11,12 +15,15 @@ use crate::{
 /// A smaller excess is rounding; its square is still more than 0.
 const EXCESS_MIN: f64 = 1e-150;
 
+/// Values from which thresholds are taken, unless set otherwise.
+const FIRST_VALUES: usize = 512;
+/// Peaks that are kept on either side, unless set otherwise.
+const PEAKS: usize = 256;
+
 /// Settings of [`Peaks`].
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PeaksSettings {
-    /// Values whose mean is taken off the next one (DSPOT); 0: none is (SPOT).
-    pub drift_values: usize,
     /// Values from which the thresholds are taken, at least 32.
     pub first_values: usize,
     /// Share of those that lies above the upper threshold, and below the lower one.
@@ -35,10 +42,9 @@ pub struct PeaksSettings {
 impl Default for PeaksSettings {
     fn default() -> Self {
         Self {
-            drift_values: 0,
-            first_values: 512,
+            first_values: FIRST_VALUES,
             tail: 0.02,
-            peaks: 256,
+            peaks: PEAKS,
             alarm: 1e-4,
             alarms_max: 64,
             shape_min: 0.0,
@@ -135,7 +141,8 @@ impl Tail {
 /// SPOT and DSPOT (Siffer, Fouque, Termier and Largouet 2017, "Anomaly Detection in Streams
 /// with Extreme Value Theory", KDD), with both tails.
 ///
-/// Thresholds are quantiles of the first values. Beyond them excesses have, whatever the values are,
+/// From each value the mean of the `DRIFT` values before is taken; nothing if that is 0.
+/// Thresholds are quantiles of the first of these distances. Beyond them excesses have, whatever the values are,
 /// nearly a generalised Pareto distribution (Pickands 1975), which gives values a
 /// probability that were never seen: the share of values beyond the threshold times the
 /// probability of the excess. Each peak that is no alarm is learnt.
@@ -144,7 +151,7 @@ impl Tail {
 /// only if `shape_min` lets it: what a series has not done yet is not impossible. And alarms that go on
 /// are a new normal: the thresholds are then taken anew.
 #[derive(Clone, Debug)]
-pub struct Peaks {
+pub struct Peaks<const DRIFT: usize> {
     settings: PeaksSettings,
     /// Values whose mean is expected.
     drift: Newest,
@@ -158,14 +165,14 @@ pub struct Peaks {
     alarms: usize,
 }
 
-impl Peaks {
+impl<const DRIFT: usize> Peaks<DRIFT> {
     /// The next value; one beyond 1e150 is absent. None while warming up. Without `learn` it
     /// is compared, and nothing changes.
     pub fn update(&mut self, value: f64, learn: bool) -> Option<Tails> {
         if value.is_nan() || value.abs() > 1e150 {
             return None;
         }
-        let expected = if self.settings.drift_values == 0 { 0.0 } else { self.drift.mean() };
+        let expected = if DRIFT == 0 { 0.0 } else { self.drift.mean() };
         if !self.drift.is_full() {
             if learn {
                 self.drift.push(value);
@@ -193,8 +200,7 @@ impl Peaks {
         let p_value = (2.0 * exp(-surprise.min(100.0))).clamp(P_VALUE_MIN, 1.0);
         let band = ln(200.0);
         let (above, below) = (high.distance(band, self.seen), -low.distance(band, self.seen));
-        let middle =
-            if self.settings.drift_values == 0 { 0.5 * (high.threshold - low.threshold) } else { 0.0 };
+        let middle = if DRIFT == 0 { 0.5 * (high.threshold - low.threshold) } else { 0.0 };
         Tails { p_value, expected: expected + middle, low: expected + below, high: expected + above }
     }
 
@@ -231,14 +237,14 @@ impl Peaks {
     }
 
     fn follow(&mut self, value: f64) {
-        if self.settings.drift_values > 0 {
+        if DRIFT > 0 {
             self.drift.push(value);
         }
     }
 }
 
-impl Model for Peaks {
-    const TABLE: &'static str = "detectors.peaks";
+impl<const DRIFT: usize> Model for Peaks<DRIFT> {
+    const TABLE: &'static str = if DRIFT == 0 { "detectors.spot" } else { "detectors.dspot" };
     const VERSION: u16 = 1;
     type Settings = PeaksSettings;
 
@@ -253,7 +259,7 @@ impl Model for Peaks {
         };
         Self {
             settings,
-            drift: Newest::new(settings.drift_values),
+            drift: Newest::new(DRIFT),
             first: Newest::new(settings.first_values),
             high: Tail::new(&settings),
             low: Tail::new(&settings),
@@ -281,5 +287,43 @@ impl Model for Peaks {
         self.first.load(numbers)?;
         self.high.load(numbers)?;
         self.low.load(numbers)
+    }
+}
+
+/// Without drift.
+pub(crate) type Spot = Peaks<0>;
+/// Less the mean of the newest values.
+pub(crate) type Dspot = Peaks<32>;
+
+impl<const DRIFT: usize> SeriesModel for Peaks<DRIFT> {
+    const SPEC: Spec = Spec {
+        name: if DRIFT == 0 { "spot" } else { "dspot" },
+        sees: if DRIFT == 0 {
+            "a value far beyond all peaks, either way"
+        } else {
+            "a value far beyond all peaks, either way, from a mean that moves"
+        },
+        formula: if DRIFT == 0 {
+            "-ln of (peaks / values) (1 + shape (x - threshold) / scale)^(-1 / shape), fitted to the newest 256 peaks"
+        } else {
+            "the same as spot, of x - mean of the newest 32 values"
+        },
+        source: "Siffer et al. 2017; Grimshaw 1993",
+        parameters: &[],
+        state_version: Self::VERSION,
+        warmup_ticks: 64,
+        bytes_per_series: modelled::BYTES
+            + size_of::<Self>()
+            + (2 * PEAKS + FIRST_VALUES + DRIFT) * size_of::<f64>(),
+        on_by_default: false,
+    };
+
+    /// The score is -ln p.
+    fn update(&mut self, value: f64, _: Timestamp, learn: bool) -> Option<Reading> {
+        self.update(value, learn).map(|tails| Reading {
+            score: -ln(tails.p_value),
+            expected: tails.expected,
+            unit: f64::NAN,
+        })
     }
 }

@@ -2,8 +2,12 @@
 
 use std::sync::LazyLock;
 
+use theriac_contract::Timestamp;
+
 use crate::{
     arithmetic::{exp, ln},
+    detector::Spec,
+    modelled::{self, Reading, SeriesModel},
     newest::{Newest, size, sum},
     slots::{Model, Numbers},
 };
@@ -17,6 +21,9 @@ const EXTENSION: usize = 5;
 const SLOPES: usize = 5;
 /// A magnitude is at least so much of the largest: below is rounding.
 const MAGNITUDE_MIN: f64 = 1e-8;
+
+/// Window, unless set otherwise.
+const WINDOW: usize = 64;
 
 /// Settings of [`SpectralResidual`].
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -32,7 +39,7 @@ pub struct SpectralSettings {
 
 impl Default for SpectralSettings {
     fn default() -> Self {
-        Self { window: 64, local: 21 }
+        Self { window: WINDOW, local: 21 }
     }
 }
 
@@ -194,5 +201,23 @@ impl Model for SpectralResidual {
 
     fn load(&mut self, numbers: &mut Numbers<'_>) -> Option<()> {
         self.values.load(numbers)
+    }
+}
+
+impl SeriesModel for SpectralResidual {
+    const SPEC: Spec = Spec {
+        name: "spectral_residual",
+        sees: "a value that the spectrum of its window does not lead one to expect",
+        formula: "S / mean of 21 S before - 1, S = |inverse transform of exp(ln magnitude - mean of 3 neighbours)|",
+        source: "Ren et al. 2019; Hou and Zhang 2007",
+        parameters: &[],
+        state_version: Self::VERSION,
+        warmup_ticks: 128,
+        bytes_per_series: modelled::BYTES + size_of::<Self>() + WINDOW * size_of::<f64>(),
+        on_by_default: false,
+    };
+
+    fn update(&mut self, value: f64, _: Timestamp, learn: bool) -> Option<Reading> {
+        self.update(value, learn).map(Reading::of)
     }
 }

@@ -50,7 +50,6 @@ fn settings(reference: &Value, stream: &Value) -> PeaksSettings {
     let count = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
     let setting = |name: &str| &reference["settings"][name];
     PeaksSettings {
-        drift_values: count(&stream["depth"]),
         first_values: count(setting("first")),
         tail: setting("tail").as_f64().unwrap(),
         peaks: count(setting("kept")),
@@ -60,26 +59,32 @@ fn settings(reference: &Value, stream: &Value) -> PeaksSettings {
     }
 }
 
+fn agrees<const DRIFT: usize>(name: &str) {
+    let reference = reference();
+    let stream = &reference["streams"][name];
+    assert_eq!(stream["depth"].as_u64(), Some(DRIFT as u64));
+    let mut model = Peaks::<DRIFT>::empty(&settings(&reference, stream), 1);
+    let (mut tails, mut alarms) = (0, 0);
+    for (i, (value, p_value)) in
+        numbers(&stream["values"]).into_iter().zip(optional(&stream["p_values"])).enumerate()
+    {
+        let found = model.update(value, true).map(|found| found.p_value);
+        assert_eq!(found.is_some(), p_value.is_some(), "{name} {i}");
+        if let (Some(found), Some(p_value)) = (found, p_value) {
+            let error = libm::log(found) / libm::log(p_value.max(P_VALUE_MIN));
+            assert!(found == p_value || (error - 1.0).abs() < 1e-4, "{name} {i}: {found}, {p_value}");
+            tails += usize::from(p_value < 0.9);
+            alarms += usize::from(p_value < 1e-4);
+        }
+    }
+    assert!(tails > 30 && alarms >= 2, "{name}: {tails} in the tails, {alarms} alarms");
+}
+
 #[test]
 fn streams_agree_with_numpy() {
-    let reference = reference();
-    for (name, stream) in reference["streams"].as_object().unwrap() {
-        let mut model = Peaks::empty(&settings(&reference, stream), 1);
-        let (mut tails, mut alarms) = (0, 0);
-        for (i, (value, p_value)) in
-            numbers(&stream["values"]).into_iter().zip(optional(&stream["p_values"])).enumerate()
-        {
-            let found = model.update(value, true).map(|found| found.p_value);
-            assert_eq!(found.is_some(), p_value.is_some(), "{name} {i}");
-            if let (Some(found), Some(p_value)) = (found, p_value) {
-                let error = libm::log(found) / libm::log(p_value.max(P_VALUE_MIN));
-                assert!(found == p_value || (error - 1.0).abs() < 1e-4, "{name} {i}: {found}, {p_value}");
-                tails += usize::from(p_value < 0.9);
-                alarms += usize::from(p_value < 1e-4);
-            }
-        }
-        assert!(tails > 30 && alarms >= 2, "{name}: {tails} in the tails, {alarms} alarms");
-    }
+    agrees::<0>("spot");
+    agrees::<0>("light");
+    agrees::<20>("dspot");
 }
 
 /// Nearly normal: the sum of twelve uniform numbers.
@@ -97,7 +102,7 @@ fn laplace(t: u32) -> f64 {
 
 #[test]
 fn p_values_are_as_frequent_as_they_say() {
-    let mut model = Peaks::empty(&PeaksSettings::default(), 1);
+    let mut model = Peaks::<0>::empty(&PeaksSettings::default(), 1);
     let p_values: Vec<f64> =
         (0..60_000).filter_map(|t| model.update(laplace(t), true)).map(|t| t.p_value).collect();
     for p in [0.02, 0.005, 0.001] {
@@ -108,7 +113,7 @@ fn p_values_are_as_frequent_as_they_say() {
 
 #[test]
 fn the_band_holds_what_its_p_value_says() {
-    let mut model = Peaks::empty(&PeaksSettings::default(), 1);
+    let mut model = Peaks::<0>::empty(&PeaksSettings::default(), 1);
     for t in 0..5_000 {
         model.update(normal(t), true);
     }
@@ -120,20 +125,26 @@ fn the_band_holds_what_its_p_value_says() {
     assert!((band.low..band.high).contains(&band.expected));
 }
 
+fn learns_a_level_that_stays<const DRIFT: usize>() {
+    let mut model = Peaks::<DRIFT>::empty(&PeaksSettings::default(), 1);
+    let mut p_value = |t: u32| {
+        let level = if t < 2_000 { 0.0 } else { 1e3 };
+        model.update(level + normal(t), true).map(|tails| tails.p_value)
+    };
+    for t in 0..2_000 {
+        p_value(t);
+    }
+    assert!((2_000..2_060).all(|t| p_value(t).unwrap() < 1e-9));
+    for t in 2_060..2_700 {
+        p_value(t);
+    }
+    assert!((2_700..2_800).all(|t| p_value(t).unwrap() > 1e-4));
+}
+
 #[test]
 fn a_level_that_stays_is_learnt_at_last() {
-    for drift_values in [0, 20] {
-        let settings = PeaksSettings { drift_values, ..Default::default() };
-        let mut model = Peaks::empty(&settings, 1);
-        let mut p_value = |t: u32| {
-            let level = if t < 2_000 { 0.0 } else { 1e3 };
-            model.update(level + normal(t), true).map(|tails| tails.p_value)
-        };
-        (0..2_000).for_each(|t| drop(p_value(t)));
-        assert!((2_000..2_060).all(|t| p_value(t).unwrap() < 1e-9));
-        (2_060..2_700).for_each(|t| drop(p_value(t)));
-        assert!((2_700..2_800).all(|t| p_value(t).unwrap() > 1e-4));
-    }
+    learns_a_level_that_stays::<0>();
+    learns_a_level_that_stays::<20>();
 }
 
 proptest! {
@@ -159,10 +170,9 @@ proptest! {
     #[test]
     fn any_values_give_a_p_value_or_none(
         values in proptest::collection::vec(proptest::num::f64::ANY, 200),
-        drift_values in 0_usize..3,
     ) {
-        let settings = PeaksSettings { drift_values, first_values: 32, ..Default::default() };
-        let mut model = Peaks::empty(&settings, 1);
+        let settings = PeaksSettings { first_values: 32, ..Default::default() };
+        let mut model = Peaks::<3>::empty(&settings, 1);
         for i in 0..600 {
             if let Some(found) = model.update(values[(i * i + i / 7) % values.len()], true) {
                 prop_assert!((P_VALUE_MIN..=1.0).contains(&found.p_value), "{found:?}");
@@ -173,11 +183,11 @@ proptest! {
 
 #[test]
 fn a_restored_model_goes_on_as_if_never_stopped_and_what_is_not_learnt_changes_nothing() {
-    let settings = PeaksSettings { drift_values: 8, first_values: 64, ..Default::default() };
+    let settings = PeaksSettings { first_values: 64, ..Default::default() };
     let value = |t: u32| if t.is_multiple_of(97) { f64::NAN } else { normal(t) };
     for stop in [5, 40, 71, 72, 250] {
-        let mut one: Slots<Peaks> = Slots::new(settings);
-        let mut other: Slots<Peaks> = Slots::new(settings);
+        let mut one: Slots<Peaks<8>> = Slots::new(settings);
+        let mut other: Slots<Peaks<8>> = Slots::new(settings);
         for t in 0..500 {
             one.model(3, 1).update(1e12, false);
             let a = one.model(3, 1).update(value(t), t % 5 != 0);

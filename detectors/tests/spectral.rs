@@ -1,7 +1,5 @@
 //! Spectral residuals agree with numpy's transform; `reference/spectral.py` wrote the numbers.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where a reference is malformed")]
-
 use proptest::prelude::*;
 use serde_json::Value;
 use theriac_contract::Checkpointed;

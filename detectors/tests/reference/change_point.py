@@ -59,7 +59,9 @@ def standardised(data):
         joint = probabilities * densities
         joint /= joint.sum()
         probabilities = numpy.concatenate([[1 / MEAN_RUN], joint * (1 - 1 / MEAN_RUN)])
-        scores.append(-numpy.log(probabilities[RECENT:].sum()) if n >= 128 else None)
+        lasted, before = probabilities[RECENT:].sum(), (1 - 1 / MEAN_RUN) ** RECENT
+        evidence = numpy.log((1 - lasted) / lasted * before / (1 - before)) if n >= 128 else None
+        scores.append(evidence and max(evidence, 0.0))
     return scores
 
 

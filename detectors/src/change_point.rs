@@ -52,7 +52,7 @@ impl Default for ChangePointSettings {
 pub struct Prior {
     /// Expected mean.
     pub mean: f64,
-    /// Expected standard deviation, more than 0: the scale of the prior is `shape` times its square.
+    /// Expected standard deviation, more than 0. Its square times `shape` is the scale of the prior.
     pub deviation: f64,
 }
 
@@ -75,10 +75,10 @@ struct Run {
 /// after any value.
 ///
 /// Of all run lengths `runs` are kept. When there is one more, two neighbours that are not recent
-/// become one: the less probable gives its probability to the other, which knows nearly
-/// the same values. Those two are taken where the probability that goes, times the share of the longer
-/// run by which they differ, is least. So probabilities always sum to 1; with 32 run lengths that of a
-/// recent change is off by about 0.001 at most (see the tests).
+/// become one: the less probable gives its probability to the other, which knows nearly the same
+/// values. Those two are taken where the probability that goes, times the share of the longer run
+/// by which they differ, is least. So probabilities always sum to 1; with 32 run lengths that
+/// of a recent change is off by less than 0.001 in the tests.
 #[derive(Clone, Debug)]
 pub struct RunLengths {
     settings: ChangePointSettings,
@@ -86,7 +86,7 @@ pub struct RunLengths {
     runs: Vec<Run>,
     /// Of a run without values.
     gamma_ratio: f64,
-    /// Density of the value in question, by run.
+    /// Density of the value in question, by run: scratch.
     densities: Vec<f64>,
 }
 
@@ -116,8 +116,8 @@ impl RunLengths {
     }
 
     /// Probability that the run has lasted `recent` values or more, once `value` (of magnitude 1e9
-    /// at most) has come.
-    pub fn unbroken(&mut self, value: f64, prior: Prior) -> f64 {
+    /// at most) has come. Without `learn` nothing changes.
+    pub fn update(&mut self, value: f64, prior: Prior, learn: bool) -> f64 {
         self.densities.clear();
         self.densities.extend(self.runs.iter().map(|run| run.density(value, prior, &self.settings)));
         let (mut all, mut long) = (0.0, 0.0);
@@ -127,20 +127,21 @@ impl RunLengths {
                 long += run.probability * density;
             }
         }
+        if learn {
+            self.learn(value, prior, all);
+        }
         long / all * (1.0 - 1.0 / self.settings.mean_run)
     }
 
-    /// Learns from the value for which [`RunLengths::unbroken`] was asked last.
-    pub fn learn(&mut self, value: f64, prior: Prior) {
+    /// Learns from `value`, whose density by all runs is `all`.
+    fn learn(&mut self, value: f64, prior: Prior, all: f64) {
         let hazard = 1.0 / self.settings.mean_run;
-        let all = self.runs.iter().zip(&self.densities).fold(0.0, |sum, (run, d)| sum + run.probability * d);
         for (run, density) in self.runs.iter_mut().zip(&self.densities) {
             run.probability *= density * (1.0 - hazard) / all;
             run.extend(value, self.settings.shape);
         }
-        let gamma_ratio = self.gamma_ratio;
-        self.runs
-            .insert(0, Run { length: 0.0, probability: hazard, mean: prior.mean, squares: 0.0, gamma_ratio });
+        let (mean, gamma_ratio) = (prior.mean, self.gamma_ratio);
+        self.runs.insert(0, Run { length: 0.0, probability: hazard, mean, squares: 0.0, gamma_ratio });
         if self.runs.len() > self.settings.runs {
             self.merge();
         }
@@ -204,8 +205,8 @@ impl Run {
     }
 }
 
-/// Gamma(a + 1/2) / Gamma(a) to 12 digits: the asymptotic series (Tricomi and Erdelyi 1951), far out,
-/// and the recurrence back from there.
+/// Gamma(a + 1/2) / Gamma(a) to 12 digits: the asymptotic series (Tricomi and Erdelyi 1951) far
+/// out, and the recurrence back from there.
 fn gamma_ratio(shape: f64) -> f64 {
     let (mut a, mut factor) = (shape, 1.0);
     while a < 40.0 {
@@ -219,12 +220,12 @@ fn gamma_ratio(shape: f64) -> f64 {
 /// Change points of one series.
 ///
 /// The score is the weight of evidence (Good 1950), in nats, for a change within the newest `recent`
-/// values: ln of the odds of one less ln of the odds before any value was seen, and 0 where the values
-/// speak against it. Where nothing changes it exceeds s with probability exp(-s) at most, whatever
-/// the unit (Markov's inequality for the Bayes factor, whose mean is 1). The
-/// surprise of the value alone, -ln of its predictive density, would be what `level` sees already;
-/// whether the level stays where the value went is what only the run lengths know. Once the
-/// new run is no longer recent, it is ordinary.
+/// values: ln of the odds of one less ln of the odds before any value was seen, and 0 where the
+/// values speak against it. Where nothing changes it exceeds s with probability exp(-s) at most,
+/// whatever the unit (Markov's inequality for the Bayes factor, whose mean is 1). The surprise
+/// of the value alone, -ln of its predictive density, would be what `level` sees already;
+/// whether the level stays where the value went is what only the run lengths know. Once the new
+/// run is no longer recent, it is ordinary.
 ///
 /// Values are standardised by the first of them (median, median absolute deviation), so that no
 /// square overflows; a new run is expected about the median of the newest 128 values, with their
@@ -245,8 +246,8 @@ pub struct ChangePoint {
 }
 
 impl ChangePoint {
-    /// Score of the next value, 0 or more; one that is not finite is absent. None while warming up. Without `learn` it is
-    /// compared, and nothing changes.
+    /// Score of the next value, 0 or more; one that is not finite is absent. None while warming
+    /// up. Without `learn` it is compared, and nothing changes.
     pub fn update(&mut self, value: f64, learn: bool) -> Option<f64> {
         if !value.is_finite() {
             return None;
@@ -257,12 +258,8 @@ impl ChangePoint {
             }
             return None;
         };
-        let value = unit.standardise(value);
-        let unbroken = self.runs.unbroken(value, self.prior);
         let speaks = self.seen >= self.runs.settings.warmup;
-        if learn {
-            self.learn(value);
-        }
+        let unbroken = self.compare(unit.standardise(value), learn);
         let odds = (1.0 - unbroken).max(PROBABILITY_MIN) / unbroken.max(PROBABILITY_MIN);
         speaks.then(|| (ln(odds) - self.ln_prior_odds).max(0.0))
     }
@@ -277,22 +274,24 @@ impl ChangePoint {
         let first = std::mem::replace(&mut self.usual, Newest::new(USUAL_VALUES));
         self.unit = Some(unit);
         for &value in first.values() {
-            let value = unit.standardise(value);
-            self.runs.unbroken(value, self.prior);
-            self.learn(value);
+            self.compare(unit.standardise(value), true);
         }
     }
 
-    fn learn(&mut self, value: f64) {
-        self.runs.learn(value, self.prior);
-        self.usual.push(value);
-        self.seen = (self.seen + 1).min(self.runs.settings.warmup);
-        self.age += 1;
-        if self.age >= REFRESH {
-            let Unit { origin, length } = Unit::of(self.usual.values());
-            self.prior = Prior { mean: origin, deviation: length };
-            self.age = 0;
+    /// Probability that nothing has changed of late, after a standardised value.
+    fn compare(&mut self, value: f64, learn: bool) -> f64 {
+        let unbroken = self.runs.update(value, self.prior, learn);
+        if learn {
+            self.usual.push(value);
+            self.seen = (self.seen + 1).min(self.runs.settings.warmup);
+            self.age += 1;
+            if self.age >= REFRESH {
+                let Unit { origin, length } = Unit::of(self.usual.values());
+                self.prior = Prior { mean: origin, deviation: length };
+                self.age = 0;
+            }
         }
+        unbroken
     }
 }
 
@@ -346,7 +345,7 @@ impl SeriesModel for ChangePoint {
     const SPEC: Spec = Spec {
         name: "change_point",
         sees: "a level or a spread that has just changed, and stays",
-        formula: "ln of the Bayes factor of a change within the newest 8 values, by the probabilities of run lengths of normal values",
+        formula: "ln of the Bayes factor of a change within the newest 8 values, which are normal in runs",
         source: "Adams and MacKay 2007",
         parameters: &[],
         state_version: Self::VERSION,

@@ -279,7 +279,7 @@ impl SeriesModel for Mixture {
     const SPEC: Spec = Spec {
         name: "mixture",
         sees: "values in a row that none of the usual states explains",
-        formula: "ln of the highest density of a mixture of 4 normal distributions less that of the newest 3 values",
+        formula: "ln of the peak of a mixture of 4 normal distributions less that of the newest 3 values",
         source: "Dempster et al. 1977; Titterington 1984; Cappe and Moulines 2009",
         parameters: &[],
         state_version: Self::VERSION,

@@ -141,15 +141,15 @@ impl Tail {
 /// SPOT and DSPOT (Siffer, Fouque, Termier and Largouet 2017, "Anomaly Detection in Streams
 /// with Extreme Value Theory", KDD), with both tails.
 ///
-/// From each value the mean of the `DRIFT` values before is taken; nothing if that is 0.
-/// Thresholds are quantiles of the first of these distances. Beyond them excesses have, whatever the values are,
-/// nearly a generalised Pareto distribution (Pickands 1975), which gives values a
-/// probability that were never seen: the share of values beyond the threshold times the
+/// From each value the mean of the `DRIFT` values before is taken; nothing if that is 0. Thresholds
+/// are quantiles of the first of these distances. Beyond them excesses have, whatever the values
+/// are, nearly a generalised Pareto distribution (Pickands 1975), which gives a probability
+/// to values that were never seen: the share of values beyond the threshold times the
 /// probability of the excess. Each peak that is no alarm is learnt.
 ///
 /// It departs from the paper in three points. The newest peaks are kept, not all. A tail ends
-/// only if `shape_min` lets it: what a series has not done yet is not impossible. And alarms that go on
-/// are a new normal: the thresholds are then taken anew.
+/// only if `shape_min` lets it: what a series has not done yet is not impossible. And alarms that
+/// go on are a new normal: the thresholds are then taken anew.
 #[derive(Clone, Debug)]
 pub struct Peaks<const DRIFT: usize> {
     settings: PeaksSettings,
@@ -304,7 +304,7 @@ impl<const DRIFT: usize> SeriesModel for Peaks<DRIFT> {
             "a value far beyond all peaks, either way, from a mean that moves"
         },
         formula: if DRIFT == 0 {
-            "-ln of (peaks / values) (1 + shape (x - threshold) / scale)^(-1 / shape), fitted to the newest 256 peaks"
+            "-ln of peaks / values (1 + shape (x - threshold) / scale)^(-1 / shape), fitted to 256 peaks"
         } else {
             "the same as spot, of x - mean of the newest 32 values"
         },

@@ -29,8 +29,8 @@ const WINDOW: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpectralSettings {
-    /// Values that are transformed, estimated ones included: 32 to 256, a power of two (otherwise the next
-    /// one).
+    /// Values that are transformed, estimated ones included: 32 to 256, a power of two (otherwise
+    /// the next one).
     pub window: usize,
     /// Values before the newest one with whose saliency its own is compared, at most half a
     /// window.
@@ -208,7 +208,7 @@ impl SeriesModel for SpectralResidual {
     const SPEC: Spec = Spec {
         name: "spectral_residual",
         sees: "a value that the spectrum of its window does not lead one to expect",
-        formula: "S / mean of 21 S before - 1, S = |inverse transform of exp(ln magnitude - mean of 3 neighbours)|",
+        formula: "S / mean of 21 S before - 1, S = |inverse transform of magnitude / mean of 3 neighbours|",
         source: "Ren et al. 2019; Hou and Zhang 2007",
         parameters: &[],
         state_version: Self::VERSION,

@@ -30,8 +30,7 @@ fn error(runs: usize) -> f64 {
     let mut lengths = RunLengths::new(&ChangePointSettings { runs, ..Default::default() });
     let mut error: f64 = 0.0;
     for (value, exact) in numbers(&case["values"]).into_iter().zip(numbers(&case["unbroken"])) {
-        error = error.max((lengths.unbroken(value, prior) - exact).abs());
-        lengths.learn(value, prior);
+        error = error.max((lengths.update(value, prior, true) - exact).abs());
     }
     error
 }
@@ -92,8 +91,7 @@ proptest! {
         let mut lengths = RunLengths::new(&ChangePointSettings { runs, ..Default::default() });
         let prior = Prior { mean: 0.0, deviation: 1.0 };
         for value in values {
-            lengths.unbroken(value, prior);
-            lengths.learn(value, prior);
+            lengths.update(value, prior, true);
             let sum: f64 = lengths.probabilities().map(|(_, probability)| probability).sum();
             prop_assert!((sum - 1.0).abs() < 1e-9, "{sum}");
             prop_assert!(lengths.probabilities().count() <= runs.max(19));

@@ -7,7 +7,8 @@
 //!
 //! Beside the bank stand models that need more than a lane: of all metrics of one entity
 //! ([`multivariate`]), of the replicas of one service ([`peers`]), and of the shapes of one
-//! series ([`profile`]). Those with a checkpoint live in [`slots`].
+//! series ([`profile`]). Those with a checkpoint live in [`slots`]. With the
+//! feature `onnx` the bank also runs a model of the user's own.
 //!
 //! ```
 //! use theriac_contract::Timestamp;
@@ -51,6 +52,8 @@ pub mod mixture;
 mod modelled;
 pub mod multivariate;
 mod newest;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod page_hinkley;
 pub mod pareto;
 mod past;

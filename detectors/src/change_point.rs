@@ -60,6 +60,8 @@ pub struct Prior {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Run {
     length: f64,
+    /// Values since it began, those included that were not learnt.
+    age: f64,
     probability: f64,
     mean: f64,
     /// Sum of squared deviations from the mean.
@@ -86,6 +88,8 @@ pub struct RunLengths {
     runs: Vec<Run>,
     /// Of a run without values.
     gamma_ratio: f64,
+    /// Values since the last one that was learnt.
+    frozen: f64,
     /// Density of the value in question, by run: scratch.
     densities: Vec<f64>,
 }
@@ -104,10 +108,10 @@ impl RunLengths {
             ..*settings
         };
         let gamma_ratio = gamma_ratio(settings.shape);
-        let first = Run { length: 0.0, probability: 1.0, mean: 0.0, squares: 0.0, gamma_ratio };
+        let first = Run { length: 0.0, age: 0.0, probability: 1.0, mean: 0.0, squares: 0.0, gamma_ratio };
         let mut runs = Vec::with_capacity(settings.runs + 1);
         runs.push(first);
-        Self { settings, runs, gamma_ratio, densities: Vec::with_capacity(settings.runs) }
+        Self { settings, runs, gamma_ratio, frozen: 0.0, densities: Vec::with_capacity(settings.runs) }
     }
 
     /// The lengths of the run, in values, and their probabilities.
@@ -116,19 +120,21 @@ impl RunLengths {
     }
 
     /// Probability that the run has lasted `recent` values or more, once `value` (of magnitude 1e9
-    /// at most) has come. Without `learn` nothing changes.
+    /// at most) has come. Without `learn` only time passes: a change does not stay recent.
     pub fn update(&mut self, value: f64, prior: Prior, learn: bool) -> f64 {
         self.densities.clear();
         self.densities.extend(self.runs.iter().map(|run| run.density(value, prior, &self.settings)));
         let (mut all, mut long) = (0.0, 0.0);
         for (run, density) in self.runs.iter().zip(&self.densities) {
             all += run.probability * density;
-            if run.length + 1.0 >= size(self.settings.recent) {
+            if run.age + self.frozen + 1.0 >= size(self.settings.recent) {
                 long += run.probability * density;
             }
         }
         if learn {
             self.learn(value, prior, all);
+        } else {
+            self.frozen = (self.frozen + 1.0).min(size(self.settings.recent));
         }
         long / all * (1.0 - 1.0 / self.settings.mean_run)
     }
@@ -139,9 +145,12 @@ impl RunLengths {
         for (run, density) in self.runs.iter_mut().zip(&self.densities) {
             run.probability *= density * (1.0 - hazard) / all;
             run.extend(value, self.settings.shape);
+            run.age += 1.0 + self.frozen;
         }
+        self.frozen = 0.0;
         let (mean, gamma_ratio) = (prior.mean, self.gamma_ratio);
-        self.runs.insert(0, Run { length: 0.0, probability: hazard, mean, squares: 0.0, gamma_ratio });
+        self.runs
+            .insert(0, Run { length: 0.0, age: 0.0, probability: hazard, mean, squares: 0.0, gamma_ratio });
         if self.runs.len() > self.settings.runs {
             self.merge();
         }
@@ -162,18 +171,19 @@ impl RunLengths {
     }
 
     fn save(&self, numbers: &mut Vec<f64>) {
-        numbers.push(size(self.runs.len()));
+        numbers.extend([self.frozen, size(self.runs.len())]);
         for run in &self.runs {
-            numbers.extend([run.length, run.probability, run.mean, run.squares, run.gamma_ratio]);
+            numbers.extend([run.length, run.age, run.probability, run.mean, run.squares, run.gamma_ratio]);
         }
     }
 
     fn load(&mut self, numbers: &mut Numbers<'_>) -> Option<()> {
+        self.frozen = numbers.one()?;
         let runs = numbers.index(self.settings.runs)?;
         self.runs.clear();
         for _ in 0..runs {
-            let [length, probability, mean, squares, gamma_ratio] = numbers.array()?;
-            self.runs.push(Run { length, probability, mean, squares, gamma_ratio });
+            let [length, age, probability, mean, squares, gamma_ratio] = numbers.array()?;
+            self.runs.push(Run { length, age, probability, mean, squares, gamma_ratio });
         }
         Some(())
     }
@@ -247,7 +257,7 @@ pub struct ChangePoint {
 
 impl ChangePoint {
     /// Score of the next value, 0 or more; one that is not finite is absent. None while warming
-    /// up. Without `learn` it is compared, and nothing changes.
+    /// up. Without `learn` it is compared, and a change grows older.
     pub fn update(&mut self, value: f64, learn: bool) -> Option<f64> {
         if !value.is_finite() {
             return None;

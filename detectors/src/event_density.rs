@@ -34,10 +34,11 @@ impl EventDensity {
         select((lane.x - rest).abs() > SAME * lane.spread + lane.rounding, 1.0, 0.0)
     }
 
-    /// Recent share with the present tick.
+    /// Recent share with the present tick, which weighs `times` as much as usual.
     #[inline(always)]
-    fn recent(&self, recent: f32, event: f32, lane: &Lane) -> f32 {
-        recent + most(lane.share, 1.0 / self.recent_ticks) * lane.observed * (event - recent)
+    fn recent(&self, recent: f32, event: f32, lane: &Lane, times: f32) -> f32 {
+        let gain = least(times * most(lane.share, 1.0 / self.recent_ticks), 1.0);
+        recent + gain * lane.observed * (event - recent)
     }
 }
 
@@ -65,7 +66,7 @@ impl Kernel<4> for EventDensity {
     /// Root of the deviance of a binomial share: about standard normal, however rare events are.
     #[inline(always)]
     fn score(&self, &[rest, _, recent, usual]: &[f32; 4], lane: &Lane) -> Reading {
-        let recent = self.recent(recent, Self::event(rest, lane), lane);
+        let recent = self.recent(recent, Self::event(rest, lane), lane, 1.0);
         // Half an event and half a tick without one were seen beforehand.
         let known = least(lane.seen, self.usual_ticks);
         let p = (usual * known + 0.5) / (known + 1.0);
@@ -95,10 +96,12 @@ impl Kernel<4> for EventDensity {
         // What is the same is taken over too, so that its rounding does not add up.
         let taken = learns & (lost | (event <= 0.0));
         let gain = most(lane.share, 1.0 / self.usual_ticks) * lane.learns;
+        // Out of an incident, on its way back, it hurries.
+        let returns = !learns & ((event - usual).abs() < (recent - usual).abs());
         [
             select(taken, lane.x, rest),
             select(learns, select(lost, 1.0, counted), votes),
-            settled(self.recent(recent, event, lane)),
+            settled(self.recent(recent, event, lane, select(returns, 4.0, 1.0))),
             settled(usual + gain * (event - usual)),
         ]
     }

@@ -28,6 +28,23 @@ pub struct Exhaustion {
 }
 
 impl Line {
+    /// The line of Holt's method on white noise about a line: `level` and `slope` as it has them now, the
+    /// variance of its errors of one step, and its gains, the share of an error that the level takes and
+    /// the share that the slope takes (statsmodels' `smoothing_level * smoothing_trend`). The variances are
+    /// those of a filter that has settled (Benedict and Bordner 1962, IRE Transactions on Automatic Control 7:27).
+    #[must_use]
+    pub fn smoothed(level: f64, slope: f64, error_variance: f64, [g, h]: [f64; 2]) -> Self {
+        // Of the noise it is this share, and all that divides the variances cancels.
+        let unit = error_variance / (4.0 * g + 2.0 * h);
+        Self {
+            level,
+            slope,
+            level_variance: unit * (2.0 * g * g + 2.0 * h - 3.0 * g * h),
+            slope_variance: unit * 2.0 * h * h,
+            covariance: unit * h * (2.0 * g - h),
+        }
+    }
+
     /// When the line reaches `limit`; none if it does not approach it.
     ///
     /// The interval has all times at which the limit is within `z` >= 0 standard errors of the line: a

@@ -1,14 +1,35 @@
 //! Streaming anomaly detectors over many series at once.
 //!
-//! A detector holds one lane of bounded state per series and turns each value into a
-//! p-value: how often the series' own past looked at least this unusual. [`Bank`] runs
-//! all of them block by block, so that values and scores stay in cache, and fuses their
-//! p-values. Knows numbers and Arrow (for checkpoints), nothing of files or clocks.
+//! A detector holds bounded state per series and turns each value into a p-value: how often the
+//! series' own past looked at least this unusual. [`Bank`] runs all of them block by block, so that
+//! values and scores stay in cache, and fuses their p-values. Knows numbers and Arrow (for
+//! checkpoints), nothing of files or clocks.
 //!
-//! Beside the bank stand models that need more than a lane: of all metrics of one entity
-//! ([`multivariate`]), of the replicas of one service ([`peers`]), and of the shapes of one
-//! series ([`profile`]). Those with a checkpoint live in [`slots`]. With the
-//! feature `onnx` the bank also runs a model of the user's own.
+//! | in the bank, by name ([`registry`]) | they see |
+//! |---|---|
+//! | `level` `quantiles` `extreme` | a value far from the others |
+//! | `rate` `variance` | steps or a scatter larger than so far |
+//! | `drift` `trend` `cusum` `page_hinkley` | a level that moves, quickly or slowly |
+//! | `flat` `missing` `event_density` | a series that stands still, is silent, or busier than it was |
+//! | `change_point` | a level or a scatter that has just changed, and stays |
+//! | `spot` `dspot` | a value far beyond all peaks |
+//! | `seasonal` | a value that is unusual for the time of day or the day of the week |
+//! | `forest` `half_space` `profile` `mixture` | a course of values unlike those before |
+//! | `spectral_residual` | a value that its window does not lead one to expect |
+//!
+//! The first four rows are lanes of a few numbers, made for a million series; the others keep a model
+//! of their own for each series, and are for those that were chosen.
+//!
+//! | beside the bank | what it is of |
+//! |---|---|
+//! | [`records`] | a series against its whole history |
+//! | [`multivariate`] | all metrics of one entity |
+//! | [`peers`] | the replicas of one service |
+//! | [`forest`], [`profile`] | the models above, on their own |
+//! | [`exhaustion`] | when a limit is reached |
+//!
+//! Models with a checkpoint live in [`slots`]. With the feature `onnx` the bank also runs a model of
+//! the user's own.
 //!
 //! ```
 //! use theriac_contract::Timestamp;
@@ -27,7 +48,7 @@
 //! All arithmetic is `+ - * /`, square root and selection in a fixed order within a lane:
 //! the forms compiled for AVX-512, AVX2 and the baseline agree to the bit. State is `f32` in units
 //! of the series itself; a module of its own (`anchor`) keeps byte counters and nanosecond totals,
-//! which exceed the 24 bits of its mantissa, small.
+//! which exceed the 24 bits of its mantissa, small. Models take values as they came.
 
 mod anchor;
 pub mod arithmetic;

@@ -96,7 +96,8 @@ pub struct Mixture {
 
 impl Mixture {
     /// Score of the next value, 0 or more; one beyond 1e150 is absent.
-    /// None while warming up. Without `learn` it is compared, and nothing changes.
+    /// None while warming up. Without `learn` it is part of the rows to come, but moves
+    /// no component.
     pub fn update(&mut self, value: f64, learn: bool) -> Option<f64> {
         if value.is_nan() || value.abs() > 1e150 {
             return None;
@@ -120,8 +121,8 @@ impl Mixture {
         let score = (peaks.fold(f64::NEG_INFINITY, f64::max) - ln_density).max(0.0);
         if learn {
             self.learn(z, &densities);
-            self.values.push(value);
         }
+        self.values.push(value);
         Some(score)
     }
 

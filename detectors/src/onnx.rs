@@ -170,16 +170,13 @@ pub struct Onnx {
 
 impl Onnx {
     /// The next value; one beyond 1e150 is absent. None until there is a window, and where the
-    /// model gives a score that is negative or not finite. Without `learn` the value is
-    /// compared, and nothing changes.
-    pub fn update(&mut self, value: f64, learn: bool) -> Option<OnnxReading> {
+    /// model gives a score that is negative or not finite.
+    pub fn update(&mut self, value: f64) -> Option<OnnxReading> {
         if value.is_nan() || value.abs() > 1e150 {
             return None;
         }
         let reading = if self.values.is_full() { self.read(value) } else { None };
-        if learn {
-            self.values.push(value);
-        }
+        self.values.push(value);
         reading
     }
 
@@ -232,8 +229,8 @@ impl SeriesModel for Onnx {
         on_by_default: false,
     };
 
-    fn update(&mut self, value: f64, _: Timestamp, learn: bool) -> Option<Reading> {
-        let OnnxReading { score, expected } = self.update(value, learn)?;
+    fn update(&mut self, value: f64, _: Timestamp, _: bool) -> Option<Reading> {
+        let OnnxReading { score, expected } = self.update(value)?;
         Some(Reading { score, expected: expected.unwrap_or(f64::NAN), unit: f64::NAN })
     }
 }

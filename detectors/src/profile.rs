@@ -1,9 +1,12 @@
 //! Left matrix profile: how far the newest shape is from every earlier one.
 
 use multiversion::multiversion;
+use theriac_contract::Timestamp;
 
 use crate::{
     arithmetic::select,
+    detector::Spec,
+    modelled::{self, Reading, SeriesModel},
     past::Past,
     slots::{Model, Numbers},
 };
@@ -179,6 +182,36 @@ impl LeftProfile {
     }
 }
 
+impl SeriesModel for LeftProfile {
+    const SPEC: Spec = Spec {
+        name: "profile",
+        sees: "a course of values, whatever its level and size, that was never seen",
+        formula: "squared distance of the last 60 values to the nearest of 2,048 before, each with mean 0 and variance 1",
+        source: "Yeh et al. 2018 (STOMPI)",
+        parameters: &[],
+        state_version: 1,
+        warmup_ticks: 512,
+        bytes_per_series: modelled::BYTES + size_of::<Self>() + HEAP_BYTES,
+        on_by_default: false,
+    };
+
+    /// The values of an incident become part of the history, for what comes after them is measured in
+    /// the same windows; their distances teach nothing.
+    fn update(&mut self, value: f64, _at: Timestamp, learn: bool) -> Option<Reading> {
+        self.update(value, learn).map(|neighbour| Reading::of(neighbour.distance * neighbour.distance))
+    }
+
+    fn skip(&mut self, _at: Timestamp) {
+        self.update(f64::NAN, false);
+    }
+}
+
+/// What a profile with the default settings keeps in its lists.
+const HEAP_BYTES: usize = {
+    let (history, lags, reach) = (2_048, 1_992, 2_052);
+    size_of::<f64>() * (history + reach + 2 * (history + lags) + lags)
+};
+
 impl Model for LeftProfile {
     const TABLE: &'static str = "detectors.profile";
     const VERSION: u16 = 1;
@@ -315,3 +348,16 @@ fn sweep(
 }
 
 const OFFSETS: [f64; LANES] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spec_says_what_the_lists_take() {
+        let profile = LeftProfile::empty(&ProfileSettings::default(), 1);
+        let lists = [&profile.values, &profile.inverse, &profile.shift, &profile.products];
+        let bytes: usize = lists.map(|list| size_of::<f64>() * list.capacity()).iter().sum();
+        assert_eq!(bytes, HEAP_BYTES);
+    }
+}

@@ -11,6 +11,7 @@ use crate::{
     event_density::EventDensity,
     extreme::Extreme,
     flat::Flat,
+    forest::{ForestDetector, ForestSettings, HalfSpaceSeries},
     lanes::{Kernel, Lanes},
     level::Level,
     missing::Missing,
@@ -18,6 +19,7 @@ use crate::{
     modelled::{Modelled, SeriesModel, SeriesModels},
     page_hinkley::PageHinkley,
     peaks::{Dspot, Spot},
+    profile::{LeftProfile, ProfileSettings},
     quantiles::Quantiles,
     rate::Rate,
     seasonal::Seasonal,
@@ -139,7 +141,7 @@ impl Entry {
 /// Every detector, in the order in which the bank runs them.
 #[must_use]
 pub fn registry() -> &'static [Entry] {
-    const REGISTRY: [Entry; 18] = [
+    const REGISTRY: [Entry; 21] = [
         Entry { spec: <Level as Kernel<0>>::SPEC, construct: |s| lanes(s, Level) },
         Entry {
             spec: <Quantiles as Kernel<4>>::SPEC,
@@ -201,6 +203,21 @@ pub fn registry() -> &'static [Entry] {
         Entry {
             spec: <Mixture as SeriesModel>::SPEC,
             construct: |s| models(s, Slots::<Mixture>::new(Default::default())),
+        },
+        Entry {
+            spec: <ForestDetector as SeriesModels>::SPEC,
+            construct: |s| {
+                let forest = ForestDetector::new(ForestSettings::default(), s.warmup_ticks);
+                models(s, forest.expect("the defaults are within bounds"))
+            },
+        },
+        Entry {
+            spec: <HalfSpaceSeries as SeriesModels>::SPEC,
+            construct: |s| models(s, HalfSpaceSeries::new()),
+        },
+        Entry {
+            spec: <LeftProfile as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<LeftProfile>::new(ProfileSettings::default())),
         },
     ];
     &REGISTRY

@@ -64,6 +64,8 @@ pub(crate) struct Seasonal {
     by_week: Comparison,
     /// Mean distance of values from the forecast.
     spread: Smoothed,
+    /// The same by the half hour.
+    spreads: [Smoothed; HALF_HOURS],
 }
 
 /// A mean that is being made.
@@ -161,6 +163,13 @@ impl Seasonal {
         Some(self.shift + own + beyond.abs() * (towards - own) + self.weekly(moment))
     }
 
+    /// How far values are from the forecast: half by that of this half hour, which few days tell, and half
+    /// by that of all; none before the first.
+    fn scatter(&self, moment: Moment) -> Option<f64> {
+        let all = self.spread.known()?;
+        Some(0.5 * (all + self.spreads[moment.slot()].known().unwrap_or(all)))
+    }
+
     /// Learns from the half hour that is over, and from the day if that is over too.
     fn turn(&mut self, over: Moment, day_over: bool) {
         if let Some(value) = self.values.take() {
@@ -174,8 +183,9 @@ impl Seasonal {
         }
         if let Some(distance) = self.distances.take() {
             let usual = if self.spread.seen < DAY_NEEDS { distance } else { self.spread.value };
-            let error = bounded(distance - self.spread.value, usual);
-            self.spread.follow(error, SHIFT_MEMORY);
+            let own = &mut self.spreads[over.slot()];
+            own.follow(bounded(distance - own.value, usual), DAY_MEMORY);
+            self.spread.follow(bounded(distance - self.spread.value, usual), SHIFT_MEMORY);
         }
     }
 
@@ -217,7 +227,7 @@ impl SeriesModel for Seasonal {
     const SPEC: Spec = Spec {
         name: "seasonal",
         sees: "a value that is unusual for the time of day or the day of the week",
-        formula: "|x - (level + time of day + day of the week)| / mean of it; a season counts if forecasts are better with it",
+        formula: "|x - (level + time of day + day of the week)| / mean of it then; a season counts if forecasts are better with it",
         source: "Holt 1957; Winters 1960; Taylor 2003",
         parameters: &[],
         state_version: 1,
@@ -237,9 +247,9 @@ impl SeriesModel for Seasonal {
         }
         let value = value - self.origin;
         let forecast = self.forecast(moment);
-        let reading = forecast.zip(self.spread.known()).map(|(forecast, spread)| {
+        let reading = forecast.zip(self.scatter(moment)).map(|(forecast, scatter)| {
             let rounding = 1e-12 * (self.origin.abs() + forecast.abs()) + f64::MIN_POSITIVE;
-            let unit = spread + rounding;
+            let unit = scatter + rounding;
             Reading { score: (value - forecast).abs() / unit, expected: self.origin + forecast, unit }
         });
         if learn {
@@ -275,6 +285,7 @@ impl Model for Seasonal {
             by_day: Comparison::default(),
             by_week: Comparison::default(),
             spread: Smoothed::default(),
+            spreads: [Smoothed::default(); HALF_HOURS],
         }
     }
 
@@ -294,7 +305,7 @@ impl Model for Seasonal {
             numbers.extend([comparison.without, comparison.with, comparison.seen]);
         }
         let single = [&self.level, &self.middle, &self.spread];
-        for smoothed in single.into_iter().chain(&self.day).chain(&self.week) {
+        for smoothed in single.into_iter().chain(&self.day).chain(&self.week).chain(&self.spreads) {
             numbers.extend([smoothed.value, smoothed.seen]);
         }
     }
@@ -311,7 +322,8 @@ impl Model for Seasonal {
             [comparison.without, comparison.with, comparison.seen] = numbers.array()?;
         }
         let single = [&mut self.level, &mut self.middle, &mut self.spread];
-        for smoothed in single.into_iter().chain(&mut self.day).chain(&mut self.week) {
+        for smoothed in single.into_iter().chain(&mut self.day).chain(&mut self.week).chain(&mut self.spreads)
+        {
             [smoothed.value, smoothed.seen] = numbers.array()?;
         }
         Some(())

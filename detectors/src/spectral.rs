@@ -63,15 +63,13 @@ pub struct SpectralResidual {
 
 impl SpectralResidual {
     /// Score of the next value, 0 or more; one beyond 1e150 is absent. None until there is a
-    /// window. Without `learn` it is compared, and nothing changes.
-    pub fn update(&mut self, value: f64, learn: bool) -> Option<f64> {
+    /// window.
+    pub fn update(&mut self, value: f64) -> Option<f64> {
         if value.is_nan() || value.abs() > 1e150 {
             return None;
         }
         let score = self.values.is_full().then(|| self.score(value));
-        if learn {
-            self.values.push(value);
-        }
+        self.values.push(value);
         score
     }
 
@@ -217,7 +215,7 @@ impl SeriesModel for SpectralResidual {
         on_by_default: false,
     };
 
-    fn update(&mut self, value: f64, _: Timestamp, learn: bool) -> Option<Reading> {
-        self.update(value, learn).map(Reading::of)
+    fn update(&mut self, value: f64, _: Timestamp, _: bool) -> Option<Reading> {
+        self.update(value).map(Reading::of)
     }
 }

@@ -93,7 +93,8 @@ impl Kernel<3> for Trend {
     }
 
     /// Level and slope say where the series is, and follow it through an incident: it would have
-    /// no end if the slope that began it stayed. What is usual is the error.
+    /// no end if the slope that began it stayed. Back where it was, the series forgets that slope
+    /// quickly. What is usual is the error.
     #[inline(always)]
     fn advance(&self, state: &[f32; 3], lane: &Lane) -> [f32; 3] {
         let [level, slope, off] = self.follow(state, lane);
@@ -101,9 +102,10 @@ impl Kernel<3> for Trend {
         let error = state[2];
         let size = tempered(off.abs(), error, lane.seen);
         let observed = lane.observed > 0.0;
+        let back = (lane.learns <= 0.0) & ((lane.x - lane.mean).abs() < 2.0 * lane.spread);
         [
-            select(observed, settled(level), state[0]),
-            select(observed, settled(slope), state[1]),
+            select(observed, select(back, lane.x, settled(level)), state[0]),
+            select(observed, settled(select(back, 0.5 * state[1], slope)), state[1]),
             most((error * error + gain * (size * size - error * error)).sqrt(), ERROR_MIN),
         ]
     }

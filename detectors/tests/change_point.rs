@@ -121,14 +121,13 @@ proptest! {
 }
 
 #[test]
-fn a_restored_model_goes_on_as_if_never_stopped_and_what_is_not_learnt_changes_nothing() {
+fn a_restored_model_goes_on_as_if_never_stopped() {
     let value =
         |t: u32| if t.is_multiple_of(97) { f64::NAN } else { f64::from(t.wrapping_mul(2_654_435_761) >> 16) };
     for stop in [5, 31, 32, 100, 250] {
         let mut one: Slots<ChangePoint> = Slots::new(ChangePointSettings::default());
         let mut other: Slots<ChangePoint> = Slots::new(ChangePointSettings::default());
         for t in 0..400 {
-            one.model(3, 1).update(1e12, false);
             let a = one.model(3, 1).update(value(t), t % 5 != 0);
             if t == stop {
                 other.restore(&one.snapshot().unwrap()).unwrap();
@@ -138,4 +137,22 @@ fn a_restored_model_goes_on_as_if_never_stopped_and_what_is_not_learnt_changes_n
             }
         }
     }
+}
+
+#[test]
+fn what_is_not_learnt_moves_no_probability_but_a_change_grows_older() {
+    let settings = ChangePointSettings::default();
+    let prior = Prior { mean: 0.0, deviation: 1.0 };
+    let mut lengths = RunLengths::new(&settings);
+    for t in 0..60_u32 {
+        let level = if t < 58 { 0.0 } else { 9.0 };
+        lengths.update(level + f64::from(t % 3), prior, true);
+    }
+    let before: Vec<_> = lengths.probabilities().collect();
+    assert!(lengths.update(9.0, prior, false) < 0.01);
+    for _ in 0..8 {
+        lengths.update(1e6, prior, false);
+    }
+    assert!(lengths.update(9.0, prior, false) > 0.99);
+    assert_eq!(lengths.probabilities().collect::<Vec<_>>(), before);
 }

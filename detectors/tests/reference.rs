@@ -243,6 +243,18 @@ fn errors_and_slopes_scatter_as_the_lyapunov_equation_says() {
 }
 
 #[test]
+fn the_line_of_a_settled_filter_has_the_variances_of_the_lyapunov_equation() {
+    let stationary = &trend()["stationary"];
+    let number = |name: &str| stationary[name].as_f64().unwrap();
+    let gains = numbers(&stationary["gains"]).try_into().unwrap();
+    let line = Line::smoothed(5.0, 0.25, number("error"), gains);
+    let found = [line.level_variance, line.slope_variance, line.covariance];
+    for (found, name) in found.into_iter().zip(["level", "slope", "covariance"]) {
+        assert!((found / number(name) - 1.0).abs() < 1e-9, "{name}: {found}, scipy {}", number(name));
+    }
+}
+
+#[test]
 fn times_to_a_limit_agree_with_brentq() {
     for case in trend()["exhaustion"].as_array().unwrap() {
         let number = |name: &str| case[name].as_f64().unwrap_or(f64::INFINITY);

@@ -122,6 +122,22 @@ fn what_is_usual_by_day_is_unusual_by_night() {
 }
 
 #[test]
+fn what_scatters_by_day_and_not_by_night_is_measured_by_the_time_of_day() {
+    let mut subject = Subject::new("2025-01-06T00:00:00Z", 10, "UTC", &json!([]));
+    let by_day = |tick: u32| (48..120).contains(&(tick % 144));
+    let mut widths = [0.0; 2];
+    for tick in 0..40 * 144_u32 {
+        let noise = f64::from(tick.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24) - 0.5;
+        let value = if by_day(tick) { 300.0 + 40.0 * noise } else { 100.0 + 2.0 * noise };
+        let [_, _, low, high] = subject.tick(value, true);
+        if tick > 30 * 144 && matches!(tick % 144, 12 | 84) {
+            widths[usize::from(by_day(tick))] = high - low;
+        }
+    }
+    assert!(widths[0] < 0.7 * widths[1], "by night {}, by day {}", widths[0], widths[1]);
+}
+
+#[test]
 fn a_day_of_nonsense_is_forgiven_and_an_incident_teaches_nothing() {
     let story = &reference()["autumn"];
     let values = numbers(&story["values"]);
@@ -138,6 +154,22 @@ fn a_day_of_nonsense_is_forgiven_and_an_incident_teaches_nothing() {
     let (quiet, learnt, frozen) = (run(None), run(Some((1e4, true))), run(Some((1e4, false))));
     assert!((learnt - quiet).abs() < 150.0, "{learnt}, without nonsense {quiet}");
     assert!((frozen - quiet).abs() < 1.0, "{frozen}, without nonsense {quiet}");
+}
+
+#[test]
+fn values_once_a_day_have_days_of_the_week_alone() {
+    let mut subject = Subject::new("2025-01-06T00:00:00Z", 24 * 60, "UTC", &json!([]));
+    let mut told = 0;
+    for day in 0..400 {
+        let noise = f64::from(day * 7_919 % 1_009) / 1_009.0;
+        let usual = if day % 7 > 4 { 20.0 } else { 100.0 };
+        let [_, expected, ..] = subject.tick(usual + noise, true);
+        if day > 300 {
+            assert!((expected - usual - 0.5).abs() < 3.0, "day {day}: {expected}");
+            told += 1;
+        }
+    }
+    assert_eq!(told, 99);
 }
 
 #[test]
@@ -193,4 +225,23 @@ fn settings_that_are_no_zone_or_no_date_are_refused_by_name() {
         [&written["time_zone"], &written["holidays"]],
         [&settings["time_zone"], &settings["holidays"]]
     );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_values_give_p_values_and_finite_expectations(
+        seeds in proptest::collection::vec(proptest::num::f64::ANY, 1..50),
+    ) {
+        let mut subject = Subject::new("2025-03-01T00:00:00Z", 180, "America/Sao_Paulo", &json!(["2025-03-04"]));
+        for t in 0..600_usize {
+            // A season where the seeds allow it.
+            let value = seeds[t * t / 7 % seeds.len()] + if t % 8 < 4 { 1e149 } else { 0.0 };
+            let [p_value, expected, low, high] = subject.tick(value, t % 50 > 3);
+            proptest::prop_assert!((1e-36..=1.0).contains(&p_value), "{}", p_value);
+            for place in [expected, low, high] {
+                proptest::prop_assert!(place.is_nan() || place.is_finite(), "{place} at {t}");
+            }
+            proptest::prop_assert!(!expected.is_finite() || (low <= expected && expected <= high));
+        }
+    }
 }

@@ -31,6 +31,7 @@ mod ring;
 mod sampling;
 mod scale;
 mod scoring;
+mod series;
 mod settings;
 mod state;
 mod tree;
@@ -38,6 +39,7 @@ mod tree;
 pub use detector::{ForestDetector, ForestReading};
 pub use half_space::{HalfSpaceSettings, HalfSpaceTrees};
 use pool::Pool;
+pub(crate) use series::HalfSpaceSeries;
 use theriac_contract::{Checkpointed, StateError, StateTable};
 
 pub use settings::{ForestSettings, ForestSettingsError};

@@ -3,7 +3,7 @@
 holt: level and slope of Holt's method with the gains of a memory of MEMORY values. Up to twice as many
 values they are numpy.polyfit's line through all of them; from three times as many on
 statsmodels' Holt, begun with what the plain recursion has there. stationary: variances of the error of one
-step and of the slope on white noise of variance 1, from scipy's solution of the Lyapunov equation.
+step, of level and slope on white noise of variance 1, from scipy's solution of the Lyapunov equation.
 exhaustion: where the squared distance to the limit less z squared times the variance of the line
 changes its sign, by scipy.optimize.brentq.
 """
@@ -50,7 +50,13 @@ gains = numpy.array([[gain], [slope_gain]])
 keep = (numpy.eye(2) - gains @ [[1.0, 0.0]]) @ step
 state = scipy.linalg.solve_discrete_lyapunov(keep, gains @ gains.T)
 one = numpy.array([1.0, 1.0])
-stationary = {"error": float(one @ state @ one + 1), "slope": float(state[1, 1])}
+stationary = {
+    "gains": [gain, slope_gain],
+    "error": float(one @ state @ one + 1),
+    "level": float(state[0, 0]),
+    "slope": float(state[1, 1]),
+    "covariance": float(state[0, 1]),
+}
 
 
 def reached(line, limit, z):

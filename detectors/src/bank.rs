@@ -44,6 +44,17 @@ impl Bank {
         Self { anchors, detectors, p_values: Vec::new(), unusable: 0 }
     }
 
+    /// Adds a model of the user's own, behind the detectors that are enabled.
+    #[cfg(feature = "onnx")]
+    #[must_use]
+    pub fn with_onnx(mut self, settings: crate::onnx::OnnxSettings) -> Self {
+        let models = crate::slots::Slots::<crate::onnx::Onnx>::new(settings);
+        self.detectors.push(Box::new(crate::modelled::Modelled::new(models, None)));
+        self.p_values.clear();
+        self.grow(self.series());
+        self
+    }
+
     /// What the detectors are, in the order of [`Bank::p_values`].
     pub fn specs(&self) -> impl Iterator<Item = &Spec> {
         self.detectors.iter().map(|detector| detector.spec())

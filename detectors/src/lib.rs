@@ -11,8 +11,11 @@
 //! | `rate` `variance` | steps or a scatter larger than so far |
 //! | `drift` `trend` `cusum` `page_hinkley` | a level that moves, quickly or slowly |
 //! | `flat` `missing` `event_density` | a series that stands still, is silent, or busier than it was |
+//! | `change_point` | a level or a scatter that has just changed, and stays |
+//! | `spot` `dspot` | a value far beyond all peaks |
 //! | `seasonal` | a value that is unusual for the time of day or the day of the week |
-//! | `forest` `half_space` `profile` | a course of values unlike those before |
+//! | `forest` `half_space` `profile` `mixture` | a course of values unlike those before |
+//! | `spectral_residual` | a value that its window does not lead one to expect |
 //!
 //! The first four rows are lanes of a few numbers, made for a million series; the others keep a model
 //! of their own for each series, and are for those that were chosen.
@@ -25,7 +28,8 @@
 //! | [`forest`], [`profile`] | the models above, on their own |
 //! | [`exhaustion`] | when a limit is reached |
 //!
-//! Models with a checkpoint live in [`slots`].
+//! Models with a checkpoint live in [`slots`]. With the feature `onnx` the bank also runs a model of
+//! the user's own.
 //!
 //! ```
 //! use theriac_contract::Timestamp;
@@ -52,6 +56,7 @@ mod bank;
 mod block;
 mod calendar;
 mod calibration;
+pub mod change_point;
 mod columns;
 mod cusum;
 mod detector;
@@ -65,10 +70,16 @@ pub mod forest;
 mod lanes;
 mod level;
 mod missing;
+pub mod mixture;
 mod modelled;
 pub mod multivariate;
+mod newest;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod page_hinkley;
+pub mod pareto;
 mod past;
+pub mod peaks;
 pub mod peers;
 pub mod profile;
 mod quantiles;
@@ -77,6 +88,7 @@ pub mod records;
 mod registry;
 mod seasonal;
 pub mod slots;
+pub mod spectral;
 mod tail;
 mod trend;
 mod turn;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     calendar::{Calendar, Holidays, TimeZone},
+    change_point::ChangePoint,
     cusum::Cusum,
     detector::{Detector, Spec},
     drift::Drift,
@@ -14,13 +15,16 @@ use crate::{
     lanes::{Kernel, Lanes},
     level::Level,
     missing::Missing,
+    mixture::Mixture,
     modelled::{Modelled, SeriesModel, SeriesModels},
     page_hinkley::PageHinkley,
+    peaks::{Dspot, Spot},
     profile::{LeftProfile, ProfileSettings},
     quantiles::Quantiles,
     rate::Rate,
     seasonal::Seasonal,
     slots::Slots,
+    spectral::SpectralResidual,
     trend::Trend,
     variance::Variance,
 };
@@ -137,7 +141,7 @@ impl Entry {
 /// Every detector, in the order in which the bank runs them.
 #[must_use]
 pub fn registry() -> &'static [Entry] {
-    const REGISTRY: [Entry; 16] = [
+    const REGISTRY: [Entry; 21] = [
         Entry { spec: <Level as Kernel<0>>::SPEC, construct: |s| lanes(s, Level) },
         Entry {
             spec: <Quantiles as Kernel<4>>::SPEC,
@@ -179,6 +183,26 @@ pub fn registry() -> &'static [Entry] {
         Entry {
             spec: <Seasonal as SeriesModel>::SPEC,
             construct: |s| models(s, Slots::<Seasonal>::new(Calendar::new(s.time_zone, &s.holidays))),
+        },
+        Entry {
+            spec: <ChangePoint as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<ChangePoint>::new(Default::default())),
+        },
+        Entry {
+            spec: <Spot as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<Spot>::new(Default::default())),
+        },
+        Entry {
+            spec: <Dspot as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<Dspot>::new(Default::default())),
+        },
+        Entry {
+            spec: <SpectralResidual as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<SpectralResidual>::new(Default::default())),
+        },
+        Entry {
+            spec: <Mixture as SeriesModel>::SPEC,
+            construct: |s| models(s, Slots::<Mixture>::new(Default::default())),
         },
         Entry {
             spec: <ForestDetector as SeriesModels>::SPEC,

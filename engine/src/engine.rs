@@ -163,7 +163,7 @@ impl Engine {
 
     fn detect(&mut self, tick: &Tick) -> Vec<Symptom> {
         self.carried.noticed = tick.end();
-        timed!("detect", self.detect.step(tick, self.knowledge.version()))
+        timed!("detect", self.detect.step(tick, self.knowledge.snapshot()))
     }
 
     fn conclude(&mut self, at: Timestamp, symptoms: &[Symptom], mut facts: Vec<RecordedFact>) -> Outputs {

@@ -88,10 +88,31 @@ fn knowledge_goes_back(folder: &Path) {
     assert!(nowhere.err.contains("elsewhere") && nowhere.err.contains("--data-dir"), "{}", nowhere.err);
 }
 
+fn symptoms_are_judged(folder: &Path) {
+    let symptoms = lines(folder, &["tap", "symptoms", "--data-dir", "data"]);
+    let id = symptoms[0]["id"].as_str().expect("a symptom has an id");
+    let judge = |id: &str, judgement: &str| ["knowledge", "judge", id, judgement, "--data-dir", "data"];
+    let told = run_well(folder, &judge(id, "noise"));
+    assert!(told.contains("judged noise") && told.contains("by hand"), "{told}");
+    let newest: u64 = told.split_whitespace().next().and_then(|version| version.parse().ok()).unwrap();
+    // The beginning of an id is enough, if it is that of no other.
+    run_well(folder, &judge(&id[..id.len() - 1], "right"));
+    let before = (newest - 1).to_string();
+    let grown = run_well(folder, &["knowledge", "diff", &before, "--data-dir", "data"]);
+    let signal = symptoms[0]["signal"].as_str().unwrap();
+    assert!(grown.contains(signal) && grown.contains("0 right, 0 noise -> 1 right, 1 noise"), "{grown}");
+    for (id, said) in [("symptom-", "several symptoms begin with"), ("nothing", "theriac tap symptoms")] {
+        let wrong = run(folder, &judge(id, "noise"));
+        assert_eq!(wrong.code, 2, "{}", wrong.err);
+        assert!(wrong.err.contains(said), "{}", wrong.err);
+    }
+}
+
 #[test]
 fn after_a_run() {
     let folder = tempfile::tempdir().unwrap();
     run_well(folder.path(), &["demo", "--data-dir", "data", "--output", "json"]);
+    symptoms_are_judged(folder.path());
     every_record_fits_its_schema(folder.path());
     knowledge_goes_back(folder.path());
 }

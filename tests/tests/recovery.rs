@@ -14,7 +14,7 @@ use theriac_connectors::{
     read::{FileSettings, from_bytes},
     topics::{Embedded, Fsync, Settings as TopicSettings},
 };
-use theriac_contract::{Checkpointed, Command, Fact, Fetch, Interval, Source, Topic, Topics};
+use theriac_contract::{Checkpointed, Command, Fact, Fetch, Id, Interval, Source, Topic, Topics};
 use theriac_engine::{
     CheckpointSettings, Driver, DriverError, Environment, EnvironmentError, Next, Recovery, Repeatable,
     Round, Settings, Setup, records,
@@ -319,9 +319,9 @@ fn what_a_repeated_round_gives_is_held_against_what_is_stored() {
     assert!(matches!(opened, Some(DriverError::Diverged { .. })), "{opened:?}");
 }
 
-/// What is known is rolled back by hand between two rounds; every later restart knows that.
+/// What is known is judged and rolled back by hand between two rounds; every later restart knows that.
 #[test]
-fn a_rollback_by_hand_is_repeated() {
+fn what_was_said_by_hand_is_repeated() {
     for (repeatable, next) in ALL.into_iter().flat_map(|repeatable| [(repeatable, "a"), (repeatable, "b")]) {
         let folder = tempfile::tempdir().unwrap();
         let (once, often) = (folder.path().join("once"), folder.path().join("often"));
@@ -332,9 +332,16 @@ fn a_rollback_by_hand_is_repeated() {
             for stored in topics.read(Topic::Knowledge, 0, 0, 1 << 30).unwrap() {
                 knowledge.fold(&serde_json::from_slice(&stored.record.value).unwrap()).unwrap();
             }
+            let judged = Fact::SymptomJudged {
+                symptom: Id("symptom-0".to_owned()),
+                measure: "cart|process.memory.usage|{}".to_owned(),
+                right: false,
+                reason: "a test".to_owned(),
+            };
             let back = Fact::RolledBack { to: 1, reason: "a test".to_owned() };
-            let fact = knowledge.append(theriac_contract::Timestamp(0), vec![back]).remove(0);
-            topics.append(Topic::Knowledge, 0, &[records::fact(&fact).record]).unwrap();
+            for fact in knowledge.append(theriac_contract::Timestamp(0), vec![back, judged]) {
+                topics.append(Topic::Knowledge, 0, &[records::fact(&fact).record]).unwrap();
+            }
             topics.commit().unwrap();
             drop(topics);
             journey(folder, repeatable, often, &[(next, 1000)]);

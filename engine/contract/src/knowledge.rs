@@ -100,6 +100,17 @@ pub enum Fact {
         /// Whether it may be learnt from: not a dry run, and the verdict is not unknown.
         learn: bool,
     },
+    /// A person judged a symptom.
+    SymptomJudged {
+        /// The symptom.
+        symptom: Id,
+        /// What it measures, at all instances of a service: [`Snapshot::judgement_key`].
+        measure: String,
+        /// Whether something was wrong indeed; else it was noise.
+        right: bool,
+        /// Why, or who says so.
+        reason: String,
+    },
     /// The readings go back to what they were at a version; later facts up to this one no
     /// longer count, but stay in the log.
     RolledBack {
@@ -133,6 +144,24 @@ pub struct Belief {
     pub failures: f64,
 }
 
+/// How often people found symptoms of a measure right, and how often noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Judgement {
+    /// Something was wrong indeed.
+    pub right: u32,
+    /// Nothing was.
+    pub noise: u32,
+}
+
+impl Judgement {
+    /// Decades by which the chance that opens a symptom is smaller: two for each time that it was
+    /// noise, one back for each time that it was right; none to twelve.
+    #[must_use]
+    pub fn decades(self) -> f64 {
+        (2.0 * f64::from(self.noise) - f64::from(self.right)).clamp(0.0, 12.0)
+    }
+}
+
 /// What stages read. It never changes; a new version is a new value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -144,6 +173,9 @@ pub struct Snapshot {
     pub beliefs: BTreeMap<String, Belief>,
     /// Changes in the order of time, the most recent kept (limit in the knowledge crate).
     pub changes: Vec<Change>,
+    /// What people said of symptoms: key from [`Snapshot::judgement_key`].
+    #[serde(default)]
+    pub judgements: BTreeMap<String, Judgement>,
 }
 
 impl Snapshot {
@@ -151,6 +183,22 @@ impl Snapshot {
     #[must_use]
     pub fn belief_key(fault: &str, strategy: &str, service: Option<&str>) -> String {
         format!("{fault}|{strategy}|{}", service.unwrap_or("*"))
+    }
+
+    /// Key of a judgement: a measure at all instances of a service.
+    #[must_use]
+    pub fn judgement_key(entity: &Entity, signal: &str, attributes: &str) -> String {
+        format!("{}|{signal}|{attributes}", entity.service())
+    }
+
+    /// What people said of symptoms of a measure.
+    #[must_use]
+    pub fn judgement(&self, entity: &Entity, signal: &str, attributes: &str) -> Judgement {
+        if self.judgements.is_empty() {
+            return Judgement::default();
+        }
+        let key = Self::judgement_key(entity, signal, attributes);
+        self.judgements.get(&key).copied().unwrap_or_default()
     }
 
     /// Evidence on a strategy for one service, or for all; zero if there is none.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, Series, SeriesId, StateError, StateTable,
-    Symptom, SymptomPhase, Tick,
+    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, Series, SeriesId, Snapshot, StateError,
+    StateTable, Symptom, SymptomPhase, Tick,
 };
 use theriac_detectors::{Bank, P_VALUE_MIN, Scores};
 
@@ -169,7 +169,7 @@ impl Detect {
     }
 
     /// Scores one tick and gives the revisions of symptoms that it led to, by series.
-    pub fn step(&mut self, tick: &Tick, knowledge_version: u64) -> Vec<Symptom> {
+    pub fn step(&mut self, tick: &Tick, known: &Snapshot) -> Vec<Symptom> {
         self.admit(tick);
         self.score(tick);
         let alive = self.alive(tick);
@@ -186,7 +186,7 @@ impl Detect {
             let sight = self.sight(index, observed, tick);
             self.readings[index] = self.reading(index, &sight);
             let idle = self.is_idle(index, observed, &alive);
-            self.live(index, sight, idle, tick, knowledge_version, &mut symptoms);
+            self.live(index, sight, idle, tick, known, &mut symptoms);
         }
         self.state.discovery.found(self.state.counts.opened - before, share);
         symptoms
@@ -398,6 +398,14 @@ impl Detect {
         }
     }
 
+    /// Chance at or below which a symptom of a series opens: what people called noise must be
+    /// rarer.
+    fn level(&self, index: usize, known: &Snapshot) -> f64 {
+        let series = &self.state.watched[index].series;
+        let judgement = known.judgement(&series.entity, &series.signal, &series.attributes);
+        self.level * libm::pow(10.0, -judgement.decades())
+    }
+
     /// What each detector said of a series at this tick, the most surprised first.
     fn detectors(&self, index: usize) -> Vec<DetectorScore> {
         let watched = &self.state.watched[index];
@@ -428,7 +436,7 @@ impl Detect {
         mut sight: Sight,
         idle: bool,
         tick: &Tick,
-        knowledge_version: u64,
+        known: &Snapshot,
         out: &mut Vec<Symptom>,
     ) {
         let id = SeriesId(index as u32);
@@ -463,15 +471,15 @@ impl Detect {
         }
         match episode.turn(tick.end(), idle, &self.settings) {
             Turn::Forget => return,
-            Turn::Stay if was_open || episode.chance() > self.level => {}
+            Turn::Stay if was_open || episode.chance() > self.level(index, known) => {}
             Turn::Stay => {
                 episode.open(tick.end(), &self.state.watched[index].series.key);
                 self.state.counts.opened += 1;
                 self.open += 1;
-                out.extend(self.symptom(index, &episode, SymptomPhase::Open, tick, knowledge_version));
+                out.extend(self.symptom(index, &episode, SymptomPhase::Open, tick, known.version));
             }
             Turn::Tell(phase) => {
-                out.extend(self.symptom(index, &episode, phase, tick, knowledge_version));
+                out.extend(self.symptom(index, &episode, phase, tick, known.version));
                 if matches!(phase, SymptomPhase::Close | SymptomPhase::Lost) {
                     self.open -= 1;
                     return;
@@ -480,7 +488,7 @@ impl Detect {
             Turn::Adopt => {
                 self.state.counts.adopted += 1;
                 self.open -= 1;
-                out.extend(self.symptom(index, &episode, SymptomPhase::Lost, tick, knowledge_version));
+                out.extend(self.symptom(index, &episode, SymptomPhase::Lost, tick, known.version));
                 self.bank.forget(id);
                 let watched = &mut self.state.watched[index];
                 if let Some(counting) = &mut watched.counting {

@@ -1,7 +1,8 @@
 //! The life of symptoms: a shift, a spike, silence, and going on after a restart.
 
 use theriac_contract::{
-    Checkpointed, Direction, Entity, Interval, Series, SignalKind, Symptom, SymptomPhase, Tick, Timestamp,
+    Checkpointed, Direction, Entity, Interval, Judgement, Series, SignalKind, Snapshot, Symptom,
+    SymptomPhase, Tick, Timestamp,
 };
 use theriac_detect::{Detect, Settings};
 
@@ -53,7 +54,7 @@ fn run(
     ticks
         .flat_map(|number| {
             let values = (0..signals.len()).map(|index| value(number, index)).collect();
-            detect.step(&tick(number, signals, values), 0)
+            detect.step(&tick(number, signals, values), &Snapshot::default())
         })
         .collect()
 }
@@ -147,7 +148,7 @@ fn told_of_a_new_replica(level: f64, settings: Settings) -> (Vec<Symptom>, u64) 
             let key = Series::key_of("test", &entity, None, MEMORY[0], "{}");
             tick.opened = vec![Series { key, entity, ..series(MEMORY[0]) }];
         }
-        told.extend(detect.step(&tick, 0));
+        told.extend(detect.step(&tick, &Snapshot::default()));
     }
     (told, detect.counts().begun_like_siblings)
 }
@@ -195,4 +196,23 @@ fn metrics_that_no_longer_move_together_are_seen_though_each_is_where_it_often_w
     let mut alone = Detect::new(settings);
     run(&mut alone, signals, 0..1, value);
     assert_eq!((alone.entity_readings(), alone.counts().alone), (&[][..], 5));
+}
+
+#[test]
+fn what_people_called_noise_must_be_rarer_and_what_was_right_need_not() {
+    let level = |number: u64| if number >= 400 { 112.0 } else { 100.0 } + 10.0 * noise(number);
+    let opened = |noise: u32, right: u32| {
+        let mut known = Snapshot { version: 7, ..Snapshot::default() };
+        let key = Snapshot::judgement_key(&series(MEMORY[0]).entity, MEMORY[0], "{}");
+        known.judgements.insert(key, Judgement { right, noise });
+        let mut detect = Detect::new(Settings::default());
+        let ticks = (0..460).map(|number| tick(number, MEMORY, vec![level(number)]));
+        let told: Vec<Symptom> = ticks.flat_map(|tick| detect.step(&tick, &known)).collect();
+        assert!(told.iter().all(|symptom| symptom.knowledge_version == 7));
+        told.first().map(|symptom| symptom.at)
+    };
+    let at = opened(0, 0).expect("a shift of more than the range is a symptom");
+    assert!(opened(2, 0).is_none_or(|later| later > at), "{at:?} {:?}", opened(2, 0));
+    assert_eq!(opened(2, 4), Some(at));
+    assert_eq!(opened(0, 9), Some(at), "praise makes nothing laxer");
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Belief, Change, EdgeKind, Entity, Snapshot};
+use theriac_contract::{Belief, Change, EdgeKind, Entity, Judgement, Snapshot};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,15 @@ pub enum Difference {
         /// The change.
         change: Change,
     },
+    /// What people said of symptoms of a measure is not the same.
+    Judgement {
+        /// [`Snapshot::judgement_key`].
+        measure: String,
+        /// Before.
+        before: Judgement,
+        /// After.
+        after: Judgement,
+    },
     /// The evidence on a strategy is not the same.
     Belief {
         /// [`Snapshot::belief_key`].
@@ -45,7 +54,7 @@ pub enum Difference {
     },
 }
 
-/// What leads from `a` to `b`: entities, edges, changes, beliefs, each in order.
+/// What leads from `a` to `b`: entities, edges, changes, beliefs, judgements, each in order.
 #[must_use]
 pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     let entities = |s: &Snapshot| s.topology.instances.values().flatten().cloned().collect::<BTreeSet<_>>();
@@ -64,6 +73,13 @@ pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
         let (before, after) = (a.beliefs.get(key).copied(), b.beliefs.get(key).copied());
         if before != after {
             found.push(Difference::Belief { key: key.clone(), before, after });
+        }
+    }
+    for measure in a.judgements.keys().chain(b.judgements.keys()).collect::<BTreeSet<_>>() {
+        let said = |s: &Snapshot| s.judgements.get(measure).copied().unwrap_or_default();
+        let (before, after) = (said(a), said(b));
+        if before != after {
+            found.push(Difference::Judgement { measure: measure.clone(), before, after });
         }
     }
     found
@@ -87,6 +103,10 @@ impl fmt::Display for Difference {
             Self::Change { added, change } => {
                 let Change { at, entity, kind, from, to, .. } = change;
                 write!(f, "{} {kind} of {entity} from `{from}` to `{to}` at {at}", sign(added))
+            }
+            Self::Judgement { measure, before, after } => {
+                let text = |said: &Judgement| format!("{} right, {} noise", said.right, said.noise);
+                write!(f, "~ symptoms of {measure}: {} -> {}", text(before), text(after))
             }
             Self::Belief { key, before, after } => write!(f, "~ {key}: {} -> {}", text(before), text(after)),
         }

@@ -30,6 +30,11 @@ pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
                 }
             }
         }
+        Fact::SymptomJudged { measure, right, .. } => {
+            let judgement = snapshot.judgements.entry(measure.clone()).or_default();
+            let count = if *right { &mut judgement.right } else { &mut judgement.noise };
+            *count = count.saturating_add(1);
+        }
         // These are read from the log; no stage decides by them. A rollback is not one fact
         // but a choice among folds, which is made where those are kept.
         Fact::Verified { .. }

@@ -43,6 +43,10 @@ fn text(fact: &Fact) -> String {
             let learn = if *learn { "" } else { " (not learnt from)" };
             format!("{} verified: {verdict}: {strategy} against {fault} on {service}{learn}", plan.short())
         }
+        Fact::SymptomJudged { symptom, measure, right, reason } => {
+            let judgement = if *right { "right" } else { "noise" };
+            format!("{} judged {judgement} ({measure}): {reason}", symptom.short())
+        }
         Fact::RolledBack { to, reason } => format!("rolled back to version {to}: {reason}"),
     }
 }

@@ -176,7 +176,7 @@ impl<E: Environment> Driver<E> {
             let before = configuration.replace(entry.configuration.clone());
             self.introduce = before.as_deref() != Some(entry.configuration.as_str());
             let ends = cursors(&entry.ends);
-            self.roll_back(ends.get(&KNOWLEDGE).copied().unwrap_or(0))?;
+            self.fold_what_people_said(ends.get(&KNOWLEDGE).copied().unwrap_or(0))?;
             if own && self.introduce && before.is_some() {
                 self.take_over()?;
             }
@@ -198,7 +198,7 @@ impl<E: Environment> Driver<E> {
             }
             recovery.rounds_repeated += 1;
         }
-        self.roll_back(self.topics.end(Topic::Knowledge, 0))?;
+        self.fold_what_people_said(self.topics.end(Topic::Knowledge, 0))?;
         if self.environment.repeatable() == Repeatable::Nothing {
             self.environment.seek(&last.position)?;
         }
@@ -268,9 +268,9 @@ impl<E: Environment> Driver<E> {
         Ok(())
     }
 
-    /// Folds rollbacks that were put between two rounds by hand, before an offset: the stages
-    /// give none.
-    fn roll_back(&mut self, end: u64) -> Result<(), DriverError> {
+    /// Folds rollbacks and judgements that were put between two rounds by hand, before an offset: the
+    /// stages give none.
+    fn fold_what_people_said(&mut self, end: u64) -> Result<(), DriverError> {
         loop {
             let next = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
             if next >= end || next < self.topics.start(Topic::Knowledge, 0) {
@@ -278,7 +278,8 @@ impl<E: Environment> Driver<E> {
             }
             let stored = self.topics.read(Topic::Knowledge, 0, next, 1)?;
             let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
-            if !matches!(fact.fact, Fact::RolledBack { .. }) || seeded::on(Bug::RollbackForgotten) {
+            let by_hand = matches!(fact.fact, Fact::RolledBack { .. } | Fact::SymptomJudged { .. });
+            if !by_hand || seeded::on(Bug::RollbackForgotten) {
                 return Ok(());
             }
             // While rounds are done with another configuration, versions need not agree:

@@ -10,7 +10,7 @@ use theriac_connectors::{
     decode::{Rows, otlp_json},
     topics::Fsync,
 };
-use theriac_contract::{Entity, Interval, Series, SignalKind, Telemetry, Tick, Timestamp};
+use theriac_contract::{Entity, Interval, Series, SignalKind, Snapshot, Telemetry, Tick, Timestamp};
 use theriac_datasets::simulator::{Scenario, World};
 use theriac_detect::Detect;
 use theriac_monitor::Monitor;
@@ -143,7 +143,7 @@ fn synthetic() -> Vec<Tick> {
 fn detect(config: &Config, ticks: &[Tick]) -> usize {
     let mut detect = Detect::new(config.detect.clone());
     for tick in ticks {
-        black_box(detect.step(tick, 0));
+        black_box(detect.step(tick, &Snapshot::default()));
     }
     ticks.iter().map(|tick| tick.values.len()).sum()
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use theriac_connectors::topics::Embedded;
-use theriac_contract::{Fact, RecordedFact, Topic, Topics};
+use theriac_contract::{Fact, RecordedFact, Snapshot, Symptom, Timestamp, Topic, Topics};
 use theriac_engine::records;
 use theriac_knowledge::{Knowledge, as_of, diff, line};
 
@@ -46,6 +46,17 @@ enum Verb {
         /// Newer version; the newest if left out
         to: Option<u64>,
     },
+    /// Say of a symptom whether it was right; the engine must not be running
+    Judge {
+        /// Its id, or the beginning of it
+        symptom: String,
+        /// right, or noise
+        #[arg(value_enum)]
+        judgement: Judgement,
+        /// Why, for the log
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+    },
     /// Go back to what was known at a version; nothing is erased, and the engine must not be running
     Rollback {
         /// Version to go back to
@@ -54,6 +65,15 @@ enum Verb {
         #[arg(long, default_value = "by hand")]
         reason: String,
     },
+}
+
+/// What was made of a symptom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Judgement {
+    /// Something was wrong indeed
+    Right,
+    /// Nothing was: the like must be rarer from now on
+    Noise,
 }
 
 fn facts(topics: &dyn Topics) -> Result<Vec<RecordedFact>> {
@@ -76,8 +96,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let text = format!("no topics in {}; name the folder of a run with --data-dir", folder.display());
         return Err(Wrong(text).into());
     }
-    if let Verb::Rollback { to, reason } = &arguments.verb {
-        return rollback(arguments, *to, reason);
+    match &arguments.verb {
+        Verb::Rollback { to, reason } => return rollback(arguments, *to, reason),
+        Verb::Judge { symptom, judgement, reason } => return judge(arguments, symptom, *judgement, reason),
+        Verb::Log { .. } | Verb::Diff { .. } => {}
     }
     let facts = facts(&Embedded::open_to_read(&folder)?)?;
     let mut out = stdout().lock();
@@ -101,32 +123,83 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 writeln!(out, "{difference}")?;
             }
         }
-        Verb::Rollback { .. } => {}
+        Verb::Rollback { .. } | Verb::Judge { .. } => {}
     }
     Ok(())
 }
 
 fn rollback(arguments: &Arguments, to: u64, reason: &str) -> Result<()> {
-    let mut topics = Embedded::open(
-        &wiring::topics_folder(&arguments.data_dir),
-        theriac_connectors::topics::Settings::default(),
-    )?;
-    let facts = facts(&topics)?;
-    let newest = facts.last().map_or(0, |fact| fact.version);
+    let (mut topics, mut knowledge, at) = open(arguments)?;
+    let newest = knowledge.version();
     if to >= newest {
         return Err(Wrong(format!("the newest version is {newest}; name an older one")).into());
     }
+    let fact = Fact::RolledBack { to, reason: reason.to_owned() };
+    let too_old = format!("version {to} is too old to go back to");
+    append(&mut topics, &mut knowledge, at, fact)?.ok_or_else(|| Wrong(too_old).into())
+}
+
+fn judge(arguments: &Arguments, symptom: &str, judgement: Judgement, reason: &str) -> Result<()> {
+    let (mut topics, mut knowledge, at) = open(arguments)?;
+    let symptom = find(&topics, symptom)?;
+    let fact = Fact::SymptomJudged {
+        measure: Snapshot::judgement_key(&symptom.entity, &symptom.signal, &symptom.attributes),
+        symptom: symptom.id,
+        right: judgement == Judgement::Right,
+        reason: reason.to_owned(),
+    };
+    append(&mut topics, &mut knowledge, at, fact)?;
+    Ok(())
+}
+
+/// The symptom whose id begins so.
+fn find(topics: &dyn Topics, id: &str) -> Result<Symptom> {
+    let mut found: Option<Symptom> = None;
+    for partition in 0..topics.partitions(Topic::Symptoms) {
+        let mut next = topics.start(Topic::Symptoms, partition);
+        while next < topics.end(Topic::Symptoms, partition) {
+            for stored in topics.read(Topic::Symptoms, partition, next, 1 << 20)? {
+                next = stored.offset + 1;
+                let symptom: Symptom = serde_json::from_slice(&stored.record.value)
+                    .with_context(|| format!("symptom record {}", stored.offset))?;
+                let begins = symptom.id.0.starts_with(id) || symptom.id.short().starts_with(id);
+                match &found {
+                    _ if !begins => {}
+                    Some(other) if other.id != symptom.id => {
+                        let text = format!(
+                            "several symptoms begin with `{id}`, such as {} and {}",
+                            other.id.0, symptom.id.0
+                        );
+                        return Err(Wrong(text).into());
+                    }
+                    _ => found = Some(symptom),
+                }
+            }
+        }
+    }
+    let none = format!("no symptom begins with `{id}`; `theriac tap symptoms` lists them");
+    found.ok_or_else(|| Wrong(none).into())
+}
+
+/// Topics, what is known from them, and the time of the last fact.
+fn open(arguments: &Arguments) -> Result<(Embedded, Knowledge, Timestamp)> {
+    let settings = theriac_connectors::topics::Settings::default();
+    let topics = Embedded::open(&wiring::topics_folder(&arguments.data_dir), settings)?;
+    let facts = facts(&topics)?;
     let mut knowledge = Knowledge::new();
     for fact in &facts {
         knowledge.fold(fact)?;
     }
     let at = facts.last().map(|fact| fact.at).unwrap_or_default();
-    let appended = knowledge.append(at, vec![Fact::RolledBack { to, reason: reason.to_owned() }]);
-    let [fact] = appended.as_slice() else {
-        return Err(Wrong(format!("version {to} is too old to go back to")).into());
-    };
+    Ok((topics, knowledge, at))
+}
+
+/// Puts a fact behind the others and says so; none if what is known does not allow it.
+fn append(topics: &mut Embedded, knowledge: &mut Knowledge, at: Timestamp, fact: Fact) -> Result<Option<()>> {
+    let appended = knowledge.append(at, vec![fact]);
+    let [fact] = appended.as_slice() else { return Ok(None) };
     topics.append(Topic::Knowledge, 0, &[records::fact(fact).record])?;
     topics.commit()?;
     say!("{}", line(fact));
-    Ok(())
+    Ok(Some(()))
 }

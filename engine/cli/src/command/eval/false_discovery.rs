@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use theriac_contract::{Entity, Interval, Series, SignalKind, SymptomPhase, Tick, Timestamp};
+use theriac_contract::{Entity, Interval, Series, SignalKind, Snapshot, SymptomPhase, Tick, Timestamp};
 use theriac_datasets::null_fleet::{Incidents, Kind, NullFleet};
 use theriac_detect::{Detect, rules::Rule};
 
@@ -104,7 +104,7 @@ fn simulate(
     tick.opened = (0..count).map(series).collect();
     // By series: when an incident began last, and whether it was found.
     let mut last: Vec<Option<(Timestamp, bool)>> = vec![None; count];
-    let mut outcome = Outcome::default();
+    let (mut outcome, known) = (Outcome::default(), Snapshot::default());
     for number in 0..WARM_UP + arguments.ticks {
         tick.number = u64::from(number);
         tick.start = Timestamp(STEP.0 * i64::from(number));
@@ -112,7 +112,7 @@ fn simulate(
             last[index] = Some((tick.start, false));
             outcome.incidents += 1;
         }
-        for symptom in detect.step(&tick, 0) {
+        for symptom in detect.step(&tick, &known) {
             let index = symptom.entity.0.trim_start_matches("service-").parse::<usize>().unwrap_or(0);
             if symptom.phase != SymptomPhase::Open || number < WARM_UP {
                 continue;

@@ -7,7 +7,7 @@
 use anyhow::Result;
 use serde::Deserialize;
 use theriac_contract::{
-    Telemetry, Tick, Timestamp,
+    Snapshot, Telemetry, Tick, Timestamp,
     telemetry::{PointBuilder, PointKind, PointRow, Temporality},
 };
 use theriac_detect::{Detect, EVIDENCE_ALERTS, EVIDENCE_MAX};
@@ -125,7 +125,7 @@ impl Judge<'_> {
                 let attribute: ChannelAttribute = serde_json::from_str(&series.attributes)?;
                 self.channel_of_series.push(attribute.channel.parse()?);
             }
-            self.detect.step(&tick, 0);
+            self.detect.step(&tick, &Snapshot::default());
             if let Some(row) = self.last_row_of(&tick, until) {
                 let score = &mut self.scores[row];
                 for (reading, channel) in self.detect.readings().iter().zip(&self.channel_of_series) {

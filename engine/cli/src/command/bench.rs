@@ -1,5 +1,6 @@
 //! `theriac bench`: rows a second on one core, stage by stage and through the whole path.
 
+mod bank;
 mod checkpoint;
 
 use std::{hint::black_box, time::Instant};
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
 /// Parts that are measured alone.
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// Measure the bank of detectors at up to a million series, beside what memory bears
+    Bank(bank::Arguments),
     /// Measure what saving the state costs, against how often it is done
     Checkpoint(checkpoint::Arguments),
 }
@@ -149,6 +152,9 @@ fn detect(config: &Config, ticks: &[Tick]) -> usize {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(Part::Bank(arguments)) = &arguments.part {
+        return bank::run(arguments);
+    }
     if let Some(Part::Checkpoint(arguments)) = &arguments.part {
         return checkpoint::run(arguments);
     }

@@ -50,6 +50,9 @@ pub(super) const FIXED: Fixed =
 /// What is said of an entity as a whole where it is ten times as unusual as it is on average.
 const ENTITY_ALERTS: f64 = std::f64::consts::LN_10 + 0.095_310_179_804_324_93;
 
+/// How much the score of its series, between 0 and 1, adds to that of an entity.
+const SERIES_COUNT: f64 = 0.5;
+
 /// Rows of a batch: many, but far fewer than a file, so that nothing can be gained by
 /// looking at a file as a whole.
 const BATCH_ROWS: usize = 256;
@@ -136,9 +139,11 @@ impl Judge<'_> {
                 }
                 let lasting: f64 = self.lasting.iter().sum();
                 score.lasting = lasting / (lasting + EVIDENCE_ALERTS);
-                // An entity that is judged as a whole says more than the sum of its series.
+                // An entity that is judged as a whole says more than the sum of its series, which
+                // speak before it can.
                 if let Some(entity) = self.detect.entity_readings().first() {
-                    score.lasting = entity.lasting / (entity.lasting + ENTITY_ALERTS);
+                    let lasting = entity.lasting + SERIES_COUNT * score.lasting;
+                    score.lasting = lasting / (lasting + ENTITY_ALERTS);
                 }
                 self.waiting = row + 1;
             }

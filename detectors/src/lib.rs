@@ -25,7 +25,8 @@
 //! | [`forest`], [`profile`] | the models above, on their own |
 //! | [`exhaustion`] | when a limit is reached |
 //!
-//! Models with a checkpoint live in [`slots`].
+//! [`beside_the_bank`] lists those of them that judge by themselves. Models with a checkpoint live in
+//! [`slots`].
 //!
 //! ```
 //! use theriac_contract::Timestamp;
@@ -49,6 +50,7 @@
 mod anchor;
 pub mod arithmetic;
 mod bank;
+mod beside;
 mod block;
 mod calendar;
 mod calibration;
@@ -80,6 +82,7 @@ mod trend;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};
+pub use beside::{Beside, Judge, Judgement, beside_the_bank};
 pub use calendar::{HolidayError, Holidays, TimeZone, UnknownTimeZone};
 pub use calibration::{P_VALUE_MIN, TAIL};
 pub use detector::{Parameter, Scores, Spec};

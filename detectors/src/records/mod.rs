@@ -33,6 +33,8 @@ mod windows;
 
 use theriac_contract::{SeriesId, Timestamp};
 
+use crate::detector::Spec;
+
 use self::{alert::Alert, maxima::Maxima, season::Season, signals::Signals, windows::Windows};
 
 /// Signals of a series: the value, and its transform.
@@ -153,6 +155,19 @@ pub struct Records {
 impl Records {
     /// Bytes of state of one series.
     pub const BYTES_PER_SERIES: usize = size_of::<Series>();
+
+    /// What it is.
+    pub(crate) const SPEC: Spec = Spec {
+        name: "records",
+        sees: "a series that does what it never did: higher, lower, a jump, another time of day, adrift, scattered, restless, still",
+        formula: "sum over 64 statistics of log10 of how much rarer than the second largest block maximum (Gumbel), each 0 to 1",
+        source: "Gumbel 1958; plotting positions: Hazen 1914",
+        parameters: &[],
+        state_version: state::VERSION,
+        warmup_ticks: WARM_UP as u32,
+        bytes_per_series: Self::BYTES_PER_SERIES,
+        on_by_default: true,
+    };
 
     /// Watches no series.
     #[must_use]

@@ -11,7 +11,7 @@ use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
 use super::{Records, Series};
 
 const TABLE: &str = "detectors.records";
-const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 1;
 
 /// Walks over every number of a series' state, always in the same order.
 trait Visit {

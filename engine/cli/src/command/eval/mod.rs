@@ -13,7 +13,7 @@
 mod compare;
 mod false_discovery;
 mod labelled;
-mod live;
+pub(super) mod live;
 mod nab;
 mod results;
 
@@ -129,12 +129,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-fn nab_corpus(data: Option<&Path>) -> Result<Corpus> {
+pub(super) fn nab_corpus(data: Option<&Path>) -> Result<Corpus> {
     let folder = catalogue::locate_from_environment("nab", data)?;
     Corpus::open(&folder).context("`theriac datasets fetch nab` gets a whole copy")
 }
 
-fn open_smd(data: Option<&Path>) -> Result<Vec<theriac_datasets::tsb::Recording>> {
+pub(super) fn open_smd(data: Option<&Path>) -> Result<Vec<theriac_datasets::tsb::Recording>> {
     let folder = catalogue::locate_from_environment("smd", data)?;
     smd::open(&folder).context("`theriac datasets fetch smd` gets a whole copy")
 }

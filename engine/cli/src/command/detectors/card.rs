@@ -78,7 +78,10 @@ impl Card {
             }
             (Place::Bank, _) => "if `detect.bank.enabled` names it".to_owned(),
             (_, "records") => {
-                format!("over the first series, `detect.records_series_max` ({})", detect.records_series_max)
+                let series = detect.records_series_max;
+                format!(
+                    "over the first series, `detect.records_series_max` ({series}); `detect.records_families` names what counts"
+                )
             }
             (_, "subspace") => {
                 let entities = detect.subspace_entities_max;

@@ -28,8 +28,8 @@
 //! | [`forest`], [`profile`] | the models above, on their own |
 //! | [`exhaustion`] | when a limit is reached |
 //!
-//! Models with a checkpoint live in [`slots`]. With the feature `onnx` the bank also runs a model of
-//! the user's own.
+//! [`beside_the_bank`] lists those of them that judge by themselves. Models with a checkpoint live in
+//! [`slots`]. With the feature `onnx` the bank also runs a model of the user's own.
 //!
 //! ```
 //! use theriac_contract::Timestamp;
@@ -53,6 +53,7 @@
 mod anchor;
 pub mod arithmetic;
 mod bank;
+mod beside;
 mod block;
 mod calendar;
 mod calibration;
@@ -95,6 +96,7 @@ mod turn;
 mod variance;
 
 pub use bank::{Bank, SHARED_BYTES_PER_SERIES};
+pub use beside::{Beside, Judge, Judgement, beside_the_bank};
 pub use calendar::{HolidayError, Holidays, TimeZone, UnknownTimeZone};
 pub use calibration::{P_VALUE_MIN, TAIL};
 pub use detector::{Parameter, Scores, Spec};

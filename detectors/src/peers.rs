@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    beside::{REPLICAS, parameter},
+    detector::Spec,
     past::Past,
     slots::{Model, Numbers},
 };
@@ -139,6 +141,25 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// What it is; bytes are a series' share in a service of [`REPLICAS`].
+    pub(crate) const SPEC: Spec = Spec {
+        name: "peers",
+        sees: "a replica that differs from the others of its service more than it used to",
+        formula: "(|x - median of all| - tolerance |median|) / the larger of their spread now and their usual spread",
+        source: "Iglewicz and Hoaglin 1993; clusters: Ester, Kriegel, Sander and Xu 1996",
+        parameters: &[
+            parameter("minimum_peers", "replicas", 4.0, "with a value, before one can be said to differ"),
+            parameter("tolerance", "share of the median", 0.01, "no difference"),
+            parameter("reach", "spreads", 3.0, "between two neighbours in one cluster at most"),
+            parameter("memory_ticks", "observations", 256.0, "memory of the usual spread"),
+            parameter("warmup_ticks", "observations", 64.0, "of a replica before its p-value is below 1"),
+        ],
+        state_version: Self::VERSION,
+        warmup_ticks: 64,
+        bytes_per_series: size_of::<Self>() / REPLICAS + size_of::<Past>() + size_of::<PeerReading>(),
+        on_by_default: false,
+    };
+
     /// One tick: the value of each replica, NaN where there is none, more than
     /// [`Model::channels`] ignored. None if fewer than `minimum_peers` are present; then all
     /// readings are ordinary and nothing is learnt.

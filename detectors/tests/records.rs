@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use theriac_contract::{Checkpointed, SeriesId, Timestamp};
-use theriac_detectors::records::{Records, Verdict};
+use theriac_detectors::records::{Families, Family, Records, Verdict};
 
 const SERIES: SeriesId = SeriesId(3);
 
@@ -140,6 +140,31 @@ fn a_level_that_moved_for_good_is_learnt_and_an_incident_is_forgiven() {
     twice[2_576..2_586].copy_from_slice(&again);
     let verdicts = run(&mut watched(), 0, &twice);
     assert!(verdicts[2_576..2_586].iter().any(|v| v.alert), "the second of its kind is told too");
+}
+
+#[test]
+fn without_a_family_its_decades_are_missing_and_nothing_else() {
+    let values = series("spike");
+    let all = run(&mut watched(), 0, &values);
+    for family in Family::ALL {
+        let mut records = Records::of(Families::ALL.without(family));
+        records.watch(SERIES);
+        let mut verdicts = run(&mut records, 0, &values[..1_990]);
+        let saved = records.snapshot().unwrap();
+        let mut records = Records::of(Families::ALL.without(family));
+        records.restore(&saved).unwrap();
+        verdicts.extend(run(&mut records, 1_990, &values[1_990..]));
+        for (row, (all, without)) in all.iter().zip(&verdicts).enumerate() {
+            let mut expected = all.families;
+            let missing = std::mem::take(&mut expected[family as usize]);
+            assert_eq!(without.families, expected, "{family:?} at {row}");
+            assert!(
+                (all.evidence - without.evidence - f64::from(missing)).abs() < 1e-5,
+                "{family:?} at {row}"
+            );
+        }
+    }
+    assert!(all.iter().any(|verdict| verdict.families[Family::High as usize] > 0.0));
 }
 
 proptest! {

@@ -26,6 +26,11 @@ impl Channels {
         Self { means: zeros.clone(), variances: zeros.clone(), seen: zeros }
     }
 
+    /// Bytes on the heap.
+    pub(crate) const fn bytes(channels: usize) -> usize {
+        3 * channels * size_of::<f64>()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.means.len()
     }

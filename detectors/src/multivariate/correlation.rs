@@ -9,6 +9,8 @@ use super::{
 };
 use crate::{
     arithmetic::ln,
+    beside::{CHANNELS, parameter},
+    detector::Spec,
     slots::{Model, Numbers},
 };
 
@@ -67,6 +69,36 @@ pub struct Correlation {
 }
 
 impl Correlation {
+    /// What it is; bytes are a series' share in an entity of [`CHANNELS`].
+    pub(crate) const SPEC: Spec = Spec {
+        name: "correlation",
+        sees: "an entity of which metrics that moved together no longer do",
+        formula: "mean over pairs of (z recent - z usual)^2 (recent rows - 3), z = atanh(correlation), each pair at most 100",
+        source: "Fisher 1921",
+        parameters: &[
+            parameter("recent_rows", "rows", 32.0, "memory of the recent correlation"),
+            parameter("memory_rows", "rows", 4_096.0, "memory of the usual correlation"),
+            parameter(
+                "warmup_rows",
+                "rows",
+                512.0,
+                "the first half makes a correlation, the second says what is usual",
+            ),
+            parameter("hold_rows", "rows", 32.0, "an anomaly is held so long after its last unusual row"),
+            parameter("edge_below", "p-value", 1e-4, "below it a row is the edge of an anomaly"),
+        ],
+        state_version: Self::VERSION,
+        warmup_ticks: 512,
+        bytes_per_series: Self::bytes(CHANNELS) / CHANNELS,
+        on_by_default: false,
+    };
+
+    /// Bytes of one of so many channels.
+    const fn bytes(channels: usize) -> usize {
+        let vectors = 3 * channels * size_of::<f64>();
+        size_of::<Self>() + Channels::bytes(channels) + 2 * Covariance::bytes(channels) + vectors
+    }
+
     /// The next row: one value for each channel, NaN or missing where there is none. Without
     /// `learn` the recent correlation moves on, the usual one stays.
     pub fn update(&mut self, row: &[f64], learn: bool) -> Reading {

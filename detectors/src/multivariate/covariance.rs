@@ -19,6 +19,11 @@ impl Covariance {
         Self { mean: vec![0.0; size], matrix: vec![0.0; size * size], seen: 0.0 }
     }
 
+    /// Bytes on the heap.
+    pub(crate) const fn bytes(size: usize) -> usize {
+        (size + size * size) * size_of::<f64>()
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.mean.len()
     }

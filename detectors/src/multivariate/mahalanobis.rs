@@ -7,7 +7,11 @@ use super::{
     covariance::{Covariance, dot},
     reading::{Outputs, Reading},
 };
-use crate::slots::{Model, Numbers};
+use crate::{
+    beside::{CHANNELS, parameter},
+    detector::Spec,
+    slots::{Model, Numbers},
+};
 
 /// Channels that are taken at most.
 const CHANNELS_MAX: usize = 256;
@@ -59,6 +63,36 @@ pub struct Mahalanobis {
 }
 
 impl Mahalanobis {
+    /// What it is; bytes are a series' share in an entity of [`CHANNELS`].
+    pub(crate) const SPEC: Spec = Spec {
+        name: "mahalanobis",
+        sees: "an entity whose values are ordinary one by one, and not in their combination",
+        formula: "(x - mean)' inverse of S (x - mean) / channels, S the covariance, shrunk towards a multiple of the identity",
+        source: "Mahalanobis 1936; Chen, Wiesel, Eldar and Hero 2010",
+        parameters: &[
+            parameter(
+                "warmup_rows",
+                "rows",
+                256.0,
+                "the first half makes a covariance, the second says what is usual",
+            ),
+            parameter("memory_rows", "rows", 4_096.0, "about so many rows count"),
+            parameter("refresh_rows", "rows", 16.0, "from one inverse of the covariance to the next"),
+            parameter("hold_rows", "rows", 32.0, "an anomaly is held so long after its last unusual row"),
+            parameter("edge_below", "p-value", 1e-4, "below it a row is the edge of an anomaly"),
+        ],
+        state_version: Self::VERSION,
+        warmup_ticks: 256,
+        bytes_per_series: Self::bytes(CHANNELS) / CHANNELS,
+        on_by_default: false,
+    };
+
+    /// Bytes of one of so many channels.
+    const fn bytes(channels: usize) -> usize {
+        let vectors = (1 + channels) * channels * size_of::<f64>();
+        size_of::<Self>() + Channels::bytes(channels) + Covariance::bytes(channels) + vectors
+    }
+
     /// The next row: one value for each channel, NaN or missing where there is none. Without
     /// `learn` it is only compared.
     pub fn update(&mut self, row: &[f64], learn: bool) -> Reading {

@@ -8,7 +8,11 @@ use super::{
     eigen,
     reading::{Outputs, Reading},
 };
-use crate::slots::{Model, Numbers};
+use crate::{
+    beside::{CHANNELS, parameter},
+    detector::Spec,
+    slots::{Model, Numbers},
+};
 
 /// Largest length of a window of all channels: one refresh then takes a few hundredths of a second.
 const LENGTH_MAX: usize = 256;
@@ -85,6 +89,38 @@ pub struct Subspace {
 }
 
 impl Subspace {
+    /// What it is; bytes are a series' share in an entity of [`CHANNELS`].
+    pub(crate) const SPEC: Spec = Spec {
+        name: "subspace",
+        sees: "an entity whose metrics leave the directions in which they usually move together",
+        formula: "(|g|^2 - sum over l >= 0.1 of (v . g)^2 l / (l + 1)) / length, g the last rows less their mean, (l, v) eigenpairs of their covariance",
+        source: "Tipping and Bishop 1999",
+        parameters: &[
+            parameter("lags", "rows", 4.0, "length of a window; shorter if it would exceed 256 values"),
+            parameter(
+                "warmup_rows",
+                "rows",
+                512.0,
+                "the first half makes a subspace, the second says what is usual",
+            ),
+            parameter("memory_rows", "rows", 4_096.0, "about so many rows count"),
+            parameter("refresh_rows", "rows", 256.0, "from one subspace to the next"),
+            parameter("hold_rows", "rows", 32.0, "an anomaly is held so long after its last unusual row"),
+            parameter("edge_below", "p-value", 1e-4, "below it a row is the edge of an anomaly"),
+        ],
+        state_version: Self::VERSION,
+        warmup_ticks: 512,
+        bytes_per_series: Self::bytes(CHANNELS, 4) / CHANNELS,
+        on_by_default: true,
+    };
+
+    /// Bytes of one of so many channels at most: as many axes as a window has values.
+    const fn bytes(channels: usize, lags: usize) -> usize {
+        let length = channels * lags;
+        let vectors = (2 + length) * length * size_of::<f64>();
+        size_of::<Self>() + Channels::bytes(channels) + Covariance::bytes(length) + vectors
+    }
+
     /// The next row: one value for each channel, NaN or missing where there is none. Without
     /// `learn` it is compared, and nothing but the window moves on.
     pub fn update(&mut self, row: &[f64], learn: bool) -> Reading {

@@ -1,6 +1,6 @@
 //! Block maxima of every member, the references made of them, and evidence.
 
-use super::{Family, MEMBERS, SCALES, SIGNALS, WARM_UP, signals::Signal, windows::Statistics};
+use super::{Families, Family, MEMBERS, SCALES, SIGNALS, WARM_UP, signals::Signal, windows::Statistics};
 use crate::arithmetic::ln;
 
 /// Block maxima kept; when so many are there, each two become one of twice the length.
@@ -63,7 +63,13 @@ impl Maxima {
 
     /// Decades in all, and by family. The two signals of a member are one member: the larger counts.
     #[expect(clippy::cast_possible_truncation, reason = "of a unit f32 keeps enough")]
-    pub(super) fn evidence(&self, statistics: &Statistics, signal: &Signal, rows: f64) -> (f64, [f32; 8]) {
+    pub(super) fn evidence(
+        &self,
+        statistics: &Statistics,
+        signal: &Signal,
+        rows: f64,
+        counted: Families,
+    ) -> (f64, [f32; 8]) {
         let mut members = [0.0_f32; MEMBERS];
         let mut families = [0.0; 8];
         if rows < WARM_UP {
@@ -82,8 +88,12 @@ impl Maxima {
                 *member = if above > 0.0 && decades > *member { decades } else { *member };
             }
         }
-        for (family, members) in families.iter_mut().zip(members.chunks(SCALES.len())) {
-            *family = members.iter().sum();
+        let of_family = members.chunks_mut(SCALES.len()).zip(&mut families).zip(Family::ALL);
+        for ((members, decades), family) in of_family {
+            if !counted.contain(family) {
+                members.fill(0.0);
+            }
+            *decades = members.iter().sum();
         }
         (members.iter().copied().map(f64::from).sum(), families)
     }

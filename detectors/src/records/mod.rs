@@ -19,19 +19,26 @@
 //! | `season` | levels by time of day |
 //! | `windows` | sliding sums over the recent observations |
 //! | `maxima` | block maxima, references, evidence |
+//! | `families` | which families of statistics count |
 //! | `alert` | the threshold, its fatigue and refractory time, the score that lasts |
 //! | `state` | saving and restoring |
 //!
 //! Gumbel quantiles: E. J. Gumbel, "Statistics of Extremes", 1958. Plotting positions: A. Hazen, 1914.
 
 mod alert;
+mod families;
 mod maxima;
 mod season;
 mod signals;
 mod state;
 mod windows;
 
+use serde::{Deserialize, Serialize};
 use theriac_contract::{SeriesId, Timestamp};
+
+pub use self::families::Families;
+
+use crate::detector::Spec;
 
 use self::{alert::Alert, maxima::Maxima, season::Season, signals::Signals, windows::Windows};
 
@@ -50,7 +57,8 @@ pub const EVIDENCE_ALERTS: f64 = 2.0;
 pub const EVIDENCE_MAX: f64 = MEMBERS as f64;
 
 /// What a member measures over a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Family {
     /// The mean is high.
     High,
@@ -74,6 +82,21 @@ impl Family {
     /// All, in the order of members.
     pub const ALL: [Self; 8] =
         [Self::High, Self::Low, Self::Jump, Self::Season, Self::Drift, Self::Spread, Self::Rough, Self::Calm];
+
+    /// Its name in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+            Self::Jump => "jump",
+            Self::Season => "season",
+            Self::Drift => "drift",
+            Self::Spread => "spread",
+            Self::Rough => "rough",
+            Self::Calm => "calm",
+        }
+    }
 
     /// In words, after "as never before: ".
     #[must_use]
@@ -130,13 +153,13 @@ impl Series {
         }
     }
 
-    fn update(&mut self, value: f64, at: Timestamp) -> Verdict {
+    fn update(&mut self, value: f64, at: Timestamp, families: Families) -> Verdict {
         let signal = self.signals.update(value);
         let season = self.season.update(&signal, at, self.maxima.season_references());
         self.windows.update(&signal, season);
         let rows = self.windows.rows();
         let statistics = self.windows.statistics(&signal, season.is_some());
-        let (evidence, families) = self.maxima.evidence(&statistics, &signal, rows);
+        let (evidence, families) = self.maxima.evidence(&statistics, &signal, rows, families);
         self.maxima.learn(&statistics, rows);
         let expected = season.map_or(signal.median, |residuals| value - residuals[0]);
         self.alert.update(evidence, families, expected, rows)
@@ -148,16 +171,36 @@ impl Series {
 pub struct Records {
     series: Vec<Option<Box<Series>>>,
     watched: usize,
+    families: Families,
 }
 
 impl Records {
     /// Bytes of state of one series.
     pub const BYTES_PER_SERIES: usize = size_of::<Series>();
 
+    /// What it is.
+    pub(crate) const SPEC: Spec = Spec {
+        name: "records",
+        sees: "a series that does what it never did: higher, lower, a jump, another time of day, adrift, scattered, restless, still",
+        formula: "sum over 64 statistics of log10 of how much rarer than the second largest block maximum (Gumbel), each 0 to 1",
+        source: "Gumbel 1958; plotting positions: Hazen 1914",
+        parameters: &[],
+        state_version: state::VERSION,
+        warmup_ticks: WARM_UP as u32,
+        bytes_per_series: Self::BYTES_PER_SERIES,
+        on_by_default: true,
+    };
+
     /// Watches no series.
     #[must_use]
     pub const fn new() -> Self {
-        Self { series: Vec::new(), watched: 0 }
+        Self::of(Families::ALL)
+    }
+
+    /// The same, of which these families count.
+    #[must_use]
+    pub const fn of(families: Families) -> Self {
+        Self { series: Vec::new(), watched: 0, families }
     }
 
     /// Begins to watch a series, or starts it anew, as if it had never been seen.
@@ -207,7 +250,7 @@ impl Records {
     pub fn update(&mut self, series: SeriesId, value: f64, at: Timestamp) -> Option<Verdict> {
         let series = self.series.get_mut(series.index())?.as_mut()?;
         Some(if value.abs() <= crate::anchor::MAGNITUDE_MAX {
-            series.update(value, at)
+            series.update(value, at, self.families)
         } else {
             series.alert.pass()
         })

@@ -11,7 +11,7 @@ use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
 use super::{Records, Series};
 
 const TABLE: &str = "detectors.records";
-const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 1;
 
 /// Walks over every number of a series' state, always in the same order.
 trait Visit {
@@ -177,7 +177,7 @@ impl Checkpointed for Records {
         let (doubles, singles) = sizes();
         let all_doubles = numbers::<Float64Array>(rows, "doubles", doubles)?.values();
         let all_singles = numbers::<Float32Array>(rows, "singles", singles)?.values();
-        let mut restored = Self::new();
+        let mut restored = Self::of(self.families);
         let states = all_doubles.chunks(doubles).zip(all_singles.chunks(singles));
         for (id, (doubles, singles)) in ids.values().iter().zip(states) {
             let id = SeriesId(*id);

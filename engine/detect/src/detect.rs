@@ -128,7 +128,7 @@ impl Detect {
     pub fn new(settings: Settings) -> Self {
         Self {
             bank: Bank::new(&settings.bank),
-            history: History::new(settings.records_series_max),
+            history: History::new(settings.records_series_max, settings.records_families),
             entities: Entities::new(settings.subspace, settings.subspace_entities_max),
             siblings: Siblings::default(),
             settings,

@@ -1,7 +1,7 @@
 //! Series compared with their whole history, as far as room is given.
 
 use theriac_contract::{Checkpointed, DetectorScore, SeriesId, StateError, StateTable, Tick};
-use theriac_detectors::records::{Family, Records, Verdict};
+use theriac_detectors::records::{Families, Family, Records, Verdict};
 
 /// Name of the detector in symptoms.
 const NAME: &str = "records";
@@ -19,8 +19,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) const fn new(room: usize) -> Self {
-        Self { records: Records::new(), room, verdicts: Vec::new() }
+    pub(crate) const fn new(room: usize, families: Families) -> Self {
+        Self { records: Records::of(families), room, verdicts: Vec::new() }
     }
 
     /// Begins to compare a series, if there is room; says whether there was.

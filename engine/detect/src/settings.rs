@@ -44,6 +44,8 @@ pub struct Settings {
     /// Series that are also compared with their whole history (13 kB each) at most, the first
     /// that come; for others the bank alone decides.
     pub records_series_max: usize,
+    /// What of them counts: high, low, jump, season, drift, spread, rough, calm.
+    pub records_families: theriac_detectors::records::Families,
     /// How all metrics of one entity are judged together.
     pub subspace: theriac_detectors::multivariate::subspace::SubspaceSettings,
     /// Entities (hosts, instances) judged as a whole at most, the first that come; 0 for none. One
@@ -73,6 +75,7 @@ impl Default for Settings {
             count_memory_ticks: 512.0,
             open_symptoms_max: 10_000,
             records_series_max: 4_096,
+            records_families: theriac_detectors::records::Families::ALL,
             subspace: theriac_detectors::multivariate::subspace::SubspaceSettings::default(),
             subspace_entities_max: 64,
             examples_max: 5,

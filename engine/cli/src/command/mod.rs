@@ -3,6 +3,7 @@
 mod bench;
 mod datasets;
 mod demo;
+mod detectors;
 mod dlq;
 mod eval;
 mod knowledge;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Tap(tap::Arguments),
     /// What could not be read: list it, look at it, send it back
     Dlq(dlq::Arguments),
+    /// What each detector sees and costs: a table, a card, a page
+    Detectors(detectors::Arguments),
     /// Fetch the public data sets
     Datasets(datasets::Arguments),
     /// Print the JSON Schema of a payload
@@ -65,6 +68,7 @@ impl Command {
             Self::Knowledge(arguments) => knowledge::run(&arguments),
             Self::Tap(arguments) => tap::run(&arguments),
             Self::Dlq(arguments) => dlq::run(&arguments),
+            Self::Detectors(arguments) => detectors::run(&arguments),
             Self::Datasets(arguments) => datasets::run(&arguments),
             Self::Schema(arguments) => schema::run(&arguments),
         }

@@ -1,9 +1,12 @@
 //! Pages that open from disk. Here: what became of each fault, the demo's closing table, its
-//! figures and its page; [`evaluation`] has the page of `theriac eval`.
+//! figures and its page; [`evaluation`] has the page of `theriac eval`, [`cards`] that of
+//! `theriac detectors`.
 
+pub(crate) mod cards;
 pub(crate) mod evaluation;
 mod page;
 mod plot;
+mod stretch;
 mod strip;
 mod style;
 

@@ -67,17 +67,17 @@ pub(crate) struct FilePlot<'a> {
     pub(crate) alerts: Vec<Alert>,
 }
 
-const WIDTH: f64 = 920.0;
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = 8.0;
+pub(super) const WIDTH: f64 = 920.0;
+pub(super) const LEFT: f64 = 58.0;
+pub(super) const RIGHT: f64 = 8.0;
 /// Pixels across.
 const COLUMNS: usize = 854;
-const TOP: f64 = 8.0;
+pub(super) const TOP: f64 = 8.0;
 const ONE_CHANNEL: f64 = 120.0;
-const MANY_CHANNELS: f64 = 13.0;
-const GAP: f64 = 8.0;
+pub(super) const MANY_CHANNELS: f64 = 13.0;
+pub(super) const GAP: f64 = 8.0;
 const SCORE: f64 = 34.0;
-const AXIS: f64 = 18.0;
+pub(super) const AXIS: f64 = 18.0;
 
 impl FilePlot<'_> {
     /// The SVG element.
@@ -136,23 +136,7 @@ impl FilePlot<'_> {
         );
         label(&mut svg, score_top + SCORE / 2.0 + 4.0, "score");
         self.draw_alerts(&mut svg, x, score_top, bottom);
-        for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
-            let row = (share * (rows - 1) as f64).round();
-            let anchor = if share == 0.0 {
-                "start"
-            } else if share == 1.0 {
-                "end"
-            } else {
-                "middle"
-            };
-            let _ = write!(
-                svg,
-                "<text x={:.1} y={:.1} text-anchor={anchor}>{}</text>",
-                x(row),
-                bottom + 13.0,
-                self.times[row as usize].to_string()[..16].replace('T', " ")
-            );
-        }
+        time_axis(&mut svg, self.times, x, bottom + 13.0);
         svg.push_str("</svg>");
         svg
     }
@@ -187,17 +171,33 @@ impl FilePlot<'_> {
     }
 }
 
-fn label(svg: &mut String, y: f64, text: &str) {
+/// Five of the times, below what is drawn over rows.
+pub(super) fn time_axis(svg: &mut String, times: &[Timestamp], x: impl Fn(f64) -> f64, y: f64) {
+    for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        let row = (share * (times.len() - 1) as f64).round();
+        let anchor = if share == 0.0 {
+            "start"
+        } else if share == 1.0 {
+            "end"
+        } else {
+            "middle"
+        };
+        let time = times[row as usize].to_string()[..16].replace('T', " ");
+        let _ = write!(svg, "<text x={:.1} y={y:.1} text-anchor={anchor}>{time}</text>", x(row));
+    }
+}
+
+pub(super) fn label(svg: &mut String, y: f64, text: &str) {
     let _ = write!(svg, "<text x={:.1} y={y:.1} text-anchor=end>{text}</text>", LEFT - 6.0);
 }
 
 /// Least and greatest finite value.
-fn range(values: &[f64]) -> (f64, f64) {
+pub(super) fn range(values: &[f64]) -> (f64, f64) {
     let finite = values.iter().copied().filter(|value| value.is_finite());
     finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
 }
 
-fn varies(values: &[f64]) -> bool {
+pub(super) fn varies(values: &[f64]) -> bool {
     let (low, high) = range(values);
     low < high
 }
@@ -223,7 +223,7 @@ fn extremes(values: &[f64]) -> Vec<Option<(usize, f64)>> {
 }
 
 /// A line through the extremes, broken where values are missing; level stretches are one step.
-fn path(values: &[f64], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
+pub(super) fn path(values: &[f64], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
     let points = extremes(values);
     let mut path = String::new();
     let mut pen = 'M';

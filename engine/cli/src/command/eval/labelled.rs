@@ -13,7 +13,7 @@ use theriac_datasets::{
 };
 
 use super::{
-    Options, digest,
+    Options, ablation, digest,
     live::{self, Fixed, RowScore, Rows},
     progress,
     results::{self, ResultFile},
@@ -93,17 +93,10 @@ pub(super) fn run(
 ) -> Result<()> {
     let data = data_digest(&recordings);
     let history = options.history && recordings.iter().any(|recording| !recording.history.is_empty());
-    let bar = progress(recordings.iter().map(|recording| recording.labels.len()).sum())?;
-    let mut files = Vec::with_capacity(recordings.len());
-    for recording in recordings {
-        bar.set_message(recording.name.clone());
-        let scores = score(config, &recording, history).with_context(|| recording.name.clone())?;
-        bar.inc(recording.labels.len() as u64);
-        files.push(Evaluated::new(recording, scores, &live::FIXED)?);
-    }
-    bar.finish_and_clear();
+    let again = options.ablation.then(|| recordings.clone());
+    let evaluation = evaluate(set, history, recordings, config)?;
     if let Some(folder) = &options.results {
-        for file in &files {
+        for file in &evaluation.files {
             let recording = &file.recording;
             let name = format!("{}/{}", recording.category, recording.name.replace('/', "-"));
             let rows = ResultFile {
@@ -116,6 +109,42 @@ pub(super) fn run(
             results::write(folder, &options.detector, &rows)?;
         }
     }
+    let mut report = evaluation.figures(Report::new(command, digest(config)?, data.clone(), None));
+    let names = ablated(set);
+    if let Some(recordings) = &again {
+        ablation::run(config, &names, &mut report, |config| {
+            let head = Report::new(command, digest(config)?, data.clone(), None);
+            Ok(evaluate(set, history, recordings.clone(), config)?.figures(head))
+        })?;
+    }
+    write_extras(options, &report, || evaluation.page(&report).html())?;
+    if options.output == Format::Json {
+        return report.print();
+    }
+    evaluation.print(&report);
+    if options.ablation {
+        ablation::print(config, &names, &report);
+    }
+    Ok(())
+}
+
+/// Figures that are told without each part, as far as there are any.
+fn ablated(set: Set) -> Vec<String> {
+    let names = ["vus_pr", "nab14.vus_pr", "smd3.vus_pr", "f1.fixed_threshold"];
+    names.iter().map(|name| format!("{}.{name}", set.prefix())).collect()
+}
+
+/// Scores all recordings.
+fn evaluate(set: Set, history: bool, recordings: Vec<Recording>, config: &Config) -> Result<Evaluation> {
+    let bar = progress(recordings.iter().map(|recording| recording.labels.len()).sum())?;
+    let mut files = Vec::with_capacity(recordings.len());
+    for recording in recordings {
+        bar.set_message(recording.name.clone());
+        let scores = score(config, &recording, history).with_context(|| recording.name.clone())?;
+        bar.inc(recording.labels.len() as u64);
+        files.push(Evaluated::new(recording, scores, &live::FIXED)?);
+    }
+    bar.finish_and_clear();
     let sweep_files: Vec<SweepFile<'_>> = files
         .iter()
         .map(|file| SweepFile {
@@ -125,14 +154,7 @@ pub(super) fn run(
         })
         .collect();
     let thresholds = Thresholds::new(&sweep_files)?;
-    let evaluation = Evaluation { set, history, fixed: live::FIXED, files, thresholds };
-    let report = evaluation.figures(Report::new(command, digest(config)?, data, None));
-    write_extras(options, &report, || evaluation.page(&report).html())?;
-    if options.output == Format::Json {
-        return report.print();
-    }
-    evaluation.print(&report);
-    Ok(())
+    Ok(Evaluation { set, history, fixed: live::FIXED, files, thresholds })
 }
 
 /// Scores of the labelled rows; with `history`, what came before them goes first.

@@ -1,4 +1,4 @@
-//! The live path as an evaluation sees it: rows in, two scores a row out.
+//! The live path as an evaluation sees it: rows in, ticks or two scores a row out.
 //!
 //! This is the only place that reads what the stages say. A lasting score covers an anomaly
 //! for as long as it stands, for measures that look at every row; an alert is its edge, for
@@ -7,7 +7,7 @@
 use anyhow::Result;
 use serde::Deserialize;
 use theriac_contract::{
-    Snapshot, Telemetry, Tick, Timestamp,
+    Series, Snapshot, Telemetry, Tick, Timestamp,
     telemetry::{PointBuilder, PointKind, PointRow, Temporality},
 };
 use theriac_detect::{Detect, EVIDENCE_ALERTS, EVIDENCE_MAX};
@@ -16,11 +16,11 @@ use theriac_monitor::Monitor;
 use crate::config::Config;
 
 /// Rows of one entity, in the order of the file.
-pub(super) struct Rows<'a> {
+pub(in crate::command) struct Rows<'a> {
     /// Time of each row. Not always ascending, and some may repeat.
-    pub(super) times: &'a [Timestamp],
+    pub(in crate::command) times: &'a [Timestamp],
     /// Values, `[channels][rows]`; NaN where there is none.
-    pub(super) channels: Vec<&'a [f64]>,
+    pub(in crate::command) channels: Vec<&'a [f64]>,
 }
 
 /// What is said of one row, from nothing that comes after its tick. Both lie between 0 and 1.
@@ -59,7 +59,6 @@ const BATCH_ROWS: usize = 256;
 
 /// One score for each row, by the stages as they run in the service. Each call starts from nothing.
 pub(super) fn rows(config: &Config, rows: &Rows<'_>) -> Result<Vec<RowScore>> {
-    let mut monitor = Monitor::new(config.monitor.clone());
     let mut judge = Judge {
         detect: Detect::new(config.detect.clone()),
         times: rows.times,
@@ -68,6 +67,17 @@ pub(super) fn rows(config: &Config, rows: &Rows<'_>) -> Result<Vec<RowScore>> {
         scores: vec![RowScore::default(); rows.times.len()],
         waiting: 0,
     };
+    ticks(&config.monitor, rows, |tick, until| judge.tick(tick, until))?;
+    Ok(judge.scores)
+}
+
+/// Sends rows through the monitor. `take` gets each tick, and how many rows went in before it.
+pub(in crate::command) fn ticks(
+    settings: &theriac_monitor::Settings,
+    rows: &Rows<'_>,
+    mut take: impl FnMut(&Tick, usize) -> Result<()>,
+) -> Result<()> {
+    let mut monitor = Monitor::new(settings.clone());
     let attributes: Vec<String> =
         (0..rows.channels.len()).map(|channel| format!("{{\"channel\":\"{channel}\"}}")).collect();
     let mut points = PointBuilder::default();
@@ -95,11 +105,21 @@ pub(super) fn rows(config: &Config, rows: &Rows<'_>) -> Result<Vec<RowScore>> {
             }
         }
         monitor.push(&[Telemetry::Points(points.finish())])?;
-        judge.ticks(&mut monitor, first + chunk.len())?;
+        while let Some(tick) = monitor.seal() {
+            take(&tick, first + chunk.len())?;
+        }
     }
     monitor.finish();
-    judge.ticks(&mut monitor, rows.times.len())?;
-    Ok(judge.scores)
+    while let Some(tick) = monitor.seal() {
+        take(&tick, rows.times.len())?;
+    }
+    Ok(())
+}
+
+/// Which channel of [`Rows`] a series of [`ticks`] is.
+pub(in crate::command) fn channel(series: &Series) -> Result<usize> {
+    let attribute: ChannelAttribute = serde_json::from_str(&series.attributes)?;
+    Ok(attribute.channel.parse()?)
 }
 
 /// What tells the channels of an entity apart.
@@ -121,32 +141,29 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// All ticks that are sealed, after `until` rows went in.
-    fn ticks(&mut self, monitor: &mut Monitor, until: usize) -> Result<()> {
-        while let Some(tick) = monitor.seal() {
-            for series in &tick.opened {
-                let attribute: ChannelAttribute = serde_json::from_str(&series.attributes)?;
-                self.channel_of_series.push(attribute.channel.parse()?);
-            }
-            self.detect.step(&tick, &Snapshot::default());
-            if let Some(row) = self.last_row_of(&tick, until) {
-                let score = &mut self.scores[row];
-                for (reading, channel) in self.detect.readings().iter().zip(&self.channel_of_series) {
-                    self.lasting[*channel] = reading.lasting;
-                    if reading.alert {
-                        score.alert = score.alert.max(reading.evidence / EVIDENCE_MAX);
-                    }
+    /// A tick, after `until` rows went in.
+    fn tick(&mut self, tick: &Tick, until: usize) -> Result<()> {
+        for series in &tick.opened {
+            self.channel_of_series.push(channel(series)?);
+        }
+        self.detect.step(tick, &Snapshot::default());
+        if let Some(row) = self.last_row_of(tick, until) {
+            let score = &mut self.scores[row];
+            for (reading, channel) in self.detect.readings().iter().zip(&self.channel_of_series) {
+                self.lasting[*channel] = reading.lasting;
+                if reading.alert {
+                    score.alert = score.alert.max(reading.evidence / EVIDENCE_MAX);
                 }
-                let lasting: f64 = self.lasting.iter().sum();
-                score.lasting = lasting / (lasting + EVIDENCE_ALERTS);
-                // An entity that is judged as a whole says more than the sum of its series, which
-                // speak before it can.
-                if let Some(entity) = self.detect.entity_readings().first() {
-                    let lasting = entity.lasting + SERIES_COUNT * score.lasting;
-                    score.lasting = lasting / (lasting + ENTITY_ALERTS);
-                }
-                self.waiting = row + 1;
             }
+            let lasting: f64 = self.lasting.iter().sum();
+            score.lasting = lasting / (lasting + EVIDENCE_ALERTS);
+            // An entity that is judged as a whole says more than the sum of its series, which speak
+            // before it can.
+            if let Some(entity) = self.detect.entity_readings().first() {
+                let lasting = entity.lasting + SERIES_COUNT * score.lasting;
+                score.lasting = lasting / (lasting + ENTITY_ALERTS);
+            }
+            self.waiting = row + 1;
         }
         Ok(())
     }

@@ -6,14 +6,16 @@
 //! | [`live`] | rows in, two scores a row out: the only place that reads the live path |
 //! | [`nab`] | data with windows, by NAB's rules |
 //! | [`labelled`] | data with labelled rows, by TSB-AD's measures |
+//! | [`ablation`] | the same without one part at a time |
 //! | [`results`] | result files in NAB's layout |
 //! | [`compare`] | two evaluations, file by file |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
+mod ablation;
 mod compare;
 mod false_discovery;
 mod labelled;
-mod live;
+pub(super) mod live;
 mod nab;
 mod results;
 
@@ -72,6 +74,9 @@ struct Options {
     /// Let SMD's training part go before the rows that are scored; not comparable with TSB-AD
     #[arg(long)]
     history: bool,
+    /// Evaluate again without each part of the detectors in turn: what is each worth?
+    #[arg(long)]
+    ablation: bool,
     /// Write the score of every row to this folder, in the layout of NAB's `results/`
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
@@ -129,12 +134,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-fn nab_corpus(data: Option<&Path>) -> Result<Corpus> {
+pub(super) fn nab_corpus(data: Option<&Path>) -> Result<Corpus> {
     let folder = catalogue::locate_from_environment("nab", data)?;
     Corpus::open(&folder).context("`theriac datasets fetch nab` gets a whole copy")
 }
 
-fn open_smd(data: Option<&Path>) -> Result<Vec<theriac_datasets::tsb::Recording>> {
+pub(super) fn open_smd(data: Option<&Path>) -> Result<Vec<theriac_datasets::tsb::Recording>> {
     let folder = catalogue::locate_from_environment("smd", data)?;
     smd::open(&folder).context("`theriac datasets fetch smd` gets a whole copy")
 }

@@ -7,7 +7,7 @@ use theriac_datasets::{
 };
 
 use super::{
-    Options, digest,
+    Options, ablation, digest,
     live::{self, RowScore, Rows},
     progress,
     results::{self, ResultFile},
@@ -38,6 +38,39 @@ pub(super) fn run(
     config: &Config,
     options: &Options,
 ) -> Result<()> {
+    let evaluation = evaluate(known, corpus, config)?;
+    if let Some(folder) = &options.results {
+        for (file, scores) in corpus.files.iter().zip(&evaluation.scores) {
+            write_results(folder, &options.detector, file, &alerts(scores))?;
+        }
+    }
+    let mut report = evaluation.figures(Report::new(command, digest(config)?, corpus.digest(), None))?;
+    let names = ablated();
+    if options.ablation {
+        ablation::run(config, &names, &mut report, |config| {
+            let head = Report::new(command, digest(config)?, corpus.digest(), None);
+            evaluate(known, corpus, config)?.figures(head)
+        })?;
+    }
+    write_extras(options, &report, || evaluation.page(&report).html())?;
+    if options.output == Format::Json {
+        return report.print();
+    }
+    evaluation.print(&report);
+    if options.ablation {
+        ablation::print(config, &names, &report);
+    }
+    Ok(())
+}
+
+/// Figures that are told without each part.
+fn ablated() -> Vec<String> {
+    let fixed = "nab.fixed.standard".to_owned();
+    Profile::ALL.iter().map(|profile| format!("nab.{}", profile.name())).chain([fixed]).collect()
+}
+
+/// Scores all files.
+fn evaluate<'a>(known: Option<&'static str>, corpus: &'a Corpus, config: &Config) -> Result<Evaluation<'a>> {
     let bar = progress(corpus.rows())?;
     let mut scores = Vec::with_capacity(corpus.files.len());
     for file in &corpus.files {
@@ -48,20 +81,8 @@ pub(super) fn run(
     }
     bar.finish_and_clear();
     let alerts: Vec<Vec<f64>> = scores.iter().map(|rows| alerts(rows)).collect();
-    if let Some(folder) = &options.results {
-        for (file, alerts) in corpus.files.iter().zip(&alerts) {
-            write_results(folder, &options.detector, file, alerts)?;
-        }
-    }
     let scorer = Scorer::new(&corpus.layouts(), &alerts)?;
-    let evaluation = Evaluation { corpus, scores, scorer, fixed: live::FIXED, known };
-    let report = evaluation.figures(Report::new(command, digest(config)?, corpus.digest(), None))?;
-    write_extras(options, &report, || evaluation.page(&report).html())?;
-    if options.output == Format::Json {
-        return report.print();
-    }
-    evaluation.print(&report);
-    Ok(())
+    Ok(Evaluation { corpus, scores, scorer, fixed: live::FIXED, known })
 }
 
 fn alerts(rows: &[RowScore]) -> Vec<f64> {

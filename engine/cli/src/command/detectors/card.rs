@@ -1,0 +1,165 @@
+//! What is told of a detector: the same facts in the terminal, in Markdown and on the page.
+
+use theriac_detectors::{Bank, Beside, SHARED_BYTES_PER_SERIES, Settings, Spec, beside_the_bank, registry};
+
+/// Where a detector stands.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// In the bank.
+    Bank,
+    /// Beside it.
+    Beside(&'static Beside),
+}
+
+/// A detector, and where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Card {
+    pub(super) spec: &'static Spec,
+    pub(super) place: Place,
+}
+
+/// All of them: the bank's in the order in which they run, then those beside it.
+pub(super) fn all() -> Vec<Card> {
+    let bank = registry().iter().map(|entry| Card { spec: &entry.spec, place: Place::Bank });
+    let beside =
+        beside_the_bank().iter().map(|beside| Card { spec: &beside.spec, place: Place::Beside(beside) });
+    bank.chain(beside).collect()
+}
+
+impl Card {
+    pub(super) const fn in_bank(&self) -> bool {
+        matches!(self.place, Place::Bank)
+    }
+
+    /// Whether it runs with the default settings.
+    pub(super) const fn on(&self) -> &'static str {
+        if self.spec.on_by_default { "yes" } else { "no" }
+    }
+
+    /// What is told, with the word under which it is.
+    pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
+        let spec = self.spec;
+        vec![
+            ("score", spec.formula.to_owned()),
+            ("source", spec.source.to_owned()),
+            ("judges", self.judges().to_owned()),
+            ("state", self.state()),
+            ("warm-up", format!("{} observations", spec.warmup_ticks)),
+            ("runs", self.runs()),
+        ]
+    }
+
+    const fn judges(&self) -> &'static str {
+        match self.place {
+            Place::Bank => "a series",
+            Place::Beside(beside) => beside.judges,
+        }
+    }
+
+    fn state(&self) -> String {
+        let bytes = self.spec.bytes_per_series;
+        match self.place {
+            Place::Bank => {
+                format!("{bytes} bytes a series, beside the {SHARED_BYTES_PER_SERIES} that all share")
+            }
+            Place::Beside(beside) if beside.together == 1 => format!("{bytes} bytes a series"),
+            Place::Beside(beside) => {
+                format!("{bytes} bytes a series, if {} are judged together", beside.together)
+            }
+        }
+    }
+
+    /// When it runs.
+    fn runs(&self) -> String {
+        let detect = theriac_detect::Settings::default();
+        match (self.place, self.spec.name) {
+            (Place::Bank, _) if self.spec.on_by_default => {
+                "by default; `detect.bank.enabled` names those that run".to_owned()
+            }
+            (Place::Bank, _) => "if `detect.bank.enabled` names it".to_owned(),
+            (_, "records") => {
+                let series = detect.records_series_max;
+                format!(
+                    "over the first series, `detect.records_series_max` ({series}); `detect.records_families` names what counts"
+                )
+            }
+            (_, "subspace") => {
+                let entities = detect.subspace_entities_max;
+                format!("over the first entities, `detect.subspace_entities_max` ({entities})")
+            }
+            _ => "in programs that use the library".to_owned(),
+        }
+    }
+
+    /// Where its parameters are set: what goes before their names.
+    const fn section(&self) -> &'static str {
+        match self.place {
+            Place::Bank => "detect.bank.detectors.",
+            Place::Beside(_) if self.spec.on_by_default => "detect.subspace.",
+            Place::Beside(_) => "",
+        }
+    }
+
+    /// Name, default with its unit, and meaning of what can be set.
+    pub(super) fn parameters(&self) -> Vec<[String; 3]> {
+        let section = self.section();
+        let row = |parameter: &theriac_detectors::Parameter| {
+            [
+                format!("{section}{}", parameter.name),
+                format!("{} {}", parameter.default, parameter.unit),
+                parameter.meaning.to_owned(),
+            ]
+        };
+        self.spec.parameters.iter().map(row).collect()
+    }
+}
+
+/// What holds for all detectors of the bank.
+pub(super) fn common() -> Vec<String> {
+    let default = Bank::new(&Settings::default()).bytes_per_series();
+    vec![
+        format!(
+            "Those in the bank share {SHARED_BYTES_PER_SERIES} bytes a series: anchor, scale, count, last value, mean and variance. Those that run by default take {default} bytes a series together."
+        ),
+        "A score becomes a p-value by the detector's own past scores of that series; the p-values are joined by their harmonic mean (Wilson 2019).".to_owned(),
+        "`detect.bank.detectors.warmup_ticks` sets one warm-up for all in the bank. `time_zone` and `holidays` there say whose time of day and day of the week the seasons are.".to_owned(),
+    ]
+}
+
+/// The page in the repository.
+pub(super) fn markdown(cards: &[Card]) -> String {
+    let mut text = String::from(
+        "# Detectors\n\n\
+         Written by `theriac detectors --markdown` from the registry, against which a test holds it. What a detector costs in\n\
+         time differs by machine: `theriac detectors --report detectors.html` measures it, and draws each on real data.\n",
+    );
+    for (heading, in_bank) in [("In the bank", true), ("Beside the bank", false)] {
+        text += &format!(
+            "\n## {heading}\n\n| | sees | on by default | bytes a series | warm-up |\n|---|---|---|--:|--:|\n"
+        );
+        for card in cards.iter().filter(|card| card.in_bank() == in_bank) {
+            let Spec { name, sees, bytes_per_series, warmup_ticks, .. } = card.spec;
+            let on = card.on();
+            text += &format!("| [{name}](#{name}) | {sees} | {on} | {bytes_per_series} | {warmup_ticks} |\n");
+        }
+        if in_bank {
+            common().iter().for_each(|line| text += &format!("\n{line}\n"));
+        }
+    }
+    text += "\n## Cards\n";
+    for card in cards {
+        text += &format!("\n### {}\n\nSees {}.\n\n", card.spec.name, card.spec.sees);
+        for (word, fact) in card.facts() {
+            let fact = if word == "score" { format!("`{fact}`") } else { fact };
+            text += &format!("- {word}: {fact}\n");
+        }
+        let parameters = card.parameters();
+        if !parameters.is_empty() {
+            text += "\n| parameter | default | |\n|---|---|---|\n";
+        }
+        for [name, default, meaning] in parameters {
+            text += &format!("| `{name}` | {default} | {meaning} |\n");
+        }
+    }
+    text
+}

@@ -46,7 +46,7 @@ pub(crate) struct Picture {
 
 /// Beside the style of all pages.
 const OWN_STYLE: &str = "
-main{max-width:1000px}p{overflow-wrap:anywhere}.number{text-align:right;white-space:nowrap}dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:2px 16px;margin:10px 0}
+main{max-width:1000px}p,figcaption{overflow-wrap:anywhere}.number{text-align:right;white-space:nowrap}dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:2px 16px;margin:10px 0}
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}a{color:inherit;text-decoration-color:var(--edge)}figure{margin:12px 0 0}
 svg .line{stroke-width:1}.base{stroke:var(--edge)}.p{fill:none;stroke:var(--act);stroke-width:1}.expected{fill:none;stroke:var(--good);stroke-width:1;stroke-dasharray:4 3}.mark{stroke:var(--bad);opacity:.5}
 .legend span{margin-right:18px}.legend i{display:inline-block;width:14px;height:10px;margin-right:6px;border-radius:2px}i.values{border-top:2px solid var(--line);height:4px}i.expected{border-top:2px dashed var(--good);height:4px}i.band{opacity:.3;background:var(--good)}i.p{background:none;border-top:2px solid var(--act);height:4px}

@@ -88,10 +88,13 @@ fn knowledge_goes_back(folder: &Path) {
     assert!(nowhere.err.contains("elsewhere") && nowhere.err.contains("--data-dir"), "{}", nowhere.err);
 }
 
+fn judge<'a>(id: &'a str, judgement: &'a str) -> [&'a str; 6] {
+    ["knowledge", "judge", id, judgement, "--data-dir", "data"]
+}
+
 fn symptoms_are_judged(folder: &Path) {
     let symptoms = lines(folder, &["tap", "symptoms", "--data-dir", "data"]);
     let id = symptoms[0]["id"].as_str().expect("a symptom has an id");
-    let judge = |id: &str, judgement: &str| ["knowledge", "judge", id, judgement, "--data-dir", "data"];
     let told = run_well(folder, &judge(id, "noise"));
     assert!(told.contains("judged noise") && told.contains("by hand"), "{told}");
     let newest: u64 = told.split_whitespace().next().and_then(|version| version.parse().ok()).unwrap();

@@ -39,6 +39,9 @@ struct Said {
     high: f64,
 }
 
+/// A detector that has seen what came before.
+type Judge = Box<dyn FnMut(Timestamp, &[f64]) -> Said>;
+
 /// Pictures by the name of the detector. NAB must be there; without SMD, entities have none.
 /// Neither has replicas.
 pub(super) fn all(
@@ -112,7 +115,7 @@ fn most_surprising(card: &Card, courses: &[Course]) -> Option<Picture> {
 
 /// What the detector says of each tick, from nothing that comes later.
 fn judge(card: &Card, course: &Course) -> Vec<Said> {
-    let mut tick: Box<dyn FnMut(Timestamp, &[f64]) -> Said> = match card.place {
+    let mut tick: Judge = match card.place {
         Place::Bank => {
             let enabled = Enabled::only(&[card.spec.name]).expect("a name of the registry");
             let mut bank = Bank::new(&Settings { enabled, ..Settings::default() });

@@ -37,10 +37,8 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{SeriesId, Timestamp};
 
 pub use self::families::Families;
-
-use crate::detector::Spec;
-
 use self::{alert::Alert, maxima::Maxima, season::Season, signals::Signals, windows::Windows};
+use crate::detector::Spec;
 
 /// Signals of a series: the value, and its transform.
 const SIGNALS: usize = 2;

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::Result;
 use indicatif::ProgressBar;
 use theriac_contract::Timestamp;
+use theriac_datasets::catalogue::NotFound;
 use theriac_detectors::{Bank, Enabled, Scores, Settings};
 
 use super::{
@@ -55,7 +56,11 @@ pub(super) fn all(
         series.push(course(name, &file.times, vec![&file.values])?);
     }
     let mut entities = Vec::new();
-    for machine in eval::open_smd(data).unwrap_or_default() {
+    let machines = match eval::open_smd(data) {
+        Err(error) if error.is::<NotFound>() => Vec::new(),
+        machines => machines?,
+    };
+    for machine in machines {
         let channels = machine.channels.iter().map(Vec::as_slice).collect();
         entities.push(course(format!("SMD, {}", machine.name), &machine.times, channels)?);
     }

@@ -149,6 +149,9 @@ impl Page<'_> {
     }
 
     fn plots(&self, page: &mut String) {
+        if self.files.is_empty() {
+            return;
+        }
         let mut categories: Vec<&str> = self.files.iter().map(|file| file.category).collect();
         categories.sort_unstable();
         categories.dedup();

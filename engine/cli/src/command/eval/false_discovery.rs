@@ -1,9 +1,9 @@
 //! `theriac eval false-discovery`: is no more than the set share of symptoms false, at ten series
 //! and at a hundred thousand, and how many incidents are found all the same?
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use theriac_contract::{Entity, Interval, Series, SignalKind, Snapshot, SymptomPhase, Tick, Timestamp};
@@ -13,6 +13,7 @@ use theriac_detect::{Detect, rules::Rule};
 use crate::{
     config::Config,
     output::{Format, Report, say},
+    report::evaluation::{Line, Page, Sweep, Table, TableRow},
 };
 
 /// Arguments of `theriac eval false-discovery`.
@@ -33,9 +34,40 @@ pub(super) struct Arguments {
     /// Size of incidents, in standard deviations of the series
     #[arg(long, default_value_t = 8.0)]
     incident_size: f64,
+    /// Write a page with tables, and a plot of how uniform p-values are with nothing wrong
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// text, or json for one object with the figures
     #[arg(long, value_enum, default_value_t)]
     output: Format,
+}
+
+/// P-values at which it is counted how many are at most as large: two a decade.
+const P_VALUES: usize = 13;
+
+fn p_value(place: usize) -> f64 {
+    libm::pow(10.0, -0.5 * place as f64)
+}
+
+/// How often p-values were at most as large as each of [`p_value`].
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    at_most: [u64; P_VALUES],
+    all: u64,
+}
+
+impl Counted {
+    fn count(&mut self, value: f64) {
+        self.all += 1;
+        for (place, count) in self.at_most.iter_mut().enumerate() {
+            *count += u64::from(value <= p_value(place));
+        }
+    }
+
+    /// Times as often as uniform p-values were.
+    fn excess(&self, place: usize) -> f64 {
+        self.at_most[place] as f64 / self.all.max(1) as f64 / p_value(place)
+    }
 }
 
 /// Ticks before anything is judged: every detector has its history then.
@@ -53,6 +85,8 @@ struct Outcome {
     found: usize,
     /// False symptoms by kind of series.
     by_kind: BTreeMap<usize, usize>,
+    /// P-values by kind of series; counted while nothing is wrong.
+    p_values: [Counted; Kind::ALL.len()],
 }
 
 impl Outcome {
@@ -131,6 +165,11 @@ fn simulate(
                 }
             }
         }
+        if incidents.is_none() && number >= WARM_UP {
+            for (index, reading) in detect.readings().iter().enumerate() {
+                outcome.p_values[index % Kind::ALL.len()].count(reading.p_value);
+            }
+        }
         tick.opened.clear();
         bar.inc(count as u64);
     }
@@ -160,6 +199,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         rows.push((*count, calm, troubled));
     }
     bar.finish_and_clear();
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, page(&report, &rows, arguments.ticks, config.detect.false_share).html())
+            .with_context(|| path.display().to_string())?;
+    }
     if arguments.output == Format::Json {
         return report.print();
     }
@@ -190,4 +233,74 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         say!("false at {count} series with nothing wrong: {}", calm.kinds());
     }
     Ok(())
+}
+
+/// Tables of the fleets, and how uniform p-values are, of the largest fleet.
+fn page(report: &Report, rows: &[(usize, Outcome, Outcome)], ticks: u32, share: f64) -> Page<'static> {
+    let cell = |cells: Vec<String>| TableRow { cells, ours: false, link: None };
+    let fleets = rows.iter().map(|(count, calm, troubled)| {
+        cell(vec![
+            count.to_string(),
+            calm.wrong.to_string(),
+            troubled.incidents.to_string(),
+            troubled.symptoms.to_string(),
+            troubled.wrong.to_string(),
+            format!("{:.2} %", 100.0 * troubled.share()),
+            format!("{:.1} %", 100.0 * troubled.power()),
+        ])
+    });
+    let head =
+        ["series", "false, nothing wrong", "incidents", "symptoms", "false", "share of symptoms", "found"];
+    let mut tables = vec![Table::new("Fleets of all kinds of series", &head, fleets.collect())];
+    let (mut lines, mut tiles) = (Vec::new(), Vec::new());
+    if let Some((count, calm, troubled)) = rows.last() {
+        tiles.push((
+            format!("{:.2} %", 100.0 * troubled.share()),
+            format!("of symptoms false, {count} series"),
+        ));
+        tiles.push((calm.wrong.to_string(), format!("false symptoms with nothing wrong, {count} series")));
+        tiles.push((format!("{:.0} %", 100.0 * troubled.power()), "of incidents found".to_owned()));
+        let shown: Vec<usize> = (2..P_VALUES).step_by(2).collect();
+        let kinds = Kind::ALL.iter().zip(&calm.p_values).map(|(kind, counted)| {
+            let excesses = shown.iter().map(|place| format!("{:.2}", counted.excess(*place)));
+            cell(std::iter::once(format!("{kind:?}")).chain(excesses).collect())
+        });
+        let heads: Vec<String> = shown.iter().map(|place| format!("p <= 1e-{}", place / 2)).collect();
+        let head: Vec<&str> = std::iter::once("kind").chain(heads.iter().map(String::as_str)).collect();
+        let heading = "How often p-values came, with nothing wrong, as a multiple of how often they may";
+        tables.push(Table::new(heading, &head, kinds.collect()));
+        let mut all = Counted::default();
+        for counted in &calm.p_values {
+            all.all += counted.all;
+            all.at_most.iter_mut().zip(counted.at_most).for_each(|(sum, count)| *sum += count);
+        }
+        let worst = |place: usize| calm.p_values.iter().map(|kind| kind.excess(place)).fold(0.0, f64::max);
+        let line = |name: &str, excess: &dyn Fn(usize) -> f64| Line {
+            name: name.to_owned(),
+            points: (0..P_VALUES).rev().map(|place| (p_value(place), excess(place))).collect(),
+        };
+        lines.push(line("all kinds", &|place| all.excess(place)));
+        lines.push(line("the worst kind at each", &worst));
+        lines.push(line("uniform", &|_| 1.0));
+    }
+    Page {
+        title: "False symptoms in series of which it is known when something is wrong".to_owned(),
+        lead: format!(
+            "{ticks} ticks after a warm-up of {WARM_UP}, one configuration ({}), {} % of symptoms may be false. theriac {}.",
+            report.configuration,
+            100.0 * share,
+            report.version
+        ),
+        tiles,
+        tables,
+        sweep: Some(Sweep {
+            title: "How often p-values at most so small came with nothing wrong, as a multiple of how often they may"
+                .to_owned(),
+            logarithmic: true,
+            lines,
+            marks: Vec::new(),
+        }),
+        legend: Vec::new(),
+        files: Vec::new(),
+    }
 }

@@ -47,8 +47,8 @@ pub(super) struct Fixed {
 pub(super) const FIXED: Fixed =
     Fixed { lasting: 0.5, alert: EVIDENCE_ALERTS / EVIDENCE_MAX, told: "two decades of evidence" };
 
-/// What is said of an entity as a whole where it is ten times as unusual as it is on average.
-const ENTITY_ALERTS: f64 = std::f64::consts::LN_10 + 0.095_310_179_804_324_93;
+/// What is said of an entity as a whole where it is three times as unusual as it is on average.
+const ENTITY_ALERTS: f64 = 2.0 * std::f64::consts::LN_2;
 
 /// How much the score of its series, between 0 and 1, adds to that of an entity.
 const SERIES_COUNT: f64 = 0.5;

@@ -292,7 +292,15 @@ impl KafkaShards {
         if seeded::on(Bug::SlowShardNotWaitedFor) { ahead } else { frontier }
     }
 
-    fn joined(&mut self, joined: BTreeMap<Timestamp, Noticed>) -> Vec<Noticed> {
+    /// Joins what each shard said of each tick, in the order of the shards: in which order their
+    /// records came is not the same when they are read again.
+    fn joined(&mut self, said: Vec<BTreeMap<Timestamp, Noticed>>) -> Vec<Noticed> {
+        let mut joined: BTreeMap<Timestamp, Noticed> = BTreeMap::new();
+        for (at, noticed) in said.into_iter().flatten() {
+            let tick = joined.entry(at).or_insert_with(|| Noticed { at, ..Noticed::default() });
+            tick.symptoms.extend(noticed.symptoms);
+            tick.sightings.extend(noticed.sightings);
+        }
         self.judged = joined.last_key_value().map_or(self.judged, |(at, _)| self.judged.max(*at));
         joined.into_values().collect()
     }
@@ -309,11 +317,11 @@ impl Gather for KafkaShards {
     fn fetch(&mut self) -> Result<Vec<Noticed>, SourceError> {
         self.take(Duration::ZERO)?;
         let frontier = self.frontier();
-        let (mut joined, judged) = (BTreeMap::new(), self.judged);
-        for voice in &mut self.voices {
-            voice.hand_out(|after| after.at <= frontier, &mut joined, judged);
+        let (mut said, judged) = (vec![BTreeMap::new(); self.voices.len()], self.judged);
+        for (voice, said) in self.voices.iter_mut().zip(&mut said) {
+            voice.hand_out(|after| after.at <= frontier, said, judged);
         }
-        Ok(self.joined(joined))
+        Ok(self.joined(said))
     }
 
     fn is_through(&self) -> bool {
@@ -346,11 +354,11 @@ impl Gather for KafkaShards {
     fn again(&mut self, position: &str) -> Result<Vec<Noticed>, SourceError> {
         let until = parse(position)?;
         let begin = Instant::now();
-        let (mut joined, judged) = (BTreeMap::new(), self.judged);
+        let (mut said, judged) = (vec![BTreeMap::new(); self.voices.len()], self.judged);
         loop {
             let mut behind = None;
             for (shard, (voice, until)) in self.voices.iter_mut().zip(&until.shards).enumerate() {
-                voice.hand_out(|after| after.next <= until.next, &mut joined, judged);
+                voice.hand_out(|after| after.next <= until.next, &mut said[shard], judged);
                 if voice.place.next < until.next {
                     behind = Some(shard);
                 }
@@ -365,10 +373,46 @@ impl Gather for KafkaShards {
             }
             self.take(Duration::from_millis(50))?;
         }
-        Ok(self.joined(joined))
+        Ok(self.joined(said))
     }
 
     fn notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use theriac_contract::{Entity, Sightings};
+
+    use super::*;
+
+    /// Whose records come first is up to the broker; what is handed out is not.
+    #[test]
+    fn shards_are_joined_in_their_order_whoever_is_heard_first() {
+        let handed_out = |order: [usize; 3]| {
+            let mut shards = KafkaShards::open(&Settings::default(), 0, 3);
+            let mut said = vec![BTreeMap::new(); 3];
+            for tick in 1..4 {
+                let at = Timestamp(tick);
+                for shard in order {
+                    let sightings = Sightings {
+                        entities: vec![Entity(format!("{shard}-{tick}"))],
+                        ..Sightings::default()
+                    };
+                    let after = Place { next: tick, at, progress: MarkProgress::On };
+                    let noticed = Noticed { at, sightings, ..Noticed::default() };
+                    let voice = &mut shards.voices[shard];
+                    voice.ahead.push_back(Said { after, noticed });
+                    voice.hand_out(|_| true, &mut said[shard], Timestamp(0));
+                }
+            }
+            shards.joined(said)
+        };
+        let expected = handed_out([0, 1, 2]);
+        assert_eq!(expected.len(), 3);
+        for order in [[2, 1, 0], [1, 2, 0], [2, 0, 1]] {
+            assert_eq!(handed_out(order), expected, "{order:?}");
+        }
     }
 }

@@ -78,13 +78,7 @@ impl Kernel<4> for EventDensity {
         // A weighted mean scatters as that of so many ticks.
         let ticks = least(lane.seen + 1.0, 2.0 * self.recent_ticks - 1.0);
         let deviance = 2.0 * ticks * (q * ln(q / p) + (1.0 - q) * ln((1.0 - q) / (1.0 - p)));
-        Reading {
-            score: most(most(deviance, 0.0).sqrt() - CHANCE, 0.0) * lane.observed,
-            observed: lane.observed > 0.0,
-            expected: 0.0,
-            unit_high: 0.0,
-            unit_low: 0.0,
-        }
+        Reading::of(most(most(deviance, 0.0).sqrt() - CHANCE, 0.0) * lane.observed, lane)
     }
 
     #[inline(always)]

@@ -38,13 +38,7 @@ impl Kernel<2> for Extreme {
     #[inline(always)]
     fn score(&self, &[lowest, highest]: &[f32; 2], lane: &Lane) -> Reading {
         let beyond = most(most(lane.x - highest, lowest - lane.x), 0.0);
-        Reading {
-            score: beyond / (highest - lowest + lane.rounding) * lane.observed,
-            observed: lane.observed > 0.0,
-            expected: 0.0,
-            unit_high: 0.0,
-            unit_low: 0.0,
-        }
+        Reading::of(beyond / (highest - lowest + lane.rounding) * lane.observed, lane)
     }
 
     #[inline(always)]

@@ -35,13 +35,7 @@ impl Kernel<3> for Flat {
     #[inline(always)]
     fn score(&self, &[run, mean_run, _]: &[f32; 3], lane: &Lane) -> Reading {
         let repeats = select(lane.x == lane.last, run, 0.0) * lane.observed;
-        Reading {
-            score: repeats / most(mean_run, 1.0),
-            observed: lane.observed > 0.0,
-            expected: 0.0,
-            unit_high: 0.0,
-            unit_low: 0.0,
-        }
+        Reading::of(repeats / most(mean_run, 1.0), lane)
     }
 
     #[inline(always)]

@@ -27,6 +27,14 @@ pub(crate) struct Reading {
     pub(crate) unit_low: f32,
 }
 
+impl Reading {
+    /// A score without an expected value, where there is a value.
+    #[inline(always)]
+    pub(crate) fn of(score: f32, lane: &Lane) -> Self {
+        Self { score, observed: lane.observed > 0.0, expected: 0.0, unit_high: 0.0, unit_low: 0.0 }
+    }
+}
+
 /// What a detector of events (the end of a run, of a silence) learns from. A run or a silence
 /// teaches once, when it is over: otherwise it would teach, while it lasts, that it is ordinary.
 #[derive(Clone, Copy)]

@@ -63,13 +63,7 @@ impl Kernel<3> for PageHinkley {
     #[inline(always)]
     fn score(&self, state: &[f32; 3], lane: &Lane) -> Reading {
         let [high, low] = self.sums(state, lane);
-        Reading {
-            score: most(high, low) * lane.observed,
-            observed: lane.observed > 0.0,
-            expected: 0.0,
-            unit_high: 0.0,
-            unit_low: 0.0,
-        }
+        Reading::of(most(high, low) * lane.observed, lane)
     }
 
     #[inline(always)]

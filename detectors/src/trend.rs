@@ -83,13 +83,7 @@ impl Kernel<3> for Trend {
         let n = lane.seen + 1.0;
         let young = (12.0 / most(n * (n * n - 1.0), 1.0)).sqrt();
         let unit = most(young, self.slope_error) * (state[2] + lane.rounding);
-        Reading {
-            score: slope.abs() / unit * lane.observed,
-            observed: lane.observed > 0.0,
-            expected: 0.0,
-            unit_high: 0.0,
-            unit_low: 0.0,
-        }
+        Reading::of(slope.abs() / unit * lane.observed, lane)
     }
 
     /// Level and slope say where the series is, and follow it through an incident: it would have

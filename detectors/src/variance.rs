@@ -53,13 +53,7 @@ impl Kernel<1> for Variance {
     #[inline(always)]
     fn score(&self, &[energy]: &[f32; 1], lane: &Lane) -> Reading {
         let ratio = most(self.next(energy, lane), RATIO_MIN);
-        Reading {
-            score: (most(ratio, 1.0 / ratio) - 1.0) * lane.observed,
-            observed: lane.observed > 0.0,
-            expected: 0.0,
-            unit_high: 0.0,
-            unit_low: 0.0,
-        }
+        Reading::of((most(ratio, 1.0 / ratio) - 1.0) * lane.observed, lane)
     }
 
     #[inline(always)]

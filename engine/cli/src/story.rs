@@ -22,7 +22,12 @@ pub(crate) struct Story {
     pub(crate) verifications: Vec<Verification>,
 }
 
-fn all(topics: &dyn Topics, topic: Topic, mut each: impl FnMut(&[u8], &str) -> Result<()>) -> Result<()> {
+/// Gives every record of a topic, with its type, in the order of partitions and offsets.
+pub(crate) fn all(
+    topics: &dyn Topics,
+    topic: Topic,
+    mut each: impl FnMut(&[u8], &str) -> Result<()>,
+) -> Result<()> {
     for partition in 0..topics.partitions(topic) {
         let mut next = topics.start(topic, partition);
         while next < topics.end(topic, partition) {
@@ -38,7 +43,8 @@ fn all(topics: &dyn Topics, topic: Topic, mut each: impl FnMut(&[u8], &str) -> R
     Ok(())
 }
 
-fn payload<P: DeserializeOwned>(bytes: &[u8]) -> Result<P> {
+/// What a record holds.
+pub(crate) fn payload<P: DeserializeOwned>(bytes: &[u8]) -> Result<P> {
     serde_json::from_slice(bytes).context("the record is not of the schema that this program reads")
 }
 

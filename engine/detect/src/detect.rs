@@ -151,8 +151,7 @@ impl Detect {
     }
 
     /// What the last tick said of each entity that is judged as a whole.
-    #[must_use]
-    pub fn entity_readings(&self) -> &[EntityReading] {
+    pub fn entity_readings(&self) -> impl Iterator<Item = (&Entity, &EntityReading)> {
         self.entities.readings()
     }
 

@@ -10,7 +10,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use theriac_contract::{Checkpointed, DetectorScore, Entity, SeriesId, StateError, StateTable, Tick};
 use theriac_detectors::{
-    multivariate::subspace::{Subspace, SubspaceSettings},
+    multivariate::{
+        Reading as Verdict,
+        subspace::{Subspace, SubspaceSettings},
+    },
     slots::Slots,
 };
 
@@ -32,10 +35,8 @@ const BLAMED: f64 = 0.25;
 const ASKED: f64 = 1e-2;
 
 /// What the last tick said of one entity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EntityReading {
-    /// The entity.
-    pub entity: Entity,
     /// How often its past looked at least this unusual; 1 while warming up.
     pub p_value: f64,
     /// A score that lasts as long as the anomaly and fades after it: ln(1 + s), where s is
@@ -60,7 +61,8 @@ pub(crate) struct Entities {
     room: usize,
     groups: Vec<Group>,
     by_entity: BTreeMap<Entity, usize>,
-    readings: Vec<EntityReading>,
+    /// By slot; none of what was not heard in the last tick, or has too few channels.
+    readings: Vec<Option<EntityReading>>,
     /// What the last tick says of a series that is to blame.
     blamed: BTreeMap<SeriesId, f64>,
     row: Vec<f64>,
@@ -97,6 +99,7 @@ impl Entities {
     /// One tick of all entities.
     pub(crate) fn update(&mut self, tick: &Tick) {
         self.readings.clear();
+        self.readings.resize(self.groups.len(), None);
         self.blamed.clear();
         for (slot, group) in self.groups.iter_mut().enumerate() {
             if group.channels.len() < CHANNELS_MIN {
@@ -116,22 +119,20 @@ impl Entities {
             if reading.p_value < ASKED {
                 let contributions = model.contributions();
                 let most = contributions.iter().copied().fold(0.0, f64::max);
+                let p_value = libm::pow(reading.p_value, TRUSTED);
                 let blamed = group.channels.iter().zip(&contributions);
                 let blamed = blamed.filter(|(_, share)| **share > 0.0 && **share >= BLAMED * most);
-                self.blamed.extend(blamed.map(|(id, _)| (*id, libm::pow(reading.p_value, TRUSTED))));
+                self.blamed.extend(blamed.map(|(id, _)| (*id, p_value)));
             }
-            self.readings.push(EntityReading {
-                entity: group.entity.clone(),
-                p_value: reading.p_value,
-                lasting: reading.lasting,
-                edge: reading.edge,
-            });
+            let Verdict { p_value, lasting, edge, .. } = reading;
+            self.readings[slot] = Some(EntityReading { p_value, lasting, edge });
         }
     }
 
     /// What the last tick said of each entity that was heard, in the order of their coming.
-    pub(crate) fn readings(&self) -> &[EntityReading] {
-        &self.readings
+    pub(crate) fn readings(&self) -> impl Iterator<Item = (&Entity, &EntityReading)> {
+        let entities = self.groups.iter().map(|group| &group.entity);
+        entities.zip(&self.readings).filter_map(|(entity, reading)| Some((entity, reading.as_ref()?)))
     }
 
     /// The p-value that its entity gives a series; none if it is not to blame for anything.

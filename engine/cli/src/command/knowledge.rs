@@ -1,11 +1,12 @@
 //! `theriac knowledge`: what is known, how it came to be, and going back.
 
 use std::{
+    collections::BTreeMap,
     io::{Write, stdout},
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use theriac_connectors::topics::Embedded;
 use theriac_contract::{Fact, RecordedFact, Snapshot, Symptom, Timestamp, Topic, Topics};
@@ -14,6 +15,7 @@ use theriac_knowledge::{Knowledge, as_of, diff, line};
 
 use crate::{
     output::{Format, Wrong, say},
+    story::{all, payload},
     wiring,
 };
 
@@ -78,15 +80,10 @@ enum Judgement {
 
 fn facts(topics: &dyn Topics) -> Result<Vec<RecordedFact>> {
     let mut facts = Vec::new();
-    let mut next = topics.start(Topic::Knowledge, 0);
-    while next < topics.end(Topic::Knowledge, 0) {
-        for stored in topics.read(Topic::Knowledge, 0, next, 1 << 20)? {
-            let fact = serde_json::from_slice(&stored.record.value)
-                .with_context(|| format!("knowledge record {}", stored.offset))?;
-            facts.push(fact);
-            next = stored.offset + 1;
-        }
-    }
+    all(topics, Topic::Knowledge, |bytes, _| {
+        facts.push(payload(bytes)?);
+        Ok(())
+    })?;
     Ok(facts)
 }
 
@@ -154,31 +151,22 @@ fn judge(arguments: &Arguments, symptom: &str, judgement: Judgement, reason: &st
 
 /// The symptom whose id begins so.
 fn find(topics: &dyn Topics, id: &str) -> Result<Symptom> {
-    let mut found: Option<Symptom> = None;
-    for partition in 0..topics.partitions(Topic::Symptoms) {
-        let mut next = topics.start(Topic::Symptoms, partition);
-        while next < topics.end(Topic::Symptoms, partition) {
-            for stored in topics.read(Topic::Symptoms, partition, next, 1 << 20)? {
-                next = stored.offset + 1;
-                let symptom: Symptom = serde_json::from_slice(&stored.record.value)
-                    .with_context(|| format!("symptom record {}", stored.offset))?;
-                let begins = symptom.id.0.starts_with(id) || symptom.id.short().starts_with(id);
-                match &found {
-                    _ if !begins => {}
-                    Some(other) if other.id != symptom.id => {
-                        let text = format!(
-                            "several symptoms begin with `{id}`, such as {} and {}",
-                            other.id.0, symptom.id.0
-                        );
-                        return Err(Wrong(text).into());
-                    }
-                    _ => found = Some(symptom),
-                }
-            }
+    let mut found = BTreeMap::new();
+    all(topics, Topic::Symptoms, |bytes, _| {
+        let symptom: Symptom = payload(bytes)?;
+        if symptom.id.0.starts_with(id) {
+            found.insert(symptom.id.0.clone(), symptom);
         }
-    }
-    let none = format!("no symptom begins with `{id}`; `theriac tap symptoms` lists them");
-    found.ok_or_else(|| Wrong(none).into())
+        Ok(())
+    })?;
+    let text = match (found.pop_first(), found.pop_first()) {
+        (Some((_, symptom)), None) => return Ok(symptom),
+        (Some((one, _)), Some((other, _))) => {
+            format!("several symptoms begin with `{id}`, such as {one} and {other}")
+        }
+        (None, _) => format!("no symptom begins with `{id}`; `theriac tap symptoms` lists them"),
+    };
+    Err(Wrong(text).into())
 }
 
 /// Topics, what is known from them, and the time of the last fact.

@@ -12,7 +12,7 @@ use theriac_detectors::{Bank, Scores};
 
 use crate::{
     config::Config,
-    output::{Format, Report, say},
+    output::{Format, Report, quantile, say},
 };
 
 /// Arguments of `theriac bench bank`.
@@ -128,7 +128,7 @@ fn pass(memory: &mut [f32], times: usize) -> f64 {
 
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
+    quantile(&seconds, 0.5).unwrap_or(f64::NAN)
 }
 
 /// Memory of this process in bytes; 0 if the system does not tell.

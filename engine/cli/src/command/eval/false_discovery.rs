@@ -42,31 +42,42 @@ pub(super) struct Arguments {
     output: Format,
 }
 
-/// P-values at which it is counted how many are at most as large: two a decade.
-const P_VALUES: usize = 13;
+/// Square root of a tenth: half a decade.
+const HALF: f64 = 0.316_227_766_016_837_94;
+/// P-values at which it is counted how many are at most as large: two a decade, descending.
+const P_VALUES: [f64; 13] = [
+    1.0,
+    HALF,
+    1e-1,
+    HALF * 1e-1,
+    1e-2,
+    HALF * 1e-2,
+    1e-3,
+    HALF * 1e-3,
+    1e-4,
+    HALF * 1e-4,
+    1e-5,
+    HALF * 1e-5,
+    1e-6,
+];
 
-fn p_value(place: usize) -> f64 {
-    libm::pow(10.0, -0.5 * place as f64)
-}
-
-/// How often p-values were at most as large as each of [`p_value`].
+/// How often p-values were at most as large as each of [`P_VALUES`].
 #[derive(Clone, Copy, Default)]
 struct Counted {
-    at_most: [u64; P_VALUES],
+    at_most: [u64; P_VALUES.len()],
     all: u64,
 }
 
 impl Counted {
     fn count(&mut self, value: f64) {
         self.all += 1;
-        for (place, count) in self.at_most.iter_mut().enumerate() {
-            *count += u64::from(value <= p_value(place));
-        }
+        let reached = P_VALUES.iter().take_while(|p_value| value <= **p_value).count();
+        self.at_most[..reached].iter_mut().for_each(|count| *count += 1);
     }
 
     /// Times as often as uniform p-values were.
     fn excess(&self, place: usize) -> f64 {
-        self.at_most[place] as f64 / self.all.max(1) as f64 / p_value(place)
+        self.at_most[place] as f64 / self.all.max(1) as f64 / P_VALUES[place]
     }
 }
 
@@ -260,7 +271,7 @@ fn page(report: &Report, rows: &[(usize, Outcome, Outcome)], ticks: u32, share: 
         ));
         tiles.push((calm.wrong.to_string(), format!("false symptoms with nothing wrong, {count} series")));
         tiles.push((format!("{:.0} %", 100.0 * troubled.power()), "of incidents found".to_owned()));
-        let shown: Vec<usize> = (2..P_VALUES).step_by(2).collect();
+        let shown: Vec<usize> = (2..P_VALUES.len()).step_by(2).collect();
         let kinds = Kind::ALL.iter().zip(&calm.p_values).map(|(kind, counted)| {
             let excesses = shown.iter().map(|place| format!("{:.2}", counted.excess(*place)));
             cell(std::iter::once(format!("{kind:?}")).chain(excesses).collect())
@@ -277,7 +288,7 @@ fn page(report: &Report, rows: &[(usize, Outcome, Outcome)], ticks: u32, share: 
         let worst = |place: usize| calm.p_values.iter().map(|kind| kind.excess(place)).fold(0.0, f64::max);
         let line = |name: &str, excess: &dyn Fn(usize) -> f64| Line {
             name: name.to_owned(),
-            points: (0..P_VALUES).rev().map(|place| (p_value(place), excess(place))).collect(),
+            points: (0..P_VALUES.len()).rev().map(|place| (P_VALUES[place], excess(place))).collect(),
         };
         lines.push(line("all kinds", &|place| all.excess(place)));
         lines.push(line("the worst kind at each", &worst));

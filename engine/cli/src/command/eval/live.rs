@@ -159,7 +159,7 @@ impl Judge<'_> {
             score.lasting = lasting / (lasting + EVIDENCE_ALERTS);
             // An entity that is judged as a whole says more than the sum of its series, which speak
             // before it can.
-            if let Some(entity) = self.detect.entity_readings().first() {
+            if let Some((_, entity)) = self.detect.entity_readings().next() {
                 let lasting = entity.lasting + SERIES_COUNT * score.lasting;
                 score.lasting = lasting / (lasting + ENTITY_ALERTS);
             }

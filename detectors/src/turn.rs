@@ -288,9 +288,23 @@ pub(crate) fn turn<K: Kernel<N>, const N: usize>(
 mod tests {
     use super::*;
     use crate::{
-        anchor::Anchors, cusum::Cusum, drift::Drift, event_density::EventDensity, extreme::Extreme,
-        flat::Flat, lanes::convert_lane, level::Level, missing::Missing, page_hinkley::PageHinkley,
-        quantiles::Quantiles, rate::Rate, trend::Trend, variance::Variance,
+        anchor::Anchors,
+        block::Lane,
+        cusum::Cusum,
+        detector::Spec,
+        drift::Drift,
+        event_density::EventDensity,
+        extreme::Extreme,
+        flat::Flat,
+        lanes::convert_lane,
+        lanes::{Kind, Reading},
+        level::Level,
+        missing::Missing,
+        page_hinkley::PageHinkley,
+        quantiles::Quantiles,
+        rate::Rate,
+        trend::Trend,
+        variance::Variance,
     };
 
     /// The form for the baseline machine, one lane at a time.
@@ -390,5 +404,70 @@ mod tests {
         agrees(&Trend::new(16.0));
         agrees(&PageHinkley { mean_ticks: 1_024.0 });
         agrees(&EventDensity { recent_ticks: 8.0, usual_ticks: 512.0 });
+    }
+
+    /// The score of [`Level`], as one that lasts or not.
+    struct Distance<const LASTS: bool>;
+
+    impl<const LASTS: bool> Kernel<0> for Distance<LASTS> {
+        const COLUMNS: [(&'static str, Kind); 0] = [];
+        const SPEC: Spec = <Level as Kernel<0>>::SPEC;
+        const EXPECTS: bool = false;
+        const LASTS: bool = LASTS;
+
+        fn score(&self, state: &[f32; 0], lane: &Lane) -> Reading {
+            Level.score(state, lane)
+        }
+
+        fn advance(&self, state: &[f32; 0], _: &Lane) -> [f32; 0] {
+            *state
+        }
+    }
+
+    #[test]
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    fn half_the_digits_of_a_lasting_score_count_beyond_one_in_270() {
+        let (mut once, mut lasting) = (State::EMPTY, State::EMPTY);
+        let mut anchors = Anchors::new(64.0);
+        anchors.grow(BLOCK);
+        let (mut block, mut scored, mut halved) = (Block::EMPTY, Scored::EMPTY, 0);
+        for tick in 0..400_usize {
+            let noise = |i: usize| ((tick * 7_919 + i * 104_729) % 1_009) as f64 / 1_009.0;
+            let values = std::array::from_fn(|i| noise(i) + if tick > 300 { (i % 20) as f64 } else { 0.0 });
+            anchors.prepare(0, &values, &[tick <= 300; BLOCK], &mut block);
+            let mut odds = [[0.0; BLOCK]; 2];
+            let (mut out, mut p_values) = (Verdict::NONE, PValues::ORDINARY);
+            turn(
+                &Distance::<false>,
+                20.0,
+                false,
+                &mut once,
+                &[],
+                &block,
+                &mut scored,
+                &mut out,
+                &mut p_values,
+            );
+            odds[0] = scored.odds;
+            turn(
+                &Distance::<true>,
+                20.0,
+                false,
+                &mut lasting,
+                &[],
+                &block,
+                &mut scored,
+                &mut out,
+                &mut p_values,
+            );
+            odds[1] = scored.odds;
+            for (once, lasting) in odds[0].into_iter().zip(odds[1]) {
+                let expected = if once > 270.0 { (once * 270.0).sqrt() } else { once };
+                assert!((lasting / expected - 1.0).abs() < 1e-5, "{once}: {lasting}, {expected}");
+                halved += u32::from(once > 1e4);
+            }
+            anchors.refit(0, &block, |_, _| {});
+        }
+        assert!(halved > 1_000, "{halved}");
     }
 }

@@ -410,7 +410,9 @@ mod tests {
             shards.joined(said)
         };
         let expected = handed_out([0, 1, 2]);
-        assert_eq!(expected.len(), 3);
+        let names = |noticed: &Noticed| noticed.sightings.entities.iter().map(|it| it.0.clone()).collect();
+        let told: Vec<Vec<String>> = expected.iter().map(names).collect();
+        assert_eq!(told, [["0-1", "1-1", "2-1"], ["0-2", "1-2", "2-2"], ["0-3", "1-3", "2-3"]]);
         for order in [[2, 1, 0], [1, 2, 0], [2, 0, 1]] {
             assert_eq!(handed_out(order), expected, "{order:?}");
         }

@@ -193,6 +193,21 @@ fn metrics_that_no_longer_move_together_are_seen_though_each_is_where_it_often_w
     assert!(before.0 > 1e-3 && after.0 < 1e-4, "{worst:?}");
     assert!(after.1 > 2.0 * before.1, "{worst:?}");
 
+    // Saved and restored in the middle is never stopped.
+    let readings = |stop: u64| {
+        let mut detect = Detect::new(Settings::default());
+        run(&mut detect, signals, 0..stop, value);
+        let saved = detect.snapshot().unwrap();
+        let mut restored = Detect::new(Settings::default());
+        restored.restore(&saved).unwrap();
+        assert_eq!(restored.snapshot().unwrap(), saved);
+        run(&mut restored, signals, stop..920, value);
+        restored.entity_readings().map(|(_, reading)| reading.p_value.to_bits()).collect::<Vec<u64>>()
+    };
+    let whole = readings(919);
+    assert_eq!(whole.len(), 1);
+    assert!([3, 300, 600, 905].into_iter().all(|stop| readings(stop) == whole));
+
     let settings = Settings { subspace_entities_max: 0, ..Settings::default() };
     let mut alone = Detect::new(settings);
     run(&mut alone, signals, 0..1, value);

@@ -13,15 +13,14 @@ use theriac_datasets::{
 };
 
 use super::{
-    Options, ablation, digest,
+    Options, conclude, digest,
     live::{self, Fixed, RowScore, Rows},
     progress,
     results::{self, ResultFile},
-    write_extras,
 };
 use crate::{
     config::Config,
-    output::{Format, Report, say},
+    output::{Report, say},
     report::evaluation::{Alert, FilePlot, Line, Page, Sight, Sweep, Table, TableRow},
 };
 
@@ -93,7 +92,7 @@ pub(super) fn run(
 ) -> Result<()> {
     let data = data_digest(&recordings);
     let history = options.history && recordings.iter().any(|recording| !recording.history.is_empty());
-    let again = options.ablation.then(|| recordings.clone());
+    let whole = if options.ablation { recordings.clone() } else { Vec::new() };
     let evaluation = evaluate(set, history, recordings, config)?;
     if let Some(folder) = &options.results {
         for file in &evaluation.files {
@@ -109,23 +108,13 @@ pub(super) fn run(
             results::write(folder, &options.detector, &rows)?;
         }
     }
-    let mut report = evaluation.figures(Report::new(command, digest(config)?, data.clone(), None));
-    let names = ablated(set);
-    if let Some(recordings) = &again {
-        ablation::run(config, &names, &mut report, |config| {
-            let head = Report::new(command, digest(config)?, data.clone(), None);
-            Ok(evaluate(set, history, recordings.clone(), config)?.figures(head))
-        })?;
-    }
-    write_extras(options, &report, || evaluation.page(&report).html())?;
-    if options.output == Format::Json {
-        return report.print();
-    }
-    evaluation.print(&report);
-    if options.ablation {
-        ablation::print(config, &names, &report);
-    }
-    Ok(())
+    let report = evaluation.figures(Report::new(command, digest(config)?, data.clone(), None));
+    let again = |config: &Config| {
+        let head = Report::new(command, digest(config)?, data.clone(), None);
+        Ok(evaluate(set, history, whole.clone(), config)?.figures(head))
+    };
+    let page = |report: &Report| evaluation.page(report).html();
+    conclude(options, config, &ablated(set), report, again, page, |report| evaluation.print(report))
 }
 
 /// Figures that are told without each part, as far as there are any.

@@ -156,6 +156,31 @@ fn progress(rows: usize) -> Result<ProgressBar> {
     Ok(bar)
 }
 
+/// Says what came out: the figures without each part in turn if that is asked for (`again`
+/// evaluates with another configuration), result files and page, and the text or the object.
+fn conclude(
+    options: &Options,
+    config: &Config,
+    names: &[String],
+    mut report: Report,
+    again: impl FnMut(&Config) -> Result<Report>,
+    page: impl FnOnce(&Report) -> String,
+    print: impl FnOnce(&Report),
+) -> Result<()> {
+    if options.ablation {
+        ablation::run(config, names, &mut report, again)?;
+    }
+    write_extras(options, &report, || page(&report))?;
+    if options.output == Format::Json {
+        return report.print();
+    }
+    print(&report);
+    if options.ablation {
+        ablation::print(config, names, &report);
+    }
+    Ok(())
+}
+
 /// Writes what was asked for beside the figures: result files are there already, so the
 /// figures go with them; the page.
 fn write_extras(options: &Options, report: &Report, page: impl FnOnce() -> String) -> Result<()> {

@@ -7,15 +7,14 @@ use theriac_datasets::{
 };
 
 use super::{
-    Options, ablation, digest,
+    Options, conclude, digest,
     live::{self, RowScore, Rows},
     progress,
     results::{self, ResultFile},
-    write_extras,
 };
 use crate::{
     config::Config,
-    output::{Format, Report, say},
+    output::{Report, say},
     report::evaluation::{Alert, FilePlot, Line, Page, Sight, Sweep, Table, TableRow},
 };
 
@@ -44,23 +43,13 @@ pub(super) fn run(
             write_results(folder, &options.detector, file, &alerts(scores))?;
         }
     }
-    let mut report = evaluation.figures(Report::new(command, digest(config)?, corpus.digest(), None))?;
-    let names = ablated();
-    if options.ablation {
-        ablation::run(config, &names, &mut report, |config| {
-            let head = Report::new(command, digest(config)?, corpus.digest(), None);
-            evaluate(known, corpus, config)?.figures(head)
-        })?;
-    }
-    write_extras(options, &report, || evaluation.page(&report).html())?;
-    if options.output == Format::Json {
-        return report.print();
-    }
-    evaluation.print(&report);
-    if options.ablation {
-        ablation::print(config, &names, &report);
-    }
-    Ok(())
+    let report = evaluation.figures(Report::new(command, digest(config)?, corpus.digest(), None))?;
+    let again = |config: &Config| {
+        let head = Report::new(command, digest(config)?, corpus.digest(), None);
+        evaluate(known, corpus, config)?.figures(head)
+    };
+    let page = |report: &Report| evaluation.page(report).html();
+    conclude(options, config, &ablated(), report, again, page, |report| evaluation.print(report))
 }
 
 /// Figures that are told without each part.

@@ -12,10 +12,14 @@ impl Handler for Append {
         let Command { idempotency_key, action, .. } = command;
         match fs::File::options().create(true).append(true).open(&self.0) {
             Ok(_) if !lease.held() => (Verdict::Failed { retryable: true }, "the lease is over".to_owned()),
-            Ok(mut file) => match writeln!(file, "{idempotency_key} {} {}", action.verb, action.target) {
-                Ok(()) => (Verdict::Succeeded, "noted".to_owned()),
-                Err(error) => (Verdict::Unknown, error.to_string()),
-            },
+            Ok(mut file) => {
+                // In one write: another process appends to the same file.
+                let line = format!("{idempotency_key} {} {}\n", action.verb, action.target);
+                match file.write_all(line.as_bytes()) {
+                    Ok(()) => (Verdict::Succeeded, "noted".to_owned()),
+                    Err(error) => (Verdict::Unknown, error.to_string()),
+                }
+            }
             Err(error) => (Verdict::Failed { retryable: true }, error.to_string()),
         }
     }

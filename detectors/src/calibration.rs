@@ -28,8 +28,11 @@ pub(crate) const BAND_ODDS: f32 = 100.0;
 /// A score s >= 0 is kept as y = 1 + s. Its median and its 95 % quantile follow by stochastic
 /// approximation (Robbins and Monro 1951) in steps that are a share of the quantile. Above the
 /// threshold ln y is taken as exponential with the mean excess seen so far, that is, y has a
-/// Pareto tail (Hill 1975), heavier than that of most data, hence conservative. Below, 1/p rises
-/// from 1 over 2 at the median to 20 at the threshold, by parabolas.
+/// Pareto tail (Hill 1975), heavier than that of most data, hence conservative. How little a mean
+/// of few exceedances is worth is reckoned with: with n of them, and fifteen of other series,
+/// excesses of mean m go beyond x with a chance of (1 + x/(n m))^-n, their predictive distribution
+/// (Lomax), not e^(-x/m). Below, 1/p rises from 1 over 2 at the median to 20 at the threshold, by
+/// parabolas.
 ///
 /// Exceedances in a row are one event and teach once, by the largest of them, when they are
 /// over (runs declustering; Smith and Weissman 1994). So a slow ramp does not teach, on
@@ -126,7 +129,7 @@ impl Calibration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tail::rarity;
+    use crate::tail::{EXCESS_MIN, rarity};
 
     #[test]
     fn a_larger_score_never_has_a_larger_p_value() {
@@ -145,7 +148,7 @@ mod tests {
             if tick % 100 == 50 {
                 let odds = |y: f32| {
                     if y > calibration.threshold(0) {
-                        tail.odds(y, calibration.threshold(0), seen, rarity(y))
+                        tail.odds(y, calibration.threshold(0), seen, rarity(y), EXCESS_MIN)
                     } else {
                         calibration.body(0, y)
                     }

@@ -6,6 +6,7 @@ use crate::{
     calibration,
     detector::{MEMORY, Spec},
     lanes::{Kernel, Kind, Reading},
+    tail::EXCESS_MIN_OF_SUMS,
 };
 
 /// Sums of what standardised values exceed half a standard deviation by, upwards and downwards.
@@ -53,7 +54,7 @@ impl Kernel<2> for Cusum {
         on_by_default: false,
     };
     const EXPECTS: bool = false;
-    const LASTS: bool = true;
+    const EXCESS_MIN: f32 = EXCESS_MIN_OF_SUMS;
 
     #[inline(always)]
     fn score(&self, state: &[f32; 2], lane: &Lane) -> Reading {

@@ -8,6 +8,7 @@ use crate::{
     detector::{Parameter, Spec},
     lanes::{Kernel, Kind, Reading},
     rate::LENGTH_MIN,
+    tail::EXCESS_MIN_OF_SUMS,
 };
 
 /// Distance between a fast and a slow mean against the mean of that distance.
@@ -36,7 +37,7 @@ impl Kernel<3> for Drift {
         on_by_default: true,
     };
     const EXPECTS: bool = true;
-    const LASTS: bool = true;
+    const EXCESS_MIN: f32 = EXCESS_MIN_OF_SUMS;
 
     #[inline(always)]
     fn score(&self, &[fast, slow, mean_distance]: &[f32; 3], lane: &Lane) -> Reading {

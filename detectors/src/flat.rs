@@ -6,6 +6,7 @@ use crate::{
     calibration,
     detector::{MEMORY, Spec},
     lanes::{Kernel, Kind, Lesson, Reading},
+    tail::EXCESS_MIN_OF_SUMS,
 };
 
 /// Length of the present run of equal values against the mean length of past runs.
@@ -30,7 +31,7 @@ impl Kernel<3> for Flat {
     };
     const EXPECTS: bool = false;
     const EVENTS: bool = true;
-    const LASTS: bool = true;
+    const EXCESS_MIN: f32 = EXCESS_MIN_OF_SUMS;
 
     #[inline(always)]
     fn score(&self, &[run, mean_run, _]: &[f32; 3], lane: &Lane) -> Reading {

@@ -9,6 +9,7 @@ use crate::{
     calibration::Calibration,
     columns::{Writer, read},
     detector::{Detector, PValues, Spec},
+    tail::EXCESS_MIN,
     turn::{Scored, turn},
 };
 
@@ -69,9 +70,8 @@ pub(crate) trait Kernel<const N: usize>: Send {
     const EXPECTS: bool;
     /// Whether it learns from events, see [`Lesson`], and not from each value.
     const EVENTS: bool = false;
-    /// Whether its score moves so slowly that unusual ticks come in rows. Two of them are then no
-    /// more than one, and each is believed only half as much.
-    const LASTS: bool = false;
+    /// The least mean excess that the tail of its score is trusted with.
+    const EXCESS_MIN: f32 = EXCESS_MIN;
     /// Scores what is new.
     fn score(&self, state: &[f32; N], lane: &Lane) -> Reading;
     /// What its calibration learns from, if it learns from events.

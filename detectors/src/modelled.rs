@@ -15,7 +15,7 @@ use crate::{
     columns::{Writer, read},
     detector::{Detector, PValues, Spec},
     slots::{Model, Slots},
-    tail::rarity,
+    tail::{EXCESS_MIN, rarity},
     turn::Scored,
 };
 
@@ -141,7 +141,7 @@ impl Scores {
                 } else {
                     reading.score
                 };
-                tail.odds(y, threshold, seen, rarity(off.min(SCORE_MAX) as f32))
+                tail.odds(y, threshold, seen, rarity(off.min(SCORE_MAX) as f32), EXCESS_MIN)
             } else {
                 self.calibration.body(i, y)
             };

@@ -24,8 +24,14 @@ const SUPPORT: u8 = 4;
 const PRIOR: f32 = 5.0;
 /// First guess of the mean excess: a tail like the power -4.
 const PRIOR_EXCESS: f32 = 0.25;
+/// Exceedances that say how tails fall before the series has shown any: those of telemetry are alike.
+const KNOWN: f32 = 15.0;
 /// Mean excess is at least this: no tail is trusted to fall faster than the power -20.
-const EXCESS_MIN: f32 = 0.05;
+pub(crate) const EXCESS_MIN: f32 = 0.05;
+/// The same for sums and averages over many ticks, which are nearly normal. A normal tail falls like
+/// the power -6 here; a few runs that barely reach the threshold may look like one of -20, and
+/// since such scores last, two unusual ticks in a row then tell nothing more than one.
+pub(crate) const EXCESS_MIN_OF_SUMS: f32 = 0.125;
 /// Exceedances that the mean excess remembers.
 const EXCESS_MEMORY: f32 = 200.0;
 /// Mean excesses above the threshold from where an exceedance is far: past the point where
@@ -91,8 +97,8 @@ impl Tail {
         Self { excess: (PRIOR_EXCESS * EXCESS_STEPS) as u16, run: 0, far_mean: 0, far: 0, exceedances: 0 };
 
     #[inline(always)]
-    fn mean_excess(self) -> f32 {
-        most(f32::from(self.excess) * (1.0 / EXCESS_STEPS), EXCESS_MIN)
+    fn mean_excess(self, least: f32) -> f32 {
+        most(f32::from(self.excess) * (1.0 / EXCESS_STEPS), least)
     }
 
     /// Whether so few exceedances were seen that the tail is not extrapolated.
@@ -104,16 +110,18 @@ impl Tail {
     /// The score whose p-value is about 0.01.
     #[inline(always)]
     pub(crate) fn band(self, threshold: f32) -> f32 {
-        threshold * exp(BAND * self.mean_excess()) - 1.0
+        threshold * exp(BAND * self.mean_excess(EXCESS_MIN)) - 1.0
     }
 
-    /// 1/p of a score in the tail, where `seen` scores are known. [`rarity`] counts only where the
-    /// tail [`Tail::is_unsupported`].
+    /// 1/p of a score in the tail, where `seen` scores are known and the mean excess is at least
+    /// `excess_min`. [`rarity`] counts only where the tail [`Tail::is_unsupported`].
     #[inline(always)]
-    pub(crate) fn odds(self, y: f32, threshold: f32, seen: f32, rarity: f32) -> f32 {
+    pub(crate) fn odds(self, y: f32, threshold: f32, seen: f32, rarity: f32, excess_min: f32) -> f32 {
         let (ln_y, ln_seen) = (ln(y), ln(seen + 1.0));
-        let mean_excess = self.mean_excess();
-        let extrapolated = LN_TAIL_ODDS + (ln_y - ln(threshold)) / mean_excess;
+        let mean_excess = self.mean_excess(excess_min);
+        let known = least(f32::from(self.exceedances), EXCESS_MEMORY) + KNOWN;
+        let beyond = most((ln_y - ln(threshold)) / (known * mean_excess), 0.0);
+        let extrapolated = LN_TAIL_ODDS + known * ln(1.0 + beyond);
         let beyond = most(ln_y - f32::from(self.far_mean) / LOG_STEPS, 0.0);
         let habit = ln_seen - ln(f32::from(self.far.max(1))) + beyond / most(mean_excess, PRIOR_EXCESS);
         let surprise = least(extrapolated, select(self.far >= HABIT, habit, SURPRISE_MAX));
@@ -132,7 +140,7 @@ impl Tail {
         let ended = learns & !exceeds & (self.run > 0);
 
         let run = f32::from(self.run) / LOG_STEPS;
-        let mean_excess = self.mean_excess();
+        let mean_excess = self.mean_excess(EXCESS_MIN);
         // A single monstrous score may not blind the tail.
         let bounded = least(run, 6.0 * mean_excess);
         let weight = 1.0 / (least(f32::from(self.exceedances), EXCESS_MEMORY) + (PRIOR + 1.0));
@@ -246,9 +254,10 @@ mod tests {
     }
 
     /// -ln p in double precision, by branches.
-    fn surprise(tail: Tail, y: f64, threshold: f64, seen: f64, relative: f64) -> f64 {
-        let mean_excess = (f64::from(tail.excess) / 8192.0).max(0.05);
-        let mut surprise = log(20.0) + log(y / threshold) / mean_excess;
+    fn surprise(tail: Tail, y: f64, threshold: f64, seen: f64, relative: f64, least: f64) -> f64 {
+        let mean_excess = (f64::from(tail.excess) / 8192.0).max(least);
+        let known = f64::from(tail.exceedances).min(200.0) + 15.0;
+        let mut surprise = log(20.0) + known * log(1.0 + log(y / threshold) / mean_excess / known);
         if tail.far >= 1 {
             let beyond = (log(y) - f64::from(tail.far_mean) / 512.0).max(0.0);
             let share = (seen + 1.0) / f64::from(tail.far);
@@ -278,9 +287,13 @@ mod tests {
                 let y = threshold * (0.5 + uniform()) * far;
                 let relative = 10.0 * uniform();
                 if y > threshold {
-                    let found = tail.odds(y as f32, threshold as f32, tick.into(), rarity(relative as f32));
-                    let expected = surprise(tail, y, threshold, seen, relative);
-                    assert!((log(f64::from(found)) - expected).abs() < 1e-4, "{tick}: {found}, {expected}");
+                    for (least, exact) in [(EXCESS_MIN, 0.05), (EXCESS_MIN_OF_SUMS, 0.125)] {
+                        let rarity = rarity(relative as f32);
+                        let found =
+                            log(f64::from(tail.odds(y as f32, threshold as f32, tick.into(), rarity, least)));
+                        let expected = surprise(tail, y, threshold, seen, relative, exact);
+                        assert!((found - expected).abs() < 2e-4, "{tick}: {found}, {expected}");
+                    }
                     habits += u32::from(tail.far >= 1);
                     extrapolated += u32::from(tail.exceedances >= 4);
                 }

@@ -6,7 +6,7 @@
 use multiversion::multiversion;
 
 use crate::{
-    arithmetic::single::{least, select},
+    arithmetic::single::select,
     block::{BLOCK, Block, Column, Verdict},
     calibration::{BAND_ODDS, gain},
     detector::PValues,
@@ -41,11 +41,6 @@ pub(crate) struct Scored {
     /// [`SPEAKS`] and [`LEARNS`]; 0 for all who are ordinary.
     busy: [u8; BLOCK],
 }
-
-/// 1/p from where half the digits of a lasting score count. Two of three ticks open a symptom by
-/// 6 (n p)^2, p being that of one of n detectors; for six of them and runs of some fifteen
-/// ticks that is how often a run so bad begins.
-const LASTING_ODDS: f32 = 270.0;
 
 /// The detector speaks of a score in the tail.
 const SPEAKS: u8 = 1;
@@ -201,8 +196,7 @@ fn attend<K: Kernel<N>, const N: usize>(
     for k in 0..FEW {
         let (y, threshold, seen, tail) = (few.y[k], few.threshold[k], few.seen[k], few.tails.get(k));
         let lesson = if K::EVENTS { few.lesson[k] } else { y };
-        let odds = tail.odds(y, threshold, seen, few.rarity[k]);
-        let odds = if K::LASTS { least(odds, (odds * LASTING_ODDS).sqrt()) } else { odds };
+        let odds = tail.odds(y, threshold, seen, few.rarity[k], K::EXCESS_MIN);
         few.odds[k] = select(few.busy[k] & SPEAKS != 0, odds, few.odds[k]);
         few.tails.set(k, tail.met(lesson, threshold, seen, few.busy[k] & LEARNS != 0));
     }
@@ -303,6 +297,7 @@ mod tests {
         page_hinkley::PageHinkley,
         quantiles::Quantiles,
         rate::Rate,
+        tail::{EXCESS_MIN, EXCESS_MIN_OF_SUMS},
         trend::Trend,
         variance::Variance,
     };
@@ -406,14 +401,14 @@ mod tests {
         agrees(&EventDensity { recent_ticks: 8.0, usual_ticks: 512.0 });
     }
 
-    /// The score of [`Level`], as one that lasts or not.
-    struct Distance<const LASTS: bool>;
+    /// The score of [`Level`], as a sum or not.
+    struct Distance<const SUM: bool>;
 
-    impl<const LASTS: bool> Kernel<0> for Distance<LASTS> {
+    impl<const SUM: bool> Kernel<0> for Distance<SUM> {
         const COLUMNS: [(&'static str, Kind); 0] = [];
         const SPEC: Spec = <Level as Kernel<0>>::SPEC;
         const EXPECTS: bool = false;
-        const LASTS: bool = LASTS;
+        const EXCESS_MIN: f32 = if SUM { EXCESS_MIN_OF_SUMS } else { EXCESS_MIN };
 
         fn score(&self, state: &[f32; 0], lane: &Lane) -> Reading {
             Level.score(state, lane)
@@ -424,50 +419,33 @@ mod tests {
         }
     }
 
-    #[test]
+    /// 1/p of values that leave uniform noise behind, most of them twice as far off as any before.
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    fn half_the_digits_of_a_lasting_score_count_beyond_one_in_270() {
-        let (mut once, mut lasting) = (State::EMPTY, State::EMPTY);
-        let mut anchors = Anchors::new(64.0);
+    fn odds_beyond_uniform_noise<const SUM: bool>() -> Vec<f32> {
+        let (mut state, mut anchors) = (State::EMPTY, Anchors::new(64.0));
         anchors.grow(BLOCK);
-        let (mut block, mut scored, mut halved) = (Block::EMPTY, Scored::EMPTY, 0);
+        let (mut block, mut scored, mut odds) = (Block::EMPTY, Scored::EMPTY, Vec::new());
         for tick in 0..400_usize {
             let noise = |i: usize| ((tick * 7_919 + i * 104_729) % 1_009) as f64 / 1_009.0;
-            let values = std::array::from_fn(|i| noise(i) + if tick > 300 { (i % 20) as f64 } else { 0.0 });
+            let values =
+                std::array::from_fn(|i| noise(i) + if tick > 300 { (i % 20) as f64 / 10.0 } else { 0.0 });
             anchors.prepare(0, &values, &[tick <= 300; BLOCK], &mut block);
-            let mut odds = [[0.0; BLOCK]; 2];
             let (mut out, mut p_values) = (Verdict::NONE, PValues::ORDINARY);
-            turn(
-                &Distance::<false>,
-                20.0,
-                false,
-                &mut once,
-                &[],
-                &block,
-                &mut scored,
-                &mut out,
-                &mut p_values,
-            );
-            odds[0] = scored.odds;
-            turn(
-                &Distance::<true>,
-                20.0,
-                false,
-                &mut lasting,
-                &[],
-                &block,
-                &mut scored,
-                &mut out,
-                &mut p_values,
-            );
-            odds[1] = scored.odds;
-            for (once, lasting) in odds[0].into_iter().zip(odds[1]) {
-                let expected = if once > 270.0 { (once * 270.0).sqrt() } else { once };
-                assert!((lasting / expected - 1.0).abs() < 1e-5, "{once}: {lasting}, {expected}");
-                halved += u32::from(once > 1e4);
-            }
+            let distance = Distance::<SUM>;
+            turn(&distance, 20.0, false, &mut state, &[], &block, &mut scored, &mut out, &mut p_values);
+            odds.extend(scored.odds);
             anchors.refit(0, &block, |_, _| {});
         }
-        assert!(halved > 1_000, "{halved}");
+        odds
+    }
+
+    #[test]
+    fn a_sum_is_not_trusted_to_have_the_tail_of_uniform_noise() {
+        let (once, sum) = (odds_beyond_uniform_noise::<false>(), odds_beyond_uniform_noise::<true>());
+        assert!(once.iter().zip(&sum).all(|(once, sum)| sum <= once));
+        let beyond = once.iter().zip(&sum).filter(|(once, _)| **once > 1e4);
+        let (far, less) =
+            beyond.fold((0, 0), |(far, less), (once, sum)| (far + 1, less + u32::from(*sum < 0.1 * once)));
+        assert!(far > 1_000 && less * 2 > far, "{far} {less}");
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     calibration,
     detector::{Parameter, Spec},
     lanes::{Kernel, Kind, Reading},
+    tail::EXCESS_MIN_OF_SUMS,
 };
 
 /// Mean of the last few squared standardised values, which is about 1, and how many times more
@@ -48,7 +49,7 @@ impl Kernel<1> for Variance {
         on_by_default: false,
     };
     const EXPECTS: bool = false;
-    const LASTS: bool = true;
+    const EXCESS_MIN: f32 = EXCESS_MIN_OF_SUMS;
 
     #[inline(always)]
     fn score(&self, &[energy]: &[f32; 1], lane: &Lane) -> Reading {

@@ -170,10 +170,10 @@ fn a_slow_ramp_does_not_hide_itself() {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let sawtooth = |t: usize| 180.0 + ((t * 7919) % 1_009) as f64 / 1_009.0 * 24.0;
     let mut bank = bank();
-    (0..190).for_each(|t| drop(tick(&mut bank, &[sawtooth(t); SERIES], true)));
+    (0..250).for_each(|t| drop(tick(&mut bank, &[sawtooth(t); SERIES], true)));
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let seen = (0..20).position(|n| {
-        let value = sawtooth(190 + n) + 7.0 * n as f64;
+        let value = sawtooth(250 + n) + 7.0 * n as f64;
         tick(&mut bank, &[value; SERIES], true)[0][0] < 1e-4
     });
     assert!(seen.is_some_and(|ticks| ticks <= 16), "{seen:?}");

@@ -157,7 +157,7 @@ impl Peers {
         state_version: Self::VERSION,
         warmup_ticks: 64,
         bytes_per_series: size_of::<Self>() / REPLICAS + size_of::<Past>() + size_of::<PeerReading>(),
-        on_by_default: false,
+        on_by_default: true,
     };
 
     /// One tick: the value of each replica, NaN where there is none, more than

@@ -17,6 +17,7 @@ use crate::{
     explain,
     history::History,
     proportion::{self, Proportion},
+    replicas::Replicas,
     rules::{Matters, Rule, direction},
     settings::Settings,
     siblings::Siblings,
@@ -82,6 +83,12 @@ impl Watched {
     const fn is_modelled(&self) -> bool {
         self.counting.is_some() || self.proportion.is_some()
     }
+
+    /// Whether it is judged together with the other metrics of its entity, and beside the same metric
+    /// of other replicas.
+    fn is_judged_together(&self) -> bool {
+        !self.is_modelled() && self.rule.matters != Matters::Nothing && self.rule.silence
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -108,6 +115,7 @@ pub struct Detect {
     bank: Bank,
     history: History,
     entities: Entities,
+    replicas: Replicas,
     siblings: Siblings,
     state: State,
     p_value: Vec<f64>,
@@ -129,7 +137,8 @@ impl Detect {
         Self {
             bank: Bank::new(&settings.bank),
             history: History::new(settings.records_series_max, settings.records_families),
-            entities: Entities::new(settings.subspace, settings.subspace_entities_max),
+            entities: Entities::new(&settings.entities),
+            replicas: Replicas::new(settings.peers.filter(|_| settings.false_share_series == 0)),
             siblings: Siblings::default(),
             settings,
             state: State::default(),
@@ -278,9 +287,10 @@ impl Detect {
             let id = SeriesId(index as u32);
             let recorded = self.history.admit(id);
             self.state.counts.unrecorded += u64::from(!recorded);
-            if watched.rule.silence {
+            if watched.is_judged_together() {
                 let joined = self.entities.admit(id, &watched.series.entity);
                 self.state.counts.alone += u64::from(!joined);
+                self.replicas.admit(id, &watched.series);
             }
         }
     }
@@ -321,6 +331,7 @@ impl Detect {
         self.bank.update(tick.start, &tick.values, &self.learn, &mut out);
         self.history.update(tick);
         self.entities.update(tick);
+        self.replicas.update(tick, &self.learn);
         self.begin(tick);
     }
 
@@ -329,7 +340,8 @@ impl Detect {
         let watched = &mut self.state.watched[index];
         let silent = observed.is_nan();
         let id = SeriesId(index as u32);
-        let beside = [self.history.p_value(id), self.entities.p_value(id)];
+        let beside = [self.history.p_value(id), self.replicas.p_value(id)];
+        let beside = beside.into_iter().flatten().chain(self.entities.p_values(id));
         let mut p_value = fuse(self.p_value[index], self.bank.specs().count(), beside);
         let (mut expected, mut low, mut high) = (self.expected[index], self.low[index], self.high[index]);
         if let Some(counting) = &mut watched.counting {
@@ -422,7 +434,8 @@ impl Detect {
         let score = |(name, p_value): (&str, f64)| DetectorScore { detector: name.to_owned(), p_value };
         let mut scores: Vec<DetectorScore> = names.zip(self.bank.p_values(id)).map(score).collect();
         scores.extend(self.history.score(id));
-        scores.extend(self.entities.score(id));
+        scores.extend(self.entities.scores(id));
+        scores.extend(self.replicas.score(id));
         scores.retain(|score| score.p_value < 0.05);
         scores.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then_with(|| a.detector.cmp(&b.detector)));
         scores
@@ -443,9 +456,12 @@ impl Detect {
         if unusual {
             sight.detectors = self.detectors(index);
             sight.unlike = self.history.unlike(id);
-            if self.entities.p_value(id).is_some_and(|p_value| p_value <= self.settings.open_p) {
-                let comma = if sight.unlike.is_empty() { "" } else { ", " };
-                sight.unlike += &format!("{comma}out of step with the other metrics of its entity");
+            let clear = |p_value: f64| p_value <= self.settings.open_p;
+            if self.entities.p_values(id).any(clear) {
+                sight.is_unlike("out of step with the other metrics of its entity");
+            }
+            if self.replicas.p_value(id).is_some_and(clear) {
+                sight.is_unlike("unlike the other replicas");
             }
         }
         let mut episode = match self.state.episodes.remove(&id) {
@@ -547,9 +563,9 @@ impl Detect {
 
 /// The p-value of `detectors` detectors, fused before, with those of the detectors beside them that
 /// have one: the harmonic mean of all, as in the bank.
-fn fuse(p_value: f64, detectors: usize, beside: [Option<f64>; 2]) -> f64 {
+fn fuse(p_value: f64, detectors: usize, beside: impl Iterator<Item = f64>) -> f64 {
     let (mut count, mut odds) = (detectors as f64, detectors as f64 / p_value);
-    for p_value in beside.into_iter().flatten() {
+    for p_value in beside {
         count += 1.0;
         odds += 1.0 / p_value;
     }
@@ -567,6 +583,7 @@ impl Checkpointed for Detect {
         tables.extend(self.bank.snapshot()?);
         tables.extend(self.history.snapshot()?);
         tables.extend(self.entities.snapshot()?);
+        tables.extend(self.replicas.snapshot()?);
         Ok(tables)
     }
 
@@ -575,6 +592,9 @@ impl Checkpointed for Detect {
         self.bank.restore(tables)?;
         self.history.restore(tables)?;
         self.entities.restore(tables)?;
+        let watched = (0..).map(SeriesId).zip(&self.state.watched);
+        let together = watched.filter(|(_, watched)| watched.is_judged_together());
+        self.replicas.restore(tables, together.map(|(id, watched)| (id, &watched.series)))?;
         self.open = self.state.episodes.values().filter(|episode| episode.open.is_some()).count();
         self.siblings = Siblings::default();
         for (id, watched) in (0..).map(SeriesId).zip(&self.state.watched) {

@@ -25,6 +25,16 @@ pub(crate) struct Sight {
     pub(crate) unlike: String,
 }
 
+impl Sight {
+    /// Adds in what it is unlike the rest.
+    pub(crate) fn is_unlike(&mut self, what: &str) {
+        if !self.unlike.is_empty() {
+            self.unlike += ", ";
+        }
+        self.unlike += what;
+    }
+}
+
 /// A run of unusual ticks, from the first on; a symptom once it is open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Episode {

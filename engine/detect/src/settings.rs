@@ -47,10 +47,10 @@ pub struct Settings {
     /// What of them counts: high, low, jump, season, drift, spread, rough, calm.
     pub records_families: theriac_detectors::records::Families,
     /// How all metrics of one entity are judged together.
-    pub subspace: theriac_detectors::multivariate::subspace::SubspaceSettings,
-    /// Entities (hosts, instances) judged as a whole at most, the first that come; 0 for none. One
-    /// with 40 metrics costs 0.4 MB and about 0.1 ms a tick.
-    pub subspace_entities_max: usize,
+    pub entities: crate::entities::EntitySettings,
+    /// How the replicas of a service are compared with each other; null if they are not. Where the
+    /// series here are only some of the fleet's they never are: which ones would decide.
+    pub peers: Option<theriac_detectors::peers::PeerSettings>,
     /// Examples that a symptom keeps.
     pub examples_max: usize,
     /// Rules that come before the built-in ones; the first whose pattern fits decides.
@@ -76,8 +76,8 @@ impl Default for Settings {
             open_symptoms_max: 10_000,
             records_series_max: 4_096,
             records_families: theriac_detectors::records::Families::ALL,
-            subspace: theriac_detectors::multivariate::subspace::SubspaceSettings::default(),
-            subspace_entities_max: 64,
+            entities: crate::entities::EntitySettings::default(),
+            peers: Some(theriac_detectors::peers::PeerSettings::default()),
             examples_max: 5,
             rules: Vec::new(),
         }

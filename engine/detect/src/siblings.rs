@@ -5,6 +5,15 @@ use std::collections::BTreeMap;
 
 use theriac_contract::{Series, SeriesId};
 
+/// What a series of an instance measures, the same for all instances of its service; none for what
+/// is of no instance.
+pub(crate) fn kind(series: &Series) -> Option<String> {
+    let peer = series.peer.as_ref().map_or("", |peer| peer.0.as_str());
+    let parts =
+        [&series.domain, series.entity.service(), peer, &series.signal, &series.unit, &series.attributes];
+    series.entity.is_instance().then(|| parts.join("\u{1f}"))
+}
+
 /// Series that can be begun like, by what they measure.
 #[derive(Default)]
 pub(crate) struct Siblings {
@@ -15,13 +24,8 @@ impl Siblings {
     /// Takes in a series of an instance; gives those that measure the same at other instances of
     /// its service, the oldest first.
     pub(crate) fn admit(&mut self, id: SeriesId, series: &Series) -> &[SeriesId] {
-        if !series.entity.is_instance() {
-            return &[];
-        }
-        let peer = series.peer.as_ref().map_or("", |peer| peer.0.as_str());
-        let parts =
-            [&series.domain, series.entity.service(), peer, &series.signal, &series.unit, &series.attributes];
-        let alike = self.by_kind.entry(parts.join("\u{1f}")).or_default();
+        let Some(kind) = kind(series) else { return &[] };
+        let alike = self.by_kind.entry(kind).or_default();
         alike.push(id);
         &alike[..alike.len() - 1]
     }

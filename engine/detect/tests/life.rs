@@ -4,7 +4,11 @@ use theriac_contract::{
     Checkpointed, Direction, Entity, Interval, Judgement, Series, SignalKind, Snapshot, Symptom,
     SymptomPhase, Tick, Timestamp,
 };
-use theriac_detect::{Detect, Settings};
+use theriac_detect::{Detect, EntitySettings, Settings};
+use theriac_detectors::{
+    multivariate::{correlation::CorrelationSettings, mahalanobis::MahalanobisSettings},
+    peers::PeerSettings,
+};
 
 const STEP: Interval = Interval::from_seconds(5);
 
@@ -20,6 +24,12 @@ fn series(signal: &str) -> Series {
         attributes: "{}".to_owned(),
         domain: "test".to_owned(),
     }
+}
+
+fn of_replica(signal: &str, replica: u64) -> Series {
+    let entity = Entity(format!("cart/cart-{replica}"));
+    let key = Series::key_of("test", &entity, None, signal, "{}");
+    Series { key, entity, ..series(signal) }
 }
 
 fn start(number: u64) -> Timestamp {
@@ -180,25 +190,33 @@ fn metrics_that_no_longer_move_together_are_seen_though_each_is_where_it_often_w
         _ => load(number, index),
     };
     let mut detect = Detect::new(Settings::default());
-    let mut worst = [(1.0_f64, 0.0_f64); 2];
+    let (mut worst, mut edges) = ([(1.0_f64, 0.0_f64); 2], Vec::new());
     for number in 0..1_000 {
         run(&mut detect, signals, number..number + 1, value);
         let readings: Vec<_> = detect.entity_readings().collect();
         let [(entity, reading)] = readings[..] else { panic!("one entity is judged as a whole") };
         assert_eq!(entity.0, "cart/cart-1");
+        edges.extend(reading.edge.then_some(number));
         let worst = &mut worst[usize::from(number >= 900)];
         *worst = (worst.0.min(reading.p_value), worst.1.max(reading.lasting));
     }
+    assert!(matches!(edges[..], [900..=910]), "one anomaly has one edge: {edges:?}");
     let [before, after] = worst;
     assert!(before.0 > 1e-3 && after.0 < 1e-4, "{worst:?}");
     assert!(after.1 > 2.0 * before.1, "{worst:?}");
 
-    // Saved and restored in the middle is never stopped.
+    // Saved and restored in the middle is never stopped, whatever models there are.
+    let all = EntitySettings {
+        mahalanobis: Some(MahalanobisSettings::default()),
+        correlation: Some(CorrelationSettings::default()),
+        ..EntitySettings::default()
+    };
+    let all = Settings { entities: all, ..Settings::default() };
     let readings = |stop: u64| {
-        let mut detect = Detect::new(Settings::default());
+        let mut detect = Detect::new(all.clone());
         run(&mut detect, signals, 0..stop, value);
         let saved = detect.snapshot().unwrap();
-        let mut restored = Detect::new(Settings::default());
+        let mut restored = Detect::new(all.clone());
         restored.restore(&saved).unwrap();
         assert_eq!(restored.snapshot().unwrap(), saved);
         run(&mut restored, signals, stop..920, value);
@@ -208,7 +226,8 @@ fn metrics_that_no_longer_move_together_are_seen_though_each_is_where_it_often_w
     assert_eq!(whole.len(), 1);
     assert!([3, 300, 600, 905].into_iter().all(|stop| readings(stop) == whole));
 
-    let settings = Settings { subspace_entities_max: 0, ..Settings::default() };
+    let entities = EntitySettings { at_most: 0, ..EntitySettings::default() };
+    let settings = Settings { entities, ..Settings::default() };
     let mut alone = Detect::new(settings);
     run(&mut alone, signals, 0..1, value);
     assert_eq!((alone.entity_readings().count(), alone.counts().alone), (0, 5));
@@ -228,7 +247,50 @@ fn what_people_called_noise_must_be_rarer_and_what_was_right_need_not() {
         told.first().map(|symptom| symptom.at)
     };
     let at = opened(0, 0).expect("a shift of more than the range is a symptom");
-    assert!(opened(2, 0).is_none_or(|later| later > at), "{at:?} {:?}", opened(2, 0));
-    assert_eq!(opened(2, 4), Some(at));
+    assert!(opened(3, 0).is_none_or(|later| later > at), "{at:?} {:?}", opened(3, 0));
+    assert_eq!(opened(3, 6), Some(at));
     assert_eq!(opened(0, 9), Some(at), "praise makes nothing laxer");
+}
+
+#[test]
+fn a_replica_that_leaves_the_others_is_seen_though_its_values_are_ordinary() {
+    // All go up and down with a load that nobody can foresee; one of five stays where it is, which
+    // is where it often was.
+    let load = |number: u64| 100.0 * (1.0 + noise(number / 7 + 13));
+    let value = |number: u64, replica: u64| {
+        let stays = replica == 3 && (700..760).contains(&number);
+        load(if stays { 700 } else { number }) + noise(number * 5 + replica)
+    };
+    let fleet = |number: u64| {
+        let values = (0..5).map(|replica| value(number, replica)).collect();
+        let mut tick = tick(number, &[], values);
+        if number == 0 {
+            tick.opened = (0..5).map(|replica| of_replica(MEMORY[0], replica)).collect();
+        }
+        tick
+    };
+    let run = |peers: Option<PeerSettings>, stop: u64| {
+        let settings = Settings { peers, ..Settings::default() };
+        let mut detect = Detect::new(settings.clone());
+        let mut told = Vec::new();
+        for number in 0..780 {
+            if number == stop {
+                let saved = detect.snapshot().unwrap();
+                detect = Detect::new(settings.clone());
+                detect.restore(&saved).unwrap();
+            }
+            told.extend(detect.step(&fleet(number), &Snapshot::default()));
+        }
+        told
+    };
+    let told = run(Some(PeerSettings::default()), 0);
+    let first = told.first().expect("a symptom");
+    assert_eq!(first.entity.0, "cart/cart-3");
+    assert!(first.onset >= start(700) && first.at < start(740), "{first:?}");
+    assert!(first.detectors.iter().any(|score| score.detector == "peers"), "{first:?}");
+    assert!(first.explanation.contains("unlike the other replicas"), "{}", first.explanation);
+    assert!(run(None, 0).is_empty(), "nobody else sees it");
+    for stop in [3, 400, 705, 720] {
+        assert_eq!(run(Some(PeerSettings::default()), stop), told, "restored at {stop}");
+    }
 }

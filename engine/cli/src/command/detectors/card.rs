@@ -84,19 +84,26 @@ impl Card {
                 )
             }
             (_, "subspace") => {
-                let entities = detect.subspace_entities_max;
-                format!("over the first entities, `detect.subspace_entities_max` ({entities})")
+                let entities = detect.entities.at_most;
+                format!("over the first entities, `detect.entities.at_most` ({entities})")
             }
+            (_, name @ ("mahalanobis" | "correlation")) => {
+                let entities = detect.entities.at_most;
+                format!(
+                    "over the first entities, `detect.entities.at_most` ({entities}), if `detect.entities.{name}` is set"
+                )
+            }
+            (_, "peers") => "over the metrics of instances, unless `detect.peers` is null".to_owned(),
             _ => "in programs that use the library".to_owned(),
         }
     }
 
     /// Where its parameters are set: what goes before their names.
-    const fn section(&self) -> &'static str {
+    fn section(&self) -> String {
         match self.place {
-            Place::Bank => "detect.bank.detectors.",
-            Place::Beside(_) if self.spec.on_by_default => "detect.subspace.",
-            Place::Beside(_) => "",
+            Place::Bank => "detect.bank.detectors.".to_owned(),
+            Place::Beside(_) if self.spec.name == "peers" => "detect.peers.".to_owned(),
+            Place::Beside(_) => format!("detect.entities.{}.", self.spec.name),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What each part is worth: the same data again, without one part at a time.
 
 use anyhow::Result;
+use theriac_detect::EntitySettings;
 use theriac_detectors::records::{Families, Family};
 
 use crate::{
@@ -15,11 +16,17 @@ fn parts(config: &Config) -> Vec<(&'static str, Config)> {
         .filter(|family| config.detect.records_families.contain(*family))
         .map(|family| (family.name(), without(config, family)))
         .collect();
-    if config.detect.subspace_entities_max > 0 {
-        let mut without = config.clone();
-        without.detect.subspace_entities_max = 0;
-        parts.push(("subspace", without));
-    }
+    let mut of_entities = |name, is_on: bool, drop: fn(&mut EntitySettings)| {
+        if is_on && config.detect.entities.at_most > 0 {
+            let mut without = config.clone();
+            drop(&mut without.detect.entities);
+            parts.push((name, without));
+        }
+    };
+    let entities = &config.detect.entities;
+    of_entities("subspace", entities.subspace.is_some(), |entities| entities.subspace = None);
+    of_entities("mahalanobis", entities.mahalanobis.is_some(), |entities| entities.mahalanobis = None);
+    of_entities("correlation", entities.correlation.is_some(), |entities| entities.correlation = None);
     parts
 }
 
@@ -75,11 +82,13 @@ mod tests {
     fn each_part_is_left_out_once_and_alone() {
         let config = Config::default();
         let names: Vec<&str> = parts(&config).iter().map(|(name, _)| *name).collect();
-        let expected = ["high", "low", "jump", "season", "drift", "spread", "rough", "calm", "subspace"];
+        let families = ["high", "low", "jump", "season", "drift", "spread", "rough", "calm"];
+        let expected = [&families[..], &["subspace", "mahalanobis", "correlation"]].concat();
         assert_eq!(names, expected);
         for (name, without) in parts(&config) {
             let same = without.detect.records_families == config.detect.records_families;
-            assert_eq!(same, name == "subspace", "{name}");
+            assert_eq!(same, !families.contains(&name), "{name}");
+            assert_eq!(without.detect.entities == config.detect.entities, families.contains(&name), "{name}");
             assert_eq!(parts(&without).len(), expected.len() - 1, "{name}");
         }
     }
@@ -91,13 +100,13 @@ mod tests {
         let names = ["a".to_owned(), "missing".to_owned()];
         run(&Config::default(), &names, &mut report, |config| {
             let mut without = Report::new("eval", String::new(), String::new(), None);
-            without.set("a", if config.detect.subspace_entities_max == 0 { 3.0 } else { 2.0 });
+            without.set("a", if config.detect.entities.subspace.is_none() { 3.0 } else { 2.0 });
             without.set("b", 9.0);
             Ok(without)
         })
         .unwrap();
         assert_eq!(report.metrics["ablation.subspace.a"], 3.0);
         assert_eq!(report.metrics["ablation.calm.a"], 2.0);
-        assert_eq!(report.metrics.len(), 1 + 9, "{:?}", report.metrics);
+        assert_eq!(report.metrics.len(), 1 + 11, "{:?}", report.metrics);
     }
 }

@@ -39,20 +39,12 @@ impl Bank {
     pub fn new(settings: &Settings) -> Self {
         let enabled = settings.enabled.names();
         let entries = registry().iter().filter(|entry| enabled.contains(&entry.spec.name));
-        let detectors = entries.map(|entry| entry.build(&settings.detectors)).collect();
+        let detectors = entries.map(|entry| entry.build(&settings.detectors));
+        #[cfg(feature = "onnx")]
+        let detectors = detectors.chain(settings.onnx.iter().map(crate::own_model::OwnModel::detector));
+        let detectors = detectors.collect();
         let anchors = Anchors::new(memory(&settings.detectors));
         Self { anchors, detectors, p_values: Vec::new(), unusable: 0 }
-    }
-
-    /// Adds a model of the user's own, behind the detectors that are enabled.
-    #[cfg(feature = "onnx")]
-    #[must_use]
-    pub fn with_onnx(mut self, settings: crate::onnx::OnnxSettings) -> Self {
-        let models = crate::slots::Slots::<crate::onnx::Onnx>::new(settings);
-        self.detectors.push(Box::new(crate::modelled::Modelled::new(models, None)));
-        self.p_values.clear();
-        self.grow(self.series());
-        self
     }
 
     /// What the detectors are, in the order of [`Bank::p_values`].

@@ -77,6 +77,7 @@ pub mod multivariate;
 mod newest;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+mod own_model;
 mod page_hinkley;
 pub mod pareto;
 mod past;
@@ -100,4 +101,5 @@ pub use beside::{Beside, Judge, Judgement, beside_the_bank};
 pub use calendar::{HolidayError, Holidays, TimeZone, UnknownTimeZone};
 pub use calibration::{P_VALUE_MIN, TAIL};
 pub use detector::{Parameter, Scores, Spec};
+pub use own_model::{OwnModel, OwnModelError};
 pub use registry::{DetectorSettings, Enabled, Entry, Settings, UnknownDetector, registry};

@@ -1,15 +1,8 @@
 //! A model that was trained elsewhere, as an ONNX file.
 //!
-//! The file keeps to one contract:
+#![doc = include_str!("../ONNX.md")]
 //!
-//! | | type and shape | is |
-//! |---|---|---|
-//! | input | f32 `[1, window]` | the newest values of one series, oldest first; 2 to 4,096 of them |
-//! | first output | f32 `[1, 1]` | score: 0 is ordinary, more is less so, on any scale |
-//! | second output, if any | f32 `[1, 1]` | the expected newest value, in units of the input |
-//!
-//! [`crate::Bank::with_onnx`] runs it beside the detectors; its scores are calibrated by the past of
-//! each series, as all are.
+//! [`crate::Settings::onnx`] names the file; the bank runs it beside the detectors.
 //!
 //! A model holds no state of its own between calls, so that a checkpoint is the window. It runs
 //! on one thread, by `tract`, as the declared graph says. The same machine gives the

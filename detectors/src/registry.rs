@@ -17,6 +17,7 @@ use crate::{
     missing::Missing,
     mixture::Mixture,
     modelled::{Modelled, SeriesModel, SeriesModels},
+    own_model::OwnModel,
     page_hinkley::PageHinkley,
     peaks::{Dspot, Spot},
     profile::{LeftProfile, ProfileSettings},
@@ -62,6 +63,8 @@ pub struct Settings {
     pub detectors: DetectorSettings,
     /// Which detectors run.
     pub enabled: Enabled,
+    /// A model of the user's own, which runs beside them.
+    pub onnx: Option<OwnModel>,
 }
 
 /// Names of detectors that run: all of them are in the registry, in its order.

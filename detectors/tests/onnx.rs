@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use theriac_contract::{Checkpointed, SeriesId, Timestamp};
 use theriac_detectors::{
-    Bank, Enabled, Scores, Settings,
+    Bank, Enabled, OwnModel, Scores, Settings,
     onnx::{Onnx, OnnxError, OnnxModel, OnnxSettings},
     slots::{Model, Slots},
 };
@@ -101,19 +101,27 @@ fn run(bank: &mut Bank, ticks: std::ops::Range<i64>) -> (Vec<f64>, f64) {
 
 #[test]
 fn the_bank_runs_a_model_beside_its_detectors() {
-    let settings = settings("forecaster", false);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/onnx");
+    let open = |file: &str| OwnModel::new(file.into(), false).open(&folder);
     let enabled = Enabled::only(&["missing"]).unwrap();
-    let new = || Bank::new(&Settings { enabled: enabled.clone(), ..Settings::default() });
-    let mut bank = new().with_onnx(settings.clone());
+    let settings = Settings { enabled, onnx: Some(open("forecaster.onnx").unwrap()), ..Settings::default() };
+    let mut bank = Bank::new(&settings);
     bank.grow(1);
     assert_eq!(bank.specs().map(|spec| spec.name).collect::<Vec<_>>(), ["missing", "onnx"]);
     let (ordinary, _) = run(&mut bank, 0..500);
     assert!(ordinary[1] > 0.01, "{ordinary:?}");
-    let mut restored = new().with_onnx(settings);
+    let mut restored = Bank::new(&settings);
     restored.restore(&bank.snapshot().unwrap()).unwrap();
     let (jumped, expected) = run(&mut bank, 500..600);
     assert!(jumped[1] < 1e-4, "{jumped:?}");
     assert!(expected.abs() < 1.5, "{expected}");
     let (again, same) = run(&mut restored, 500..600);
     assert_eq!((jumped, expected.to_bits()), (again, same.to_bits()));
+
+    // What it holds counts, and where it lies does not.
+    assert_ne!(open("forecaster.onnx").unwrap(), open("autoencoder.onnx").unwrap());
+    let text = serde_json::to_string(&settings).unwrap();
+    assert!(text.contains("model-") && !text.contains("forecaster"), "{text}");
+    let missing = open("nobody.onnx").unwrap_err().to_string();
+    assert!(missing.contains("nobody.onnx` cannot be read"), "{missing}");
 }

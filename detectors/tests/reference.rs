@@ -26,7 +26,7 @@ fn settings(memory_ticks: u32) -> DetectorSettings {
 }
 
 fn build(name: &str, detectors: DetectorSettings, series: usize) -> Bank {
-    let mut bank = Bank::new(&Settings { detectors, enabled: Enabled::only(&[name]).unwrap() });
+    let mut bank = Bank::new(&Settings { detectors, enabled: Enabled::only(&[name]).unwrap(), onnx: None });
     bank.grow(series);
     bank
 }

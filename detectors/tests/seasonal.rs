@@ -24,7 +24,8 @@ impl Subject {
         let detectors: DetectorSettings =
             serde_json::from_value(json!({"time_zone": zone, "holidays": holidays, "warmup_ticks": 200}))
                 .unwrap();
-        let mut bank = Bank::new(&Settings { detectors, enabled: Enabled::only(&["seasonal"]).unwrap() });
+        let mut bank =
+            Bank::new(&Settings { detectors, enabled: Enabled::only(&["seasonal"]).unwrap(), onnx: None });
         bank.grow(1);
         Self { bank, at: begin.parse().unwrap(), step: Interval::from_seconds(60 * minutes) }
     }

@@ -110,3 +110,11 @@ fn kafka_needs_a_broker_and_its_own_sources() {
     refused("kafka: { broker: x }\n", &[], &["did you mean `brokers`?"]);
     refused("kafka: { brokers: [x], start: soon }\n", &[], &["`soon` is no start", "earliest"]);
 }
+
+#[test]
+fn a_model_that_this_build_cannot_run_is_refused_with_the_mend() {
+    let model = "detect: { bank: { onnx: { file: mine.onnx } } }\n";
+    refused(&format!("{SOURCES}{model}"), &[("mine.onnx", "")], &["mine.onnx", "--features onnx"]);
+    let wrong = "detect: { bank: { onnx: { path: mine.onnx } } }\n";
+    refused(&format!("{SOURCES}{wrong}"), &[], &["theriac.yaml:3:", "unknown field `path`", "file"]);
+}

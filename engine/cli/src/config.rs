@@ -128,6 +128,7 @@ impl Config {
         let mut config = Self::parse(&path.display().to_string(), &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.data_dir = folder.join(&config.data_dir);
+        config.detect.bank.onnx = config.detect.bank.onnx.map(|model| model.open(folder)).transpose()?;
         config.topology = config.topology.map(|file| folder.join(file));
         config.act.ledger = config.act.ledger.map(|file| folder.join(file));
         config.checkpoint = config.checkpoint.below(folder);

@@ -46,12 +46,14 @@ impl Decay {
     }
 
     /// While the sample has room: the next point. `now`: points since weights began to be counted.
+    #[inline(always)]
     pub(super) fn fill(&self, now: u64, random: &mut SplitMix) -> Draw {
         let exponential = -ln(random.unit());
         Draw { after: 1, weight: (ln(most(exponential, 1e-300)) - self.sunk(now + 1)) as f32 }
     }
 
     /// Once it is full, with `heaviest` its largest weight.
+    #[inline(always)]
     pub(super) fn jump(&self, heaviest: f32, now: u64, random: &mut SplitMix) -> Draw {
         let exponential = -ln(random.unit());
         let first = most(exp(f64::from(heaviest) + self.sunk(now + 1)), 1e-300);
@@ -64,14 +66,27 @@ impl Decay {
 }
 
 /// Place of the largest weight; the first, if several are equal.
+#[inline(always)]
 pub(super) fn heaviest(weights: &[f32]) -> usize {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    let (chunks, rest) = weights.as_chunks::<8>();
+    const LANES: usize = 16;
+    let (chunks, rest) = weights.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
     for chunk in chunks {
-        for i in 0..8 {
+        for i in 0..LANES {
             lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
         }
     }
     let largest = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
-    weights.iter().position(|&weight| weight == largest).unwrap_or(0)
+    let mut first = 0;
+    for chunk in chunks {
+        let mut found = false;
+        for &weight in chunk {
+            found |= weight == largest;
+        }
+        if found {
+            break;
+        }
+        first += LANES;
+    }
+    first + weights[first..].iter().position(|&weight| weight == largest).unwrap_or(0)
 }

@@ -94,7 +94,7 @@ impl<'a, const L: usize> Trees<'a, L> {
     }
 
     #[inline(always)]
-    fn sum(&self, point: &Point<L>, ways: &mut Ways) -> f64 {
+    pub(super) fn sum(&self, point: &Point<L>, ways: &mut Ways) -> f64 {
         let mut sum = 0.0;
         for first in (0..self.heads.len()).step_by(ABREAST) {
             for (lane, tree) in self.descend(first, point, ways).enumerate() {
@@ -112,21 +112,27 @@ impl<'a, const L: usize> Trees<'a, L> {
     #[inline(always)]
     fn climb(&self, tree: usize, point: &Point<L>, way: Way<'_>) -> f32 {
         let view = self.view(tree);
-        let (leaf, depth) = (way.leaf(), way.depth);
-        let twin = view.point(leaf);
-        if twin == *point {
-            return self.tables.seen(depth, view.copies[usize::from(leaf & !LEAF)], self.heads[tree].size);
-        }
-        let mut score = self.tables.unseen[depth];
-        for level in (0..depth).rev() {
-            let growth = view.covers[usize::from(way.at(level))].growth(point);
+        let mut level = way.depth;
+        let mut score = self.tables.unseen[level];
+        while level > 0 {
+            let growth = view.covers[usize::from(way.at(level - 1))].growth(point);
             if growth.extension == 0 {
                 break;
             }
+            level -= 1;
             let chance = growth.chance();
             score = chance * self.tables.unseen[level] + (1.0 - chance) * score;
         }
-        score
+        // Only a point in the smallest box can be that of the leaf.
+        if level == way.depth { self.seen(&view, tree, point, way).unwrap_or(score) } else { score }
+    }
+
+    /// Score of a tree that holds the point itself.
+    #[inline(always)]
+    fn seen(&self, view: &View<'_, L>, tree: usize, point: &Point<L>, way: Way<'_>) -> Option<f32> {
+        let leaf = way.leaf();
+        let copies = view.copies[usize::from(leaf & !LEAF)];
+        (view.point(leaf) == *point).then(|| self.tables.seen(way.depth, copies, self.heads[tree].size))
     }
 
     /// [`Trees::score`] shared out over dimensions by how much of a box's growth is theirs. A point
@@ -152,17 +158,13 @@ impl<'a, const L: usize> Trees<'a, L> {
 
     fn climb_shares(&self, tree: usize, point: &Point<L>, way: Way<'_>) -> Shares<L> {
         let view = self.view(tree);
-        let (leaf, depth) = (way.leaf(), way.depth);
-        let twin = view.point(leaf);
-        if twin == *point {
-            let copies = view.copies[usize::from(leaf & !LEAF)];
-            let seen = self.tables.seen(depth, copies, self.heads[tree].size);
+        if let Some(seen) = self.seen(&view, tree, point, way) {
             let each = seen / (2.0 * self.shape.dimensions() as f32);
             return Shares { high: [each; L], low: [each; L] };
         }
         let mut shares = Shares { high: [0.0; L], low: [0.0; L] };
-        shares.blend(&Cover::of(&twin), point, self.tables.unseen[depth]);
-        for level in (0..depth).rev() {
+        shares.blend(&view.cover(way.leaf()), point, self.tables.unseen[way.depth]);
+        for level in (0..way.depth).rev() {
             let cover = &view.covers[usize::from(way.at(level))];
             if cover.growth(point).extension == 0 {
                 break;

@@ -12,6 +12,8 @@ use super::{
 
 /// Trees that take a point side by side: each goes down twice.
 const HALF: usize = ABREAST / 2;
+/// Trees that draw side by side: a power of two, for the sake of vectors.
+const LANES: usize = HALF.next_power_of_two();
 /// Points between looks at the resolution of the scale, once a model is no longer young.
 const LOOK: u64 = 1024;
 
@@ -90,7 +92,7 @@ impl<const L: usize> Pool<L> {
                 expired = true;
             }
             if expired {
-                self.plan(model, tree);
+                self.plan(model, &[tree]);
             }
         }
         self.models[model].until_expiry = soonest - 1;
@@ -132,30 +134,33 @@ impl<const L: usize> Pool<L> {
             of_tree.places[usize::from(slot)] = place;
         }
         self.ways = ways;
-        for &tree in due {
-            let of_tree = self.tree(model, tree);
-            if of_tree.is_full() {
-                of_tree.head.heaviest = heaviest(of_tree.weights) as u16;
-            }
-            self.plan(model, tree);
-        }
+        self.plan(model, due);
     }
 
-    /// Draws which point a tree takes next.
+    /// Draws which points some trees take next.
     #[inline(always)]
-    pub(super) fn plan(&mut self, model: usize, tree: usize) {
+    pub(super) fn plan(&mut self, model: usize, trees: &[usize]) {
         let Model { learnt, epoch, .. } = self.models[model];
-        let decay = self.decay;
-        let of_tree = self.tree(model, tree);
-        let head = of_tree.head;
-        let draw = if usize::from(head.size) < of_tree.weights.len() {
-            decay.fill(learnt - epoch, &mut head.random)
-        } else {
-            let heaviest = of_tree.weights[usize::from(head.heaviest)];
-            decay.jump(heaviest, learnt - epoch, &mut head.random)
-        };
-        head.due = learnt + draw.after;
-        head.weight = draw.weight;
+        let (decay, now) = (self.decay, learnt - epoch);
+        let (mut weights, mut units) = ([0.0; LANES], [0.5; LANES]);
+        for (lane, &tree) in trees.iter().enumerate() {
+            let of_tree = self.tree(model, tree);
+            if of_tree.is_full() {
+                let place = heaviest(of_tree.weights);
+                of_tree.head.heaviest = place as u16;
+                weights[lane] = of_tree.weights[place];
+                units[lane] = of_tree.head.random.unit();
+            }
+        }
+        let jumps = decay.jump(weights, units, now);
+        for (&tree, jump) in trees.iter().zip(jumps) {
+            let of_tree = self.tree(model, tree);
+            let full = of_tree.is_full();
+            let head = of_tree.head;
+            let draw = if full { jump } else { decay.fill(now, &mut head.random) };
+            head.due = learnt + draw.after;
+            head.weight = draw.weight;
+        }
     }
 
     /// Counts weights from now on, before they need more digits than they have.
@@ -176,4 +181,51 @@ impl<const L: usize> Pool<L> {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn take<const L: usize>(pool: &mut Pool<L>, model: usize, due: &[usize]) {
     pool.take(model, due);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forest::{ForestSettings, scoring::Trees};
+
+    /// A wave, with equal points now and then.
+    fn value(t: u32) -> f64 {
+        let noise = f64::from(t.wrapping_mul(2_654_435_761) >> 8) / 1e7;
+        if t % 100 < 20 { 1.0 } else { f64::from(t % 17) + noise }
+    }
+
+    /// A pool after `ticks` ticks, the last of them written and not yet taken.
+    fn pool(ticks: u32) -> Pool<8> {
+        let mut pool = Pool::new(ForestSettings { trees: 13, sample_size: 40, ..ForestSettings::default() });
+        pool.grow(1);
+        for t in 0..ticks {
+            pool.advance(0, &[value(t)]);
+            pool.learn(0);
+        }
+        pool.advance(0, &[value(ticks)]);
+        pool
+    }
+
+    #[test]
+    fn the_instructions_of_the_machine_give_the_bits_of_all_machines() {
+        for ticks in [30, 200, 500, 515, 1_700] {
+            let (mut plain, mut wide) = (pool(ticks), pool(ticks));
+            let mut ways = std::mem::take(&mut plain.ways);
+            let (trees, point, _) = plain.trees(0);
+            let sum = Trees::sum(&trees, point, &mut ways);
+            plain.ways = ways;
+            assert_eq!((sum / 13.0).to_bits(), wide.score(0).to_bits(), "after {ticks} ticks");
+            plain.write(0);
+            wide.write(0);
+            for due in [&[0, 1, 2, 3, 4][..], &[7, 9, 12]] {
+                plain.take(0, due);
+                take(&mut wide, 0, due);
+            }
+            assert_eq!(plain.heads, wide.heads);
+            assert_eq!(plain.nodes, wide.nodes);
+            assert_eq!(plain.covers, wide.covers);
+            assert_eq!((&plain.places, &plain.copies), (&wide.places, &wide.copies));
+            assert_eq!(plain.weights, wide.weights);
+        }
+    }
 }

@@ -122,7 +122,7 @@ impl<const L: usize> Pool<L> {
             self.weights[slots.clone()].fill(FREE);
             self.places[slots].fill(0);
             self.tree(model, tree).clear();
-            self.plan(model, tree);
+            self.plan(model, &[tree]);
         }
     }
 
@@ -150,7 +150,7 @@ impl<const L: usize> Pool<L> {
     }
 
     /// The trees of a model, the present point, and scratch.
-    fn trees(&mut self, model: usize) -> (Trees<'_, L>, &Point<L>, &mut Ways) {
+    pub(super) fn trees(&mut self, model: usize) -> (Trees<'_, L>, &Point<L>, &mut Ways) {
         let trees = self.settings.trees;
         let slots =
             model * trees * self.settings.sample_size..(model + 1) * trees * self.settings.sample_size;

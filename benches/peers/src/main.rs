@@ -5,7 +5,7 @@
 mod compare;
 mod memory;
 
-use std::{error::Error, fs, path::PathBuf, process::Command};
+use std::{error::Error, fs, path::Path, process::Command};
 
 use serde_json::{Map, Value, json};
 use theriac_detectors::forest::{ForestSettings, Forests};
@@ -96,7 +96,7 @@ fn rcf3(values: &[f64], trees: usize, seed: u64) -> Fallible<Run> {
     Ok(Run { points_per_s, bytes: (memory::live() - before) as f64, scores })
 }
 
-fn aws(values: &[f64], trees: usize, seed: u64, class_path: &str, folder: &PathBuf) -> Fallible<Run> {
+fn aws(values: &[f64], trees: usize, seed: u64, class_path: &str, folder: &Path) -> Fallible<Run> {
     let (points, scores) = (folder.join("points"), folder.join("scores"));
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
     fs::write(&points, bytes)?;

@@ -60,6 +60,8 @@ public class ScoreStream {
             seconds = time(a, values, scores, seed);
         }
         // Everything is loaded and compiled by now: what the heap grows by are the models.
+        // The first look at the heap finds megabytes that later ones do not: it does not count.
+        used();
         long before = used();
         RandomCutForest[] kept = new RandomCutForest[4];
         for (int model = 0; model < kept.length; model++) {

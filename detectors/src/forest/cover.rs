@@ -26,9 +26,6 @@ impl Growth {
 }
 
 impl<const L: usize> Cover<L> {
-    /// Around nothing yet: grows to whatever comes first.
-    pub(super) const NOTHING: Self = Self { low: [u16::MAX; L], high: [0; L] };
-
     #[inline(always)]
     pub(super) fn of(point: &Point<L>) -> Self {
         Self { low: *point, high: *point }
@@ -54,6 +51,12 @@ impl<const L: usize> Cover<L> {
     #[inline(always)]
     pub(super) fn outside(&self, point: &Point<L>, i: usize) -> u16 {
         point[i].saturating_sub(self.high[i]) | self.low[i].saturating_sub(point[i])
+    }
+
+    /// Whether the point, which is inside, lies on a face.
+    #[inline(always)]
+    pub(super) fn touches(&self, point: &Point<L>) -> bool {
+        (0..L).fold(false, |touches, i| touches | (point[i] == self.low[i]) | (point[i] == self.high[i]))
     }
 
     #[inline(always)]

@@ -2,19 +2,18 @@
 
 use super::{
     cover::{Cover, Point},
+    descent::Ways,
     random::SplitMix,
     ring::{Ring, Shape},
-    sampling::{Decay, REBASE, heaviest},
+    sampling::Decay,
     scale::Scale,
-    scoring::{ABREAST, Paths, Tables, Trees},
+    scoring::{Tables, Trees},
     settings::ForestSettings,
-    tree::{Boxes, FREE, Head, NOTHING, Node, Tree},
+    tree::{FREE, Head, Node, Tree},
 };
 
 /// Largest magnitude that is taken.
 const MAGNITUDE_MAX: f64 = 1e150;
-/// Points between looks at the resolution of the scale, once a model is no longer young.
-const LOOK: u64 = 1024;
 
 /// What a model has beside its trees.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +40,7 @@ pub(super) struct Model<const L: usize> {
 pub(super) struct Pool<const L: usize> {
     pub(super) settings: ForestSettings,
     pub(super) shape: Shape,
-    pub(super) boxes: Boxes,
-    decay: Decay,
+    pub(super) decay: Decay,
     tables: Tables,
     pub(super) models: Vec<Model<L>>,
     pub(super) heads: Vec<Head>,
@@ -53,7 +51,7 @@ pub(super) struct Pool<const L: usize> {
     /// Points that the leaf of a slot stands for; 0 if another leaf stands for it.
     pub(super) copies: Vec<u16>,
     pub(super) weights: Vec<f32>,
-    paths: Paths,
+    pub(super) ways: Ways,
     path: Vec<u16>,
 }
 
@@ -63,7 +61,6 @@ impl<const L: usize> Pool<L> {
         Self {
             settings,
             shape: Shape { channels, shingle, window: settings.window() },
-            boxes: Boxes::new(sample_size),
             decay: Decay::new(settings.time_decay),
             tables: Tables::new(sample_size),
             models: Vec::new(),
@@ -73,7 +70,7 @@ impl<const L: usize> Pool<L> {
             places: Vec::new(),
             copies: Vec::new(),
             weights: Vec::new(),
-            paths: vec![[NOTHING; ABREAST]; sample_size + 1],
+            ways: Ways::new(sample_size),
             path: Vec::with_capacity(sample_size),
         }
     }
@@ -85,13 +82,12 @@ impl<const L: usize> Pool<L> {
         }
         let trees = models * self.settings.trees;
         let slots = trees * self.settings.sample_size;
-        let covers = trees * self.boxes.places;
         if before == 0 {
             // One pool of a known size: not a byte more.
             self.models.reserve_exact(models);
             self.heads.reserve_exact(trees);
             self.nodes.reserve_exact(slots);
-            self.covers.reserve_exact(covers);
+            self.covers.reserve_exact(slots);
             self.places.reserve_exact(slots);
             self.copies.reserve_exact(slots);
             self.weights.reserve_exact(slots);
@@ -99,7 +95,7 @@ impl<const L: usize> Pool<L> {
         self.models.resize_with(models, || Model::new(self.settings.channels));
         self.heads.resize(trees, Head::new(SplitMix(0)));
         self.nodes.resize(slots, Node::EMPTY);
-        self.covers.resize(covers, Cover::NOTHING);
+        self.covers.resize(slots, Cover::of(&[0; L]));
         self.places.resize(slots, 0);
         self.copies.resize(slots, 0);
         self.weights.resize(slots, FREE);
@@ -126,52 +122,50 @@ impl<const L: usize> Pool<L> {
             self.weights[slots.clone()].fill(FREE);
             self.places[slots].fill(0);
             self.tree(model, tree).clear();
-            self.plan(model, tree);
+            self.plan(model, &[tree]);
         }
     }
 
-    fn slots(&self, model: usize, tree: usize) -> std::ops::Range<usize> {
+    #[inline(always)]
+    pub(super) fn slots(&self, model: usize, tree: usize) -> std::ops::Range<usize> {
         let first = (model * self.settings.trees + tree) * self.settings.sample_size;
         first..first + self.settings.sample_size
     }
 
+    #[inline(always)]
     pub(super) fn tree(&mut self, model: usize, tree: usize) -> Tree<'_, L> {
         let slots = self.slots(model, tree);
         let number = model * self.settings.trees + tree;
-        let covers = number * self.boxes.places..(number + 1) * self.boxes.places;
         Tree {
             head: &mut self.heads[number],
             nodes: &mut self.nodes[slots.clone()],
-            covers: &mut self.covers[covers],
+            covers: &mut self.covers[slots.clone()],
             copies: &mut self.copies[slots.clone()],
             weights: &mut self.weights[slots.clone()],
             places: &mut self.places[slots],
             ring: &self.models[model].ring,
             shape: self.shape,
-            boxes: self.boxes,
             path: &mut self.path,
         }
     }
 
     /// The trees of a model, the present point, and scratch.
-    fn trees(&mut self, model: usize) -> (Trees<'_, L>, &Point<L>, &mut Paths) {
+    pub(super) fn trees(&mut self, model: usize) -> (Trees<'_, L>, &Point<L>, &mut Ways) {
         let trees = self.settings.trees;
         let slots =
             model * trees * self.settings.sample_size..(model + 1) * trees * self.settings.sample_size;
-        let covers = model * trees * self.boxes.places..(model + 1) * trees * self.boxes.places;
         let trees = Trees {
             heads: &self.heads[model * trees..(model + 1) * trees],
             nodes: &self.nodes[slots.clone()],
-            covers: &self.covers[covers],
+            covers: &self.covers[slots.clone()],
             places: &self.places[slots.clone()],
             copies: &self.copies[slots],
             ring: &self.models[model].ring,
             shape: self.shape,
             tables: &self.tables,
             sample_size: self.settings.sample_size,
-            covers_each: self.boxes.places,
         };
-        (trees, &self.models[model].point, &mut self.paths)
+        (trees, &self.models[model].point, &mut self.ways)
     }
 
     /// Whether the present point is whole and enough was learnt to score it.
@@ -184,15 +178,15 @@ impl<const L: usize> Pool<L> {
         if !self.speaks(model) {
             return f64::NAN;
         }
-        let (trees, point, paths) = self.trees(model);
-        trees.score(point, paths)
+        let (trees, point, ways) = self.trees(model);
+        trees.score(point, ways)
     }
 
     pub(super) fn attribution(&mut self, model: usize, high: &mut [f64], low: &mut [f64]) -> bool {
         let speaks = self.speaks(model);
         if speaks {
-            let (trees, point, paths) = self.trees(model);
-            let shares = trees.shares(point, paths);
+            let (trees, point, ways) = self.trees(model);
+            let shares = trees.shares(point, ways);
             high.iter_mut().zip(shares.high).for_each(|(to, share)| *to = f64::from(share));
             low.iter_mut().zip(shares.low).for_each(|(to, share)| *to = f64::from(share));
         }
@@ -280,7 +274,7 @@ impl<const L: usize> Pool<L> {
     }
 
     /// Drops what was learnt on a scale that is too coarse for what there is now.
-    fn sharpen(&mut self, model: usize) {
+    pub(super) fn sharpen(&mut self, model: usize) {
         let mut sharpened = false;
         for channel in 0..self.shape.channels {
             if self.models[model].scales[channel].may_be_too_coarse() {
@@ -298,129 +292,6 @@ impl<const L: usize> Pool<L> {
         for scale in &mut self.models[model].scales {
             scale.low = f64::INFINITY;
             scale.high = f64::NEG_INFINITY;
-        }
-    }
-
-    /// Learns the present point: each tree may take it into its sample.
-    pub(super) fn learn(&mut self, model: usize) {
-        if self.models[model].filled < self.shape.shingle {
-            return;
-        }
-        self.write(model);
-        let state = &mut self.models[model];
-        state.learnt += 1;
-        let learnt = state.learnt;
-        if learnt - state.epoch > self.decay.rebase_after() {
-            self.rebase(model);
-        }
-        let first = model * self.settings.trees;
-        for tree in 0..self.settings.trees {
-            if self.heads[first + tree].due == learnt {
-                self.take(model, tree);
-            }
-        }
-        let young = (64..LOOK).contains(&learnt) && learnt.is_power_of_two();
-        if young || learnt.is_multiple_of(LOOK) {
-            self.sharpen(model);
-        }
-    }
-
-    /// Writes the ticks of the present point that are not in the ring.
-    fn write(&mut self, model: usize) {
-        let Shape { channels, .. } = self.shape;
-        let dimensions = self.shape.dimensions();
-        while self.models[model].unwritten > 0 {
-            if let Some(place) = self.models[model].ring.overwrites(self.shape) {
-                if self.models[model].until_expiry == 0 {
-                    self.expire(model, place as u16);
-                } else {
-                    self.models[model].until_expiry -= 1;
-                }
-            }
-            let state = &mut self.models[model];
-            let first = dimensions - state.unwritten * channels;
-            state.ring.write(self.shape, &state.point[first..first + channels]);
-            state.unwritten -= 1;
-        }
-    }
-
-    /// Takes the points out of all samples whose first tick is about to be overwritten.
-    fn expire(&mut self, model: usize, place: u16) {
-        let window = self.shape.window;
-        let mut soonest = window - self.shape.shingle;
-        for tree in 0..self.settings.trees {
-            let mut expired = false;
-            for slot in 0..self.settings.sample_size {
-                let mut tree = self.tree(model, tree);
-                if tree.weights[slot] == FREE {
-                    continue;
-                }
-                let left = (usize::from(tree.places[slot]) + window - usize::from(place)) % window;
-                if left > 0 {
-                    soonest = soonest.min(left);
-                    continue;
-                }
-                tree.remove(slot as u16);
-                tree.weights[slot] = FREE;
-                tree.head.size -= 1;
-                expired = true;
-            }
-            if expired {
-                self.plan(model, tree);
-            }
-        }
-        self.models[model].until_expiry = soonest - 1;
-    }
-
-    /// Takes the point that was written last into the sample of a tree.
-    fn take(&mut self, model: usize, tree: usize) {
-        let place = self.models[model].ring.newest(self.shape);
-        let point = self.models[model].point;
-        let mut of_tree = self.tree(model, tree);
-        let full = usize::from(of_tree.head.size) == of_tree.weights.len();
-        let slot = if full {
-            let heaviest = of_tree.head.heaviest;
-            of_tree.remove(heaviest);
-            heaviest
-        } else {
-            of_tree.head.size += 1;
-            of_tree.weights.iter().position(|&weight| weight == FREE).unwrap_or(0) as u16
-        };
-        of_tree.weights[usize::from(slot)] = of_tree.head.weight;
-        of_tree.places[usize::from(slot)] = place;
-        of_tree.insert(slot, &point);
-        if usize::from(of_tree.head.size) == of_tree.weights.len() {
-            of_tree.head.heaviest = heaviest(of_tree.weights) as u16;
-        }
-        self.plan(model, tree);
-    }
-
-    /// Draws which point a tree takes next.
-    fn plan(&mut self, model: usize, tree: usize) {
-        let Model { learnt, epoch, .. } = self.models[model];
-        let decay = self.decay;
-        let of_tree = self.tree(model, tree);
-        let head = of_tree.head;
-        let draw = if usize::from(head.size) < of_tree.weights.len() {
-            decay.fill(learnt - epoch, &mut head.random)
-        } else {
-            let heaviest = of_tree.weights[usize::from(head.heaviest)];
-            decay.jump(heaviest, learnt - epoch, &mut head.random)
-        };
-        head.due = learnt + draw.after;
-        head.weight = draw.weight;
-    }
-
-    /// Counts weights from now on, before they need more digits than they have.
-    fn rebase(&mut self, model: usize) {
-        let state = &mut self.models[model];
-        let by = self.decay.sunk(state.learnt - state.epoch) as f32;
-        state.epoch = state.learnt;
-        debug_assert!(f64::from(by) >= REBASE, "weights have sunk by {by}");
-        for tree in 0..self.settings.trees {
-            let of_tree = self.tree(model, tree);
-            of_tree.head.weight += by;
-            of_tree.weights.iter_mut().for_each(|weight| *weight += by);
         }
     }
 

@@ -15,6 +15,7 @@ impl SplitMix {
     }
 
     /// 64 random bits.
+    #[inline(always)]
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,11 +24,13 @@ impl SplitMix {
     }
 
     /// Uniform on 0 .. `end`. Off from uniform by less than `end` / 2^32.
+    #[inline(always)]
     pub(super) fn below(&mut self, end: u32) -> u32 {
         (((self.next() >> 32) * u64::from(end)) >> 32) as u32
     }
 
     /// Uniform on the open interval from 0 to 1.
+    #[inline(always)]
     pub(super) fn unit(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
     }

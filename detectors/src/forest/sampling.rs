@@ -1,7 +1,7 @@
 //! Which points a tree keeps: a reservoir that prefers the new, by jumps.
 
 use super::random::SplitMix;
-use crate::arithmetic::{exp, ln, most};
+use crate::arithmetic::{exp, least, ln, most};
 
 /// Largest exponent of the decay before weights are counted from a later tick.
 pub(super) const REBASE: f64 = 64.0;
@@ -46,32 +46,53 @@ impl Decay {
     }
 
     /// While the sample has room: the next point. `now`: points since weights began to be counted.
+    #[inline(always)]
     pub(super) fn fill(&self, now: u64, random: &mut SplitMix) -> Draw {
         let exponential = -ln(random.unit());
         Draw { after: 1, weight: (ln(most(exponential, 1e-300)) - self.sunk(now + 1)) as f32 }
     }
 
-    /// Once it is full, with `heaviest` its largest weight.
-    pub(super) fn jump(&self, heaviest: f32, now: u64, random: &mut SplitMix) -> Draw {
-        let exponential = -ln(random.unit());
-        let first = most(exp(f64::from(heaviest) + self.sunk(now + 1)), 1e-300);
-        let unit = first / self.growth;
-        let passed = (ln(1.0 + exponential / unit) / self.rate).floor().min(1e15);
-        let rest = exponential - unit * (exp(self.rate * passed) - 1.0);
-        let after = passed as u64 + 1;
-        Draw { after, weight: (ln(most(rest, 1e-12)) - self.sunk(now + after)) as f32 }
+    /// Once it is full, for several trees side by side: with `heaviest` their largest weights and
+    /// `unit` a random number from 0 to 1 for each.
+    #[inline(always)]
+    pub(super) fn jump<const N: usize>(&self, heaviest: [f32; N], unit: [f64; N], now: u64) -> [Draw; N] {
+        let now = now as f64;
+        let (mut passed, mut weight) = ([0.0; N], [0.0; N]);
+        for i in 0..N {
+            let exponential = -ln(unit[i]);
+            let first = most(exp(f64::from(heaviest[i]) + self.rate * (now + 1.0)), 1e-300);
+            let unit = first / self.growth;
+            passed[i] = least((ln(1.0 + exponential / unit) / self.rate).floor(), 1e15);
+            let rest = exponential - unit * (exp(self.rate * passed[i]) - 1.0);
+            weight[i] = ln(most(rest, 1e-12)) - self.rate * (now + (passed[i] + 1.0));
+        }
+        std::array::from_fn(|i| Draw { after: passed[i] as u64 + 1, weight: weight[i] as f32 })
     }
 }
 
 /// Place of the largest weight; the first, if several are equal.
+#[inline(always)]
 pub(super) fn heaviest(weights: &[f32]) -> usize {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    let (chunks, rest) = weights.as_chunks::<8>();
+    const LANES: usize = 16;
+    let (chunks, rest) = weights.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
     for chunk in chunks {
-        for i in 0..8 {
+        for i in 0..LANES {
             lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
         }
     }
     let largest = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
+    // Without a way out: when it would come, nothing could foresee.
+    let mut places = [u32::MAX; LANES];
+    for (number, chunk) in chunks.iter().enumerate().rev() {
+        let first = (number * LANES) as u32;
+        for i in 0..LANES {
+            places[i] = if chunk[i] == largest { first + i as u32 } else { places[i] };
+        }
+    }
+    let place = places.iter().fold(u32::MAX, |a, &b| a.min(b));
+    if place != u32::MAX {
+        return place as usize;
+    }
     weights.iter().position(|&weight| weight == largest).unwrap_or(0)
 }

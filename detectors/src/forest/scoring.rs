@@ -1,17 +1,16 @@
 //! What the trees of a model say of a point.
 
+use std::ops::Range;
+
+use multiversion::multiversion;
+
 use super::{
     cover::{Cover, Point},
+    descent::{ABREAST, Way, Ways},
     ring::{Ring, Shape},
     tree::{Head, LEAF, NOTHING, Node, View},
 };
 use crate::arithmetic::ln;
-
-/// Trees that are descended side by side: while one waits for memory the others go on.
-pub(super) const ABREAST: usize = 5;
-
-/// Nodes on the way down, by level and tree; scratch.
-pub(super) type Paths = Vec<[u16; ABREAST]>;
 
 /// Scores by depth and mass, those of AWS's forest.
 #[derive(Clone, Debug)]
@@ -58,126 +57,96 @@ pub(super) struct Trees<'a, const L: usize> {
     pub(super) shape: Shape,
     pub(super) tables: &'a Tables,
     pub(super) sample_size: usize,
-    pub(super) covers_each: usize,
 }
 
 impl<'a, const L: usize> Trees<'a, L> {
+    #[inline(always)]
     fn view(&self, tree: usize) -> View<'a, L> {
         let slots = tree * self.sample_size..(tree + 1) * self.sample_size;
-        let covers = tree * self.covers_each..(tree + 1) * self.covers_each;
-        View::new(
-            &self.nodes[slots.clone()],
-            &self.covers[covers],
-            &self.places[slots.clone()],
-            &self.copies[slots],
-            self.ring,
-            self.shape,
-        )
+        View {
+            nodes: &self.nodes[slots.clone()],
+            covers: &self.covers[slots.clone()],
+            places: &self.places[slots.clone()],
+            copies: &self.copies[slots],
+            ring: self.ring,
+            shape: self.shape,
+        }
     }
 
-    /// Leads `point` down `ABREAST` trees from `first` on. Gives, by tree, the leaf and its depth.
+    /// Leads `point` down as many trees from `first` on as go side by side. Gives them by lane.
     #[inline(always)]
-    fn descend(&self, first: usize, point: &Point<L>, paths: &mut Paths) -> [(u16, usize); ABREAST] {
-        let mut at = [NOTHING; ABREAST];
-        let mut base = [0; ABREAST];
-        for (lane, head) in self.heads[first..].iter().take(ABREAST).enumerate() {
-            at[lane] = head.root;
-            base[lane] = (first + lane) * self.sample_size;
+    fn descend(&self, first: usize, point: &Point<L>, ways: &mut Ways) -> Range<usize> {
+        let trees = first..self.heads.len().min(first + ABREAST);
+        let mut start = [(0, LEAF); ABREAST];
+        for (start, tree) in start.iter_mut().zip(trees.clone()) {
+            let root = self.heads[tree].root;
+            *start = (tree * self.sample_size, if root == NOTHING { LEAF } else { root });
         }
-        let mut depth = [0_usize; ABREAST];
-        for row in paths.iter_mut() {
-            *row = at;
-            let mut inner = 0;
-            for lane in 0..ABREAST {
-                let reference = at[lane];
-                let is_leaf = reference >> 15;
-                let stay = is_leaf.wrapping_neg();
-                let next = self.nodes[base[lane] + usize::from(reference & !stay)].next(point);
-                at[lane] = (next & !stay) | (reference & stay);
-                depth[lane] += usize::from(1 - is_leaf);
-                inner += 1 - is_leaf;
-            }
-            if inner == 0 {
-                break;
-            }
-        }
-        std::array::from_fn(|lane| (at[lane], depth[lane]))
+        ways.descend(self.nodes, start, |_| point);
+        trees
     }
 
     /// Mean over trees of the depth at which a random cut would part the point from the sample, as
     /// a score: the expected 1 / (depth + 1), with 1 / (depth + log2(copies + 1)) where the sample
     /// holds the point itself, times log2(mass + 1).
-    pub(super) fn score(&self, point: &Point<L>, paths: &mut Paths) -> f64 {
+    pub(super) fn score(&self, point: &Point<L>, ways: &mut Ways) -> f64 {
+        score(self, point, ways) / self.heads.len() as f64
+    }
+
+    #[inline(always)]
+    pub(super) fn sum(&self, point: &Point<L>, ways: &mut Ways) -> f64 {
         let mut sum = 0.0;
         for first in (0..self.heads.len()).step_by(ABREAST) {
-            let leaves = self.descend(first, point, paths);
-            for (lane, head) in self.heads[first..].iter().take(ABREAST).enumerate() {
-                let (leaf, depth) = leaves[lane];
-                if leaf != NOTHING {
-                    let score = self.climb(first + lane, point, leaf, depth, |level| paths[level][lane]);
-                    sum += f64::from(score * self.tables.log_mass[usize::from(head.size)]);
+            for (lane, tree) in self.descend(first, point, ways).enumerate() {
+                if self.heads[tree].size == 0 {
+                    continue;
                 }
+                let score = self.climb(tree, point, ways.way(lane));
+                sum += f64::from(score * self.tables.log_mass[usize::from(self.heads[tree].size)]);
             }
         }
-        sum / self.heads.len() as f64
+        sum
     }
 
     /// Score of a tree, from the leaf up to the first node whose box holds the point.
     #[inline(always)]
-    fn climb(
-        &self,
-        tree: usize,
-        point: &Point<L>,
-        leaf: u16,
-        depth: usize,
-        path: impl Fn(usize) -> u16,
-    ) -> f32 {
+    fn climb(&self, tree: usize, point: &Point<L>, way: Way<'_>) -> f32 {
         let view = self.view(tree);
-        let twin = view.point(leaf);
-        if twin == *point {
-            return self.tables.seen(depth, view.copies[usize::from(leaf & !LEAF)], self.heads[tree].size);
-        }
-        let mut score = self.tables.unseen[depth];
-        let mut cover = Cover::of(&twin);
-        let mut below: Option<&Cover<L>> = None;
-        let mut child = leaf;
-        for level in (0..depth).rev() {
-            let reference = path(level);
-            let node = view.node(reference);
-            let stored = view.stored(node);
-            let growth = if let Some(stored) = stored {
-                stored.growth(point)
-            } else {
-                if let Some(below) = below {
-                    cover = *below;
-                }
-                view.absorb(node.sibling(child), &mut cover);
-                cover.growth(point)
-            };
+        let mut level = way.depth;
+        let mut score = self.tables.unseen[level];
+        while level > 0 {
+            let growth = view.covers[usize::from(way.at(level - 1))].growth(point);
             if growth.extension == 0 {
                 break;
             }
+            level -= 1;
             let chance = growth.chance();
             score = chance * self.tables.unseen[level] + (1.0 - chance) * score;
-            below = stored;
-            child = reference;
         }
-        score
+        // Only a point in the smallest box can be that of the leaf.
+        if level == way.depth { self.seen(&view, tree, point, way).unwrap_or(score) } else { score }
+    }
+
+    /// Score of a tree that holds the point itself.
+    #[inline(always)]
+    fn seen(&self, view: &View<'_, L>, tree: usize, point: &Point<L>, way: Way<'_>) -> Option<f32> {
+        let leaf = way.leaf();
+        let copies = view.copies[usize::from(leaf & !LEAF)];
+        (view.point(leaf) == *point).then(|| self.tables.seen(way.depth, copies, self.heads[tree].size))
     }
 
     /// [`Trees::score`] shared out over dimensions by how much of a box's growth is theirs. A point
     /// that the sample holds is shared out evenly.
-    pub(super) fn shares(&self, point: &Point<L>, paths: &mut Paths) -> Shares<L> {
+    pub(super) fn shares(&self, point: &Point<L>, ways: &mut Ways) -> Shares<L> {
         let mut shares = Shares { high: [0.0; L], low: [0.0; L] };
         for first in (0..self.heads.len()).step_by(ABREAST) {
-            let leaves = self.descend(first, point, paths);
-            for (lane, head) in self.heads[first..].iter().take(ABREAST).enumerate() {
-                let (leaf, depth) = leaves[lane];
-                if leaf == NOTHING {
+            for (lane, tree) in self.descend(first, point, ways).enumerate() {
+                if self.heads[tree].size == 0 {
                     continue;
                 }
-                let of_tree = self.climb_shares(first + lane, point, leaf, depth, |level| paths[level][lane]);
-                let scale = self.tables.log_mass[usize::from(head.size)] / self.heads.len() as f32;
+                let of_tree = self.climb_shares(tree, point, ways.way(lane));
+                let mass = usize::from(self.heads[tree].size);
+                let scale = self.tables.log_mass[mass] / self.heads.len() as f32;
                 for i in 0..self.shape.dimensions() {
                     shares.high[i] += scale * of_tree.high[i];
                     shares.low[i] += scale * of_tree.low[i];
@@ -187,35 +156,20 @@ impl<'a, const L: usize> Trees<'a, L> {
         shares
     }
 
-    fn climb_shares(
-        &self,
-        tree: usize,
-        point: &Point<L>,
-        leaf: u16,
-        depth: usize,
-        path: impl Fn(usize) -> u16,
-    ) -> Shares<L> {
+    fn climb_shares(&self, tree: usize, point: &Point<L>, way: Way<'_>) -> Shares<L> {
         let view = self.view(tree);
-        let twin = view.point(leaf);
-        if twin == *point {
-            let copies = view.copies[usize::from(leaf & !LEAF)];
-            let seen = self.tables.seen(depth, copies, self.heads[tree].size);
+        if let Some(seen) = self.seen(&view, tree, point, way) {
             let each = seen / (2.0 * self.shape.dimensions() as f32);
             return Shares { high: [each; L], low: [each; L] };
         }
         let mut shares = Shares { high: [0.0; L], low: [0.0; L] };
-        let mut cover = Cover::of(&twin);
-        shares.blend(&cover, point, self.tables.unseen[depth]);
-        let mut child = leaf;
-        for level in (0..depth).rev() {
-            let reference = path(level);
-            let node = view.node(reference);
-            view.rise(node, node.sibling(child), &mut cover);
+        shares.blend(&view.cover(way.leaf()), point, self.tables.unseen[way.depth]);
+        for level in (0..way.depth).rev() {
+            let cover = &view.covers[usize::from(way.at(level))];
             if cover.growth(point).extension == 0 {
                 break;
             }
-            shares.blend(&cover, point, self.tables.unseen[level]);
-            child = reference;
+            shares.blend(cover, point, self.tables.unseen[level]);
         }
         shares
     }
@@ -262,6 +216,12 @@ impl<'a, const L: usize> Trees<'a, L> {
             *nearest = (distance, leaf[dimension]);
         }
     }
+}
+
+/// [`Trees::sum`] with the instructions that the machine has.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn score<const L: usize>(trees: &Trees<'_, L>, point: &Point<L>, ways: &mut Ways) -> f64 {
+    trees.sum(point, ways)
 }
 
 impl<const L: usize> Shares<L> {

@@ -1,7 +1,6 @@
 //! A pool in a checkpoint: one row a model and one a tree.
 //!
 //! Nodes, samples and generators are saved as they are. Boxes are not: they follow from the points.
-//! Which nodes keep one may differ after a restore, and shows in no result.
 
 use std::sync::Arc;
 
@@ -146,7 +145,7 @@ impl<const L: usize> Pool<L> {
                     written.push(reference);
                 } else {
                     let node = nodes[usize::from(reference)];
-                    written.extend([u16::from(node.dimension), node.cut]);
+                    written.extend([node.dimension, node.cut]);
                     left.extend([node.children[1], node.children[0]]);
                 }
             }
@@ -249,7 +248,7 @@ impl<const L: usize> super::tree::Tree<'_, L> {
             if leaf && word != NOTHING && usize::from(word & !LEAF) >= self.copies.len() {
                 return None;
             }
-            let reference = if leaf { word } else { self.open(u8::try_from(word).ok()?, words.next()?)? };
+            let reference = if leaf { word } else { self.open(word, words.next()?)? };
             match open.last() {
                 Some(&parent) => self.adopt(parent, reference),
                 None => self.head.root = reference,

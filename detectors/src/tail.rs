@@ -31,7 +31,7 @@ pub(crate) const EXCESS_MIN: f32 = 0.05;
 /// The same for sums and averages over many ticks, which are nearly normal. A normal tail falls like
 /// the power -6 here; a few runs that barely reach the threshold may look like one of -20, and
 /// since such scores last, two unusual ticks in a row then tell nothing more than one.
-pub(crate) const EXCESS_MIN_OF_SUMS: f32 = 0.125;
+pub(crate) const EXCESS_MIN_OF_SUMS: f32 = 1.0 / 6.0;
 /// Exceedances that the mean excess remembers.
 const EXCESS_MEMORY: f32 = 200.0;
 /// Mean excesses above the threshold from where an exceedance is far: past the point where
@@ -287,7 +287,7 @@ mod tests {
                 let y = threshold * (0.5 + uniform()) * far;
                 let relative = 10.0 * uniform();
                 if y > threshold {
-                    for (least, exact) in [(EXCESS_MIN, 0.05), (EXCESS_MIN_OF_SUMS, 0.125)] {
+                    for (least, exact) in [(EXCESS_MIN, 0.05), (EXCESS_MIN_OF_SUMS, 1.0 / 6.0)] {
                         let rarity = rarity(relative as f32);
                         let found =
                             log(f64::from(tail.odds(y as f32, threshold as f32, tick.into(), rarity, least)));

@@ -13,7 +13,9 @@ use theriac_datasets::{
 };
 
 use super::{
-    Options, conclude, digest,
+    Options,
+    ablation::Figures,
+    conclude, digest,
     live::{self, Fixed, RowScore, Rows},
     progress,
     results::{self, ResultFile},
@@ -118,9 +120,10 @@ pub(super) fn run(
 }
 
 /// Figures that are told without each part, as far as there are any.
-fn ablated(set: Set) -> Vec<String> {
+fn ablated(set: Set) -> Figures {
     let names = ["vus_pr", "nab14.vus_pr", "smd3.vus_pr", "f1.fixed_threshold"];
-    names.iter().map(|name| format!("{}.{name}", set.prefix())).collect()
+    let whole = names.iter().map(|name| format!("{}.{name}", set.prefix())).collect();
+    Figures { whole, of_category: "vus_pr" }
 }
 
 /// Scores all recordings.

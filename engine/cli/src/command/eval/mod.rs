@@ -161,14 +161,14 @@ fn progress(rows: usize) -> Result<ProgressBar> {
 fn conclude(
     options: &Options,
     config: &Config,
-    names: &[String],
+    figures: &ablation::Figures,
     mut report: Report,
     again: impl FnMut(&Config) -> Result<Report>,
     page: impl FnOnce(&Report) -> String,
     print: impl FnOnce(&Report),
 ) -> Result<()> {
     if options.ablation {
-        ablation::run(config, names, &mut report, again)?;
+        ablation::run(config, figures, &mut report, again)?;
     }
     write_extras(options, &report, || page(&report))?;
     if options.output == Format::Json {
@@ -176,7 +176,7 @@ fn conclude(
     }
     print(&report);
     if options.ablation {
-        ablation::print(config, names, &report);
+        ablation::print(config, figures, &report);
     }
     Ok(())
 }

@@ -7,7 +7,9 @@ use theriac_datasets::{
 };
 
 use super::{
-    Options, conclude, digest,
+    Options,
+    ablation::Figures,
+    conclude, digest,
     live::{self, RowScore, Rows},
     progress,
     results::{self, ResultFile},
@@ -53,9 +55,10 @@ pub(super) fn run(
 }
 
 /// Figures that are told without each part.
-fn ablated() -> Vec<String> {
+fn ablated() -> Figures {
     let fixed = "nab.fixed.standard".to_owned();
-    Profile::ALL.iter().map(|profile| format!("nab.{}", profile.name())).chain([fixed]).collect()
+    let profiles = Profile::ALL.iter().map(|profile| format!("nab.{}", profile.name()));
+    Figures { whole: profiles.chain([fixed]).collect(), of_category: "gain" }
 }
 
 /// Scores all files.

@@ -177,6 +177,10 @@ fn take_part(
             lock(shards).begin_anew()?;
             service = Arc::new(service.with(config));
         }
+        if operations.has_opinions() {
+            lock(shards).begin_anew()?;
+            note_opinions(&service, membership, &lock(shards).gained);
+        }
         let gained = std::mem::take(&mut lock(shards).gained);
         for shard in gained {
             let positions = InputPositions::default();
@@ -196,6 +200,20 @@ fn take_part(
         }
     }
     Ok(())
+}
+
+/// Notes what people make of symptoms, in the topics of shards that do not run now.
+fn note_opinions(service: &Service, membership: &Membership, shards: &BTreeSet<u32>) {
+    let mut opinions = service.operations.opinions();
+    let mut failure = None;
+    for shard in shards {
+        let seat = membership.seat(InputPositions::default());
+        match KafkaTopics::open(&service.kafka, *shard, Some(seat)) {
+            Ok(mut topics) => opinions.note(&mut topics),
+            Err(error) => failure = Some(anyhow::Error::new(error).context(format!("shard {shard}"))),
+        }
+    }
+    opinions.end(failure.as_ref());
 }
 
 /// Runs a shard until it is told to stop. What may pass is tried again, from what is stored.

@@ -3,8 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{Read as _, Write as _},
-    net::TcpStream,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -17,6 +16,7 @@ use theriac_connectors::kafka::{KafkaReader, Settings};
 use theriac_contract::{Topic, Topics as _};
 use theriac_tests::{
     broker::{Broker, Message},
+    http::{http, post},
     program::command,
 };
 
@@ -92,16 +92,6 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// Status and body of an answer.
-fn http(address: &str, request: &str, headers: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 fn get(address: &str, path: &str) -> (u16, Value) {
@@ -389,6 +379,71 @@ fn another_configuration_under_load() {
     let undisturbed = broker.settings("ol-undisturbed");
     through(&undisturbed, "undisturbed");
     assert_same(&on_kafka(&undisturbed), &on_kafka(&settings));
+}
+
+/// What people say of symptoms is noted by whichever shard has them, while all run.
+#[test]
+fn opinions_are_noted_by_the_shard_that_has_the_symptom() {
+    let (broker, folder) = (Broker::shared(), tempfile::tempdir().unwrap());
+    let topics = ["oo_metrics", "oo_logs", "oo_spans"];
+    broker.create(&topics, 2);
+    let messages = fleet::messages(topics, 2, 7, 1500);
+    broker.produce(&messages);
+    let settings = broker.settings("oo");
+    configure(folder.path(), &settings, topics, 2, "operations: { allow_judge: true }\n");
+    let mut running = Running::start(folder.path(), "log", &LISTEN);
+    let address = running.address();
+    let all_read = |address: &str| {
+        let samples = scrape(address);
+        (sum(&samples, "theriac_rows_total") >= rows(&messages).values().sum()
+            && sum(&samples, "theriac_kafka_lag_records") == 0.0)
+            .then_some(())
+    };
+    until("readiness", || (get(&address, "/readyz").0 == 200).then_some(()));
+    until("all of it", || all_read(&address));
+    let all = |topic: Topic, shard: u32| {
+        let reader = KafkaReader::open(&settings, &[topic]).unwrap();
+        let (mut next, mut all) = (0, Vec::<Value>::new());
+        while next < reader.end(topic, shard) {
+            for stored in reader.read(topic, shard, next, 1 << 20).unwrap() {
+                next = stored.offset + 1;
+                all.push(serde_json::from_slice(&stored.record.value).unwrap());
+            }
+        }
+        all.into_iter()
+    };
+    let symptom = |shard: u32| -> Option<String> {
+        all(Topic::Symptoms, shard).find_map(|symptom| symptom["id"].as_str().map(str::to_owned))
+    };
+    let judged = |shard: u32| -> Vec<Value> {
+        let judged = all(Topic::Knowledge, shard).filter(|fact| fact["fact"] == "symptom_judged");
+        judged.map(|fact| fact["symptom"].clone()).collect()
+    };
+    let mut told = 0;
+    for shard in 0..2 {
+        let Some(id) = symptom(shard) else { continue };
+        let opinion = format!(r#"{{"symptom": "{id}", "judgement": "noise"}}"#);
+        let (status, body) = post(&address, "/-/judge", &opinion);
+        assert_eq!(status, 200, "{body}");
+        assert!(body.contains("judged noise"), "{body}");
+        assert_eq!(judged(shard), [Value::from(id)]);
+        told += 1;
+    }
+    assert!(told > 0, "no shard has a symptom");
+    let (status, body) = post(&address, "/-/judge", r#"{"symptom": "symptom-none", "judgement": "noise"}"#);
+    assert_eq!((status, body.contains("no symptom begins with")), (400, true), "{body}");
+    // A kill -9 loses no opinion and repeats none.
+    running.process.kill().unwrap();
+    running.process.wait().unwrap();
+    let before = [judged(0), judged(1)];
+    let mut running = Running::start(folder.path(), "again", &LISTEN);
+    let address = running.address();
+    until("both shards", || {
+        let (status, body) = get(&address, "/readyz");
+        (status == 200 && body["shards"].as_object().is_some_and(|shards| shards.len() == 2)).then_some(())
+    });
+    running.stop();
+    assert_eq!([judged(0), judged(1)], before);
 }
 
 /// Every line is an object with a level, and a secret is in none of them.

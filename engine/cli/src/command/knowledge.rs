@@ -1,21 +1,19 @@
 //! `theriac knowledge`: what is known, how it came to be, and going back.
 
 use std::{
-    collections::BTreeMap,
     io::{Write, stdout},
     path::PathBuf,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use theriac_connectors::topics::Embedded;
-use theriac_contract::{Fact, RecordedFact, Snapshot, Symptom, Timestamp, Topic, Topics};
-use theriac_engine::records;
-use theriac_knowledge::{Knowledge, as_of, diff, line};
+use theriac_contract::Fact;
+use theriac_knowledge::{as_of, diff, line};
 
 use crate::{
+    feedback::{self, Judgement, Opinion},
     output::{Format, Wrong, say},
-    story::{all, payload},
     wiring,
 };
 
@@ -69,24 +67,6 @@ enum Verb {
     },
 }
 
-/// What was made of a symptom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Judgement {
-    /// Something was wrong indeed
-    Right,
-    /// Nothing was: the like must be rarer from now on
-    Noise,
-}
-
-fn facts(topics: &dyn Topics) -> Result<Vec<RecordedFact>> {
-    let mut facts = Vec::new();
-    all(topics, Topic::Knowledge, |bytes, _| {
-        facts.push(payload(bytes)?);
-        Ok(())
-    })?;
-    Ok(facts)
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = wiring::topics_folder(&arguments.data_dir);
     if !folder.is_dir() {
@@ -95,10 +75,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     match &arguments.verb {
         Verb::Rollback { to, reason } => return rollback(arguments, *to, reason),
-        Verb::Judge { symptom, judgement, reason } => return judge(arguments, symptom, *judgement, reason),
+        Verb::Judge { symptom, judgement, reason } => {
+            let (symptom, reason) = (symptom.clone(), reason.clone());
+            return judge(arguments, &Opinion { symptom, judgement: *judgement, reason });
+        }
         Verb::Log { .. } | Verb::Diff { .. } => {}
     }
-    let facts = facts(&Embedded::open_to_read(&folder)?)?;
+    let facts = feedback::facts(&Embedded::open_to_read(&folder)?)?;
     let mut out = stdout().lock();
     match &arguments.verb {
         Verb::Log { last } => {
@@ -126,68 +109,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn rollback(arguments: &Arguments, to: u64, reason: &str) -> Result<()> {
-    let (mut topics, mut knowledge, at) = open(arguments)?;
-    let newest = knowledge.version();
+    let mut topics = open(arguments)?;
+    let newest = feedback::facts(&topics)?.last().map_or(0, |fact| fact.version);
     if to >= newest {
         return Err(Wrong(format!("the newest version is {newest}; name an older one")).into());
     }
     let fact = Fact::RolledBack { to, reason: reason.to_owned() };
     let too_old = format!("version {to} is too old to go back to");
-    append(&mut topics, &mut knowledge, at, fact)?.ok_or_else(|| Wrong(too_old).into())
-}
-
-fn judge(arguments: &Arguments, symptom: &str, judgement: Judgement, reason: &str) -> Result<()> {
-    let (mut topics, mut knowledge, at) = open(arguments)?;
-    let symptom = find(&topics, symptom)?;
-    let fact = Fact::SymptomJudged {
-        measure: Snapshot::judgement_key(&symptom.entity, &symptom.signal, &symptom.attributes),
-        symptom: symptom.id,
-        right: judgement == Judgement::Right,
-        reason: reason.to_owned(),
-    };
-    append(&mut topics, &mut knowledge, at, fact)?;
+    let fact = feedback::append(&mut topics, fact)?.ok_or(Wrong(too_old))?;
+    say!("{}", line(&fact));
     Ok(())
 }
 
-/// The symptom whose id begins so.
-fn find(topics: &dyn Topics, id: &str) -> Result<Symptom> {
-    let mut found = BTreeMap::new();
-    all(topics, Topic::Symptoms, |bytes, _| {
-        let symptom: Symptom = payload(bytes)?;
-        if symptom.id.0.starts_with(id) {
-            found.insert(symptom.id.0.clone(), symptom);
-        }
-        Ok(())
-    })?;
-    let text = match (found.pop_first(), found.pop_first()) {
-        (Some((_, symptom)), None) => return Ok(symptom),
-        (Some((one, _)), Some((other, _))) => {
-            format!("several symptoms begin with `{id}`, such as {one} and {other}")
-        }
-        (None, _) => format!("no symptom begins with `{id}`; `theriac tap symptoms` lists them"),
-    };
-    Err(Wrong(text).into())
+fn judge(arguments: &Arguments, opinion: &Opinion) -> Result<()> {
+    let mut topics = open(arguments)?;
+    let fact = opinion.note(&mut topics)?.ok_or_else(|| opinion.of_nothing())?;
+    say!("{}", line(&fact));
+    Ok(())
 }
 
-/// Topics, what is known from them, and the time of the last fact.
-fn open(arguments: &Arguments) -> Result<(Embedded, Knowledge, Timestamp)> {
+fn open(arguments: &Arguments) -> Result<Embedded> {
     let settings = theriac_connectors::topics::Settings::default();
-    let topics = Embedded::open(&wiring::topics_folder(&arguments.data_dir), settings)?;
-    let facts = facts(&topics)?;
-    let mut knowledge = Knowledge::new();
-    for fact in &facts {
-        knowledge.fold(fact)?;
-    }
-    let at = facts.last().map(|fact| fact.at).unwrap_or_default();
-    Ok((topics, knowledge, at))
-}
-
-/// Puts a fact behind the others and says so; none if what is known does not allow it.
-fn append(topics: &mut Embedded, knowledge: &mut Knowledge, at: Timestamp, fact: Fact) -> Result<Option<()>> {
-    let appended = knowledge.append(at, vec![fact]);
-    let [fact] = appended.as_slice() else { return Ok(None) };
-    topics.append(Topic::Knowledge, 0, &[records::fact(fact).record])?;
-    topics.commit()?;
-    say!("{}", line(fact));
-    Ok(Some(()))
+    Embedded::open(&wiring::topics_folder(&arguments.data_dir), settings)
+        .context("what runs is told by `POST /-/judge` instead, see the README")
 }

@@ -111,14 +111,21 @@ fn alone(
             if !stop.load(Ordering::SeqCst) {
                 *next.borrow_mut() = operations.next_configuration(&config, || configuration(arguments));
             }
-            stop.load(Ordering::SeqCst) || next.borrow().is_some()
+            stop.load(Ordering::SeqCst) || next.borrow().is_some() || operations.has_opinions()
         };
         driver.run_to_end(&ends, &mut watch)?;
-        let Some(next) = next.take() else {
-            note!("stopped after round {}; nothing is lost", driver.progress().round);
+        let round = driver.progress().round;
+        let ended = next.borrow().is_none() && !operations.has_opinions();
+        // It holds the topics.
+        drop(driver);
+        let mut opinions = operations.opinions();
+        opinions.note(&mut *wiring::open_topics(&config)?);
+        opinions.end(None);
+        if ended || stop.load(Ordering::SeqCst) {
+            note!("stopped after round {round}; nothing is lost");
             return Ok(());
-        };
-        config = next;
+        }
+        config = next.take().unwrap_or(config);
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`stopwatch`] | times the parts of a round, which know no clock |
 //! | [`watch`] | the observer of one shard: feeds all of these, and tells people |
 //! | [`server`] | the HTTP port |
+//! | [`judging`] | what people make of symptoms |
 //! | [`reload`] | wishes for another configuration, and what cannot change |
 //! | [`keeper`] | the thread that tells systemd, and ends what does not end |
 //!
@@ -21,6 +22,7 @@
 )]
 
 mod health;
+mod judging;
 mod keeper;
 mod metrics;
 mod process;
@@ -44,6 +46,7 @@ use theriac_connectors::executor::Clock;
 pub(crate) use self::{health::Phase, settings::Settings, stopwatch::Stopwatch, watch::Watch};
 use self::{
     health::{Health, Liveness},
+    judging::{Judging, Noting},
     metrics::{Change, Ended, Metrics},
     reload::Reloads,
     sight::Sights,
@@ -58,6 +61,7 @@ pub(crate) struct Operations {
     registry: Registry,
     sights: Sights,
     reloads: Reloads,
+    judging: Judging,
 }
 
 impl Operations {
@@ -82,7 +86,8 @@ impl Operations {
         let sights = Sights::new(Arc::clone(&health), wall);
         let metrics = Metrics::default();
         let registry = metrics.registry(sights.clone());
-        Self { settings: settings.clone(), health, metrics, registry, sights, reloads: Reloads::default() }
+        let (reloads, judging) = (Reloads::default(), Judging::default());
+        Self { settings: settings.clone(), health, metrics, registry, sights, reloads, judging }
     }
 
     /// The process has become a member of its group, or runs alone.
@@ -161,6 +166,16 @@ impl Operations {
             let _ = sender.send(answer.clone());
         }
         next
+    }
+
+    /// Whether somebody has an opinion of a symptom that is to be noted.
+    pub(crate) fn has_opinions(&self) -> bool {
+        self.judging.wanted()
+    }
+
+    /// Those opinions, for topics over which no loop runs.
+    pub(crate) fn opinions(&self) -> Noting {
+        self.judging.take()
     }
 
     fn liveness(&self) -> Liveness {

@@ -1,4 +1,4 @@
-//! The HTTP port: `/livez`, `/readyz`, `/metrics` and `POST /-/reload`.
+//! The HTTP port: `/livez`, `/readyz`, `/metrics`, `POST /-/reload` and `POST /-/judge`.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -15,6 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::Serialize;
+use tokio::sync::oneshot::error::RecvError;
 
 use super::Operations;
 use crate::output::Wrong;
@@ -51,6 +52,7 @@ fn router(operations: Arc<Operations>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/-/reload", post(reload))
+        .route("/-/judge", post(judge))
         .with_state(operations)
 }
 
@@ -84,7 +86,26 @@ async fn reload(State(operations): State<Arc<Operations>>) -> Response {
         let text = "not allowed: set `operations.allow_reload: true`, or send SIGHUP\n";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
-    match operations.reloads.ask().await {
+    answer(operations.reloads.ask().await)
+}
+
+async fn judge(State(operations): State<Arc<Operations>>, body: String) -> Response {
+    if !operations.settings.allow_judge {
+        let text = "not allowed: set `operations.allow_judge: true`\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    match serde_json::from_str(&body) {
+        Ok(opinion) => answer(operations.judging.ask(opinion).await),
+        Err(error) => {
+            let example =
+                r#"{"symptom": "symptom-1a2b", "judgement": "noise", "reason": "the nightly backup"}"#;
+            (StatusCode::BAD_REQUEST, format!("{error}; write {example}\n")).into_response()
+        }
+    }
+}
+
+fn answer(answered: Result<Result<String, String>, RecvError>) -> Response {
+    match answered {
         Ok(Ok(told)) => (StatusCode::OK, told + "\n").into_response(),
         Ok(Err(refused)) => (StatusCode::BAD_REQUEST, refused + "\n").into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the service is stopping\n").into_response(),

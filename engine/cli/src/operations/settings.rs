@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<SocketAddr>,
     /// Whether `POST /-/reload` has the configuration read again, as SIGHUP does.
     pub(crate) allow_reload: bool,
+    /// Whether `POST /-/judge` notes what people make of a symptom.
+    pub(crate) allow_judge: bool,
     /// A loop that has not come round for so long is stuck: `/livez` fails.
     pub(crate) stuck_after: Interval,
     /// The process ends this long after it was told to stop, whether or not it is through.
@@ -25,6 +27,7 @@ impl Default for Settings {
         Self {
             listen: None,
             allow_reload: false,
+            allow_judge: false,
             stuck_after: Interval::from_seconds(120),
             stop_within: Interval::from_seconds(60),
         }

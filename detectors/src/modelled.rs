@@ -15,7 +15,7 @@ use crate::{
     columns::{Writer, read},
     detector::{Detector, PValues, Spec},
     slots::{Model, Slots},
-    tail::{EXCESS_MIN, rarity},
+    tail::{EXCESS_MIN, experience, rarity},
     turn::Scored,
 };
 
@@ -141,7 +141,8 @@ impl Scores {
                 } else {
                     reading.score
                 };
-                tail.odds(y, threshold, seen, rarity(off.min(SCORE_MAX) as f32), EXCESS_MIN)
+                let rarity = rarity(off.min(SCORE_MAX) as f32);
+                tail.odds(y, threshold, seen, rarity, EXCESS_MIN).min(experience(seen))
             } else {
                 self.calibration.body(i, y)
             };

@@ -2,7 +2,7 @@
 
 use crate::{
     anchor::tempered,
-    arithmetic::single::most,
+    arithmetic::single::{most, select},
     block::Lane,
     calibration,
     detector::{MEMORY, Spec},
@@ -19,10 +19,10 @@ impl Kernel<1> for Rate {
     const SPEC: Spec = Spec {
         name: "rate",
         sees: "a step larger than the steps so far",
-        formula: "|x - last| / mean |step|, exponentially weighted (moving range)",
+        formula: "|x - last| / mean |step|, exponentially weighted (moving range); 0 on the way back to the mean",
         source: "Shewhart 1931; Roberts 1959",
         parameters: &[MEMORY],
-        state_version: 3,
+        state_version: 4,
         warmup_ticks: 64,
         bytes_per_series: calibration::BYTES + 4,
         on_by_default: true,
@@ -32,8 +32,10 @@ impl Kernel<1> for Rate {
     #[inline(always)]
     fn score(&self, &[mean_step]: &[f32; 1], lane: &Lane) -> Reading {
         let unit = mean_step + lane.rounding;
+        // Back from a spike is no news: else one value would be two unusual ones.
+        let returns = (lane.x - lane.mean).abs() < (lane.last - lane.mean).abs();
         Reading {
-            score: (lane.x - lane.last).abs() / unit * lane.observed,
+            score: select(returns, 0.0, (lane.x - lane.last).abs() / unit) * lane.observed,
             observed: lane.observed > 0.0,
             expected: lane.last,
             unit_high: unit,

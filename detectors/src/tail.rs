@@ -91,6 +91,15 @@ pub(crate) fn rarity(relative: f32) -> f32 {
     least(1.0 + ln(1.0 + relative) / std::f32::consts::LN_10, 3.0)
 }
 
+/// The most that 1/p can be after `seen` scores: their number to the fourth. However far a value lies
+/// beyond all of them, that none of so many was like it is all that they have to say; the rest is
+/// belief in a tail, which a series that was constant so far has none of.
+#[inline(always)]
+pub(crate) fn experience(seen: f32) -> f32 {
+    let square = (seen + 1.0) * (seen + 1.0);
+    square * square
+}
+
 impl Tail {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "2048 fits")]
     pub(crate) const EMPTY: Self =

@@ -6,13 +6,13 @@
 use multiversion::multiversion;
 
 use crate::{
-    arithmetic::single::select,
+    arithmetic::single::{least, select},
     block::{BLOCK, Block, Column, Verdict},
     calibration::{BAND_ODDS, gain},
     detector::PValues,
     fetch::Ahead,
     lanes::{Kernel, State},
-    tail::{Tails, rarity},
+    tail::{Tails, experience, rarity},
 };
 
 /// Parts of a block between which memory for the next one is asked for.
@@ -197,6 +197,8 @@ fn attend<K: Kernel<N>, const N: usize>(
         let (y, threshold, seen, tail) = (few.y[k], few.threshold[k], few.seen[k], few.tails.get(k));
         let lesson = if K::EVENTS { few.lesson[k] } else { y };
         let odds = tail.odds(y, threshold, seen, few.rarity[k], K::EXCESS_MIN);
+        // Events are few, and each lasted for many values.
+        let odds = if K::EVENTS { odds } else { least(odds, experience(seen)) };
         few.odds[k] = select(few.busy[k] & SPEAKS != 0, odds, few.odds[k]);
         few.tails.set(k, tail.met(lesson, threshold, seen, few.busy[k] & LEARNS != 0));
     }

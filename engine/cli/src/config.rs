@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use theriac_connectors::{executor, host, kafka, read, topics};
 use theriac_contract::{EdgeKind, Entity, Fact};
+use theriac_detectors::OwnModel;
 use theriac_engine::Settings;
 use theriac_plan::Playbooks;
 
@@ -128,7 +129,12 @@ impl Config {
         let mut config = Self::parse(&path.display().to_string(), &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.data_dir = folder.join(&config.data_dir);
-        config.detect.bank.onnx = config.detect.bank.onnx.map(|model| model.open(folder)).transpose()?;
+        let open = |model: OwnModel| {
+            model
+                .open(folder)
+                .map_err(|error| Wrong(format!("{}: `detect.bank.onnx`: {error}", path.display())))
+        };
+        config.detect.bank.onnx = config.detect.bank.onnx.map(open).transpose()?;
         config.topology = config.topology.map(|file| folder.join(file));
         config.act.ledger = config.act.ledger.map(|file| folder.join(file));
         config.checkpoint = config.checkpoint.below(folder);

@@ -111,9 +111,17 @@ pub(super) fn print(config: &Config, figures: &Figures, report: &Report) {
 mod tests {
     use super::*;
 
+    /// A configuration with every part.
+    fn everything() -> Config {
+        let mut config = Config::default();
+        config.detect.entities.mahalanobis = Some(Default::default());
+        config.detect.entities.correlation = Some(Default::default());
+        config
+    }
+
     #[test]
     fn each_part_is_left_out_once_and_alone() {
-        let config = Config::default();
+        let config = everything();
         let names: Vec<&str> = parts(&config).iter().map(|(name, _)| *name).collect();
         let families = ["high", "low", "jump", "season", "drift", "spread", "rough", "calm"];
         let expected = [&families[..], &["subspace", "mahalanobis", "correlation"]].concat();
@@ -124,6 +132,7 @@ mod tests {
             assert_eq!(without.detect.entities == config.detect.entities, families.contains(&name), "{name}");
             assert_eq!(parts(&without).len(), expected.len() - 1, "{name}");
         }
+        assert_eq!(parts(&Config::default()).len(), families.len() + 1, "only what is on");
     }
 
     #[test]
@@ -132,7 +141,7 @@ mod tests {
         report.set("a", 1.0);
         report.set("set.category.real.thing.gain", 1.0);
         let figures = Figures { whole: vec!["a".to_owned(), "missing".to_owned()], of_category: "gain" };
-        run(&Config::default(), &figures, &mut report, |config| {
+        run(&everything(), &figures, &mut report, |config| {
             let mut without = Report::new("eval", String::new(), String::new(), None);
             without.set("set.category.real.thing.gain", 0.5);
             without.set("a", if config.detect.entities.subspace.is_none() { 3.0 } else { 2.0 });

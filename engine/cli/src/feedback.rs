@@ -64,9 +64,10 @@ impl Opinion {
     /// Says it of the symptom; none if there is no such symptom here.
     pub(crate) fn note(&self, topics: &mut dyn Topics) -> Result<Option<RecordedFact>> {
         let Some(symptom) = find(topics, &self.symptom)? else { return Ok(None) };
+        let Symptom { id, domain, entity, peer, signal, attributes, .. } = symptom;
         let fact = Fact::SymptomJudged {
-            measure: Snapshot::judgement_key(&symptom.entity, &symptom.signal, &symptom.attributes),
-            symptom: symptom.id,
+            measure: Snapshot::judgement_key(&domain, &entity, peer.as_ref(), &signal, &attributes),
+            symptom: id,
             right: self.judgement == Judgement::Right,
             reason: self.reason.clone(),
         };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::Id,
     outcome::VerificationVerdict,
-    series::Entity,
+    series::{Entity, Series},
     time::Timestamp,
     topology::{Change, EdgeKind, Topology},
 };
@@ -185,19 +185,26 @@ impl Snapshot {
         format!("{fault}|{strategy}|{}", service.unwrap_or("*"))
     }
 
-    /// Key of a judgement: a measure at all instances of a service.
+    /// Key of a judgement: a measure at all instances of a service, as [`Series::key_of`] has it.
     #[must_use]
-    pub fn judgement_key(entity: &Entity, signal: &str, attributes: &str) -> String {
-        format!("{}|{signal}|{attributes}", entity.service())
+    pub fn judgement_key(
+        domain: &str,
+        entity: &Entity,
+        peer: Option<&Entity>,
+        signal: &str,
+        attributes: &str,
+    ) -> String {
+        Series::key_of(domain, &Entity(entity.service().to_owned()), peer, signal, attributes)
     }
 
-    /// What people said of symptoms of a measure.
+    /// What people said of symptoms of what a series measures.
     #[must_use]
-    pub fn judgement(&self, entity: &Entity, signal: &str, attributes: &str) -> Judgement {
+    pub fn judgement(&self, series: &Series) -> Judgement {
         if self.judgements.is_empty() {
             return Judgement::default();
         }
-        let key = Self::judgement_key(entity, signal, attributes);
+        let Series { domain, entity, peer, signal, attributes, .. } = series;
+        let key = Self::judgement_key(domain, entity, peer.as_ref(), signal, attributes);
         self.judgements.get(&key).copied().unwrap_or_default()
     }
 

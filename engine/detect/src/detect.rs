@@ -412,8 +412,7 @@ impl Detect {
     /// Chance at or below which a symptom of a series opens: what people called noise must be
     /// rarer.
     fn level(&self, index: usize, known: &Snapshot) -> f64 {
-        let series = &self.state.watched[index].series;
-        let judgement = known.judgement(&series.entity, &series.signal, &series.attributes);
+        let judgement = known.judgement(&self.state.watched[index].series);
         self.level * libm::pow(10.0, -judgement.decades())
     }
 

@@ -238,7 +238,8 @@ fn what_people_called_noise_must_be_rarer_and_what_was_right_need_not() {
     let level = |number: u64| if number >= 400 { 112.0 } else { 100.0 } + 10.0 * noise(number);
     let opened = |noise: u32, right: u32| {
         let mut known = Snapshot { version: 7, ..Snapshot::default() };
-        let key = Snapshot::judgement_key(&series(MEMORY[0]).entity, MEMORY[0], "{}");
+        let Series { domain, entity, .. } = series(MEMORY[0]);
+        let key = Snapshot::judgement_key(&domain, &entity, None, MEMORY[0], "{}");
         known.judgements.insert(key, Judgement { right, noise });
         let mut detect = Detect::new(Settings::default());
         let ticks = (0..460).map(|number| tick(number, MEMORY, vec![level(number)]));
@@ -250,6 +251,17 @@ fn what_people_called_noise_must_be_rarer_and_what_was_right_need_not() {
     assert!(opened(3, 0).is_none_or(|later| later > at), "{at:?} {:?}", opened(3, 0));
     assert_eq!(opened(3, 6), Some(at));
     assert_eq!(opened(0, 9), Some(at), "praise makes nothing laxer");
+
+    // What is said of one domain, or of calls to one peer, holds for no other.
+    let cart = series(MEMORY[0]);
+    let key = Snapshot::judgement_key(&cart.domain, &cart.entity, None, MEMORY[0], "{}");
+    let noise = Judgement { right: 0, noise: 1 };
+    let known = Snapshot { judgements: [(key, noise)].into(), ..Snapshot::default() };
+    let another = of_replica(MEMORY[0], 7);
+    let elsewhere = Series { domain: "elsewhere".to_owned(), ..cart.clone() };
+    let call = Series { peer: Some(Entity("bank".to_owned())), ..cart.clone() };
+    let said = [cart, another, elsewhere, call].map(|series| known.judgement(&series));
+    assert_eq!(said, [noise, noise, Judgement::default(), Judgement::default()]);
 }
 
 #[test]

@@ -22,15 +22,19 @@ pub(crate) fn facts(topics: &dyn Topics) -> Result<Vec<RecordedFact>> {
     Ok(facts)
 }
 
-/// Puts a fact behind the others; none if what is known does not allow it. The engine must not run
-/// over these topics.
-pub(crate) fn append(topics: &mut dyn Topics, fact: Fact) -> Result<Option<RecordedFact>> {
+/// Puts behind the others the fact that `make` gives for the newest version; none if what is known
+/// does not allow it. The engine must not run over these topics.
+pub(crate) fn append(
+    topics: &mut dyn Topics,
+    make: impl FnOnce(u64) -> Result<Fact>,
+) -> Result<Option<RecordedFact>> {
     let facts = facts(topics)?;
     let mut knowledge = Knowledge::new();
     for fact in &facts {
         knowledge.fold(fact)?;
     }
     let at = facts.last().map_or(Timestamp::default(), |fact| fact.at);
+    let fact = make(knowledge.version())?;
     let mut appended = knowledge.append(at, vec![fact]);
     let Some(fact) = appended.pop() else { return Ok(None) };
     topics.append(Topic::Knowledge, 0, &[records::fact(&fact).record])?;
@@ -71,7 +75,7 @@ impl Opinion {
             right: self.judgement == Judgement::Right,
             reason: self.reason.clone(),
         };
-        append(topics, fact)
+        append(topics, |_| Ok(fact))
     }
 
     /// There is no such symptom.

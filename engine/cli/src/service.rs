@@ -179,7 +179,8 @@ fn take_part(
         }
         if operations.has_opinions() {
             lock(shards).begin_anew()?;
-            note_opinions(&service, membership, &lock(shards).gained);
+            let standing = lock(shards).gained.clone();
+            note_opinions(&service, membership, &standing);
         }
         let gained = std::mem::take(&mut lock(shards).gained);
         for shard in gained {

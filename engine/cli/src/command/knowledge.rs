@@ -110,13 +110,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn rollback(arguments: &Arguments, to: u64, reason: &str) -> Result<()> {
     let mut topics = open(arguments)?;
-    let newest = feedback::facts(&topics)?.last().map_or(0, |fact| fact.version);
-    if to >= newest {
-        return Err(Wrong(format!("the newest version is {newest}; name an older one")).into());
-    }
-    let fact = Fact::RolledBack { to, reason: reason.to_owned() };
+    let back = |newest| {
+        if to >= newest {
+            return Err(Wrong(format!("the newest version is {newest}; name an older one")).into());
+        }
+        Ok(Fact::RolledBack { to, reason: reason.to_owned() })
+    };
     let too_old = format!("version {to} is too old to go back to");
-    let fact = feedback::append(&mut topics, fact)?.ok_or(Wrong(too_old))?;
+    let fact = feedback::append(&mut topics, back)?.ok_or(Wrong(too_old))?;
     say!("{}", line(&fact));
     Ok(())
 }

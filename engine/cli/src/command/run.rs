@@ -115,17 +115,22 @@ fn alone(
         };
         driver.run_to_end(&ends, &mut watch)?;
         let round = driver.progress().round;
-        let ended = next.borrow().is_none() && !operations.has_opinions();
-        // It holds the topics.
-        drop(driver);
-        let mut opinions = operations.opinions();
-        opinions.note(&mut *wiring::open_topics(&config)?);
-        opinions.end(None);
-        if ended || stop.load(Ordering::SeqCst) {
-            note!("stopped after round {round}; nothing is lost");
-            return Ok(());
+        let told = operations.has_opinions();
+        if told {
+            // It holds the topics.
+            drop(driver);
+            let mut opinions = operations.opinions();
+            opinions.note(&mut *wiring::open_topics(&config)?);
+            opinions.end(None);
         }
-        config = next.take().unwrap_or(config);
+        match next.take() {
+            Some(next) => config = next,
+            None if told && !stop.load(Ordering::SeqCst) => {}
+            None => {
+                note!("stopped after round {round}; nothing is lost");
+                return Ok(());
+            }
+        }
     }
 }
 

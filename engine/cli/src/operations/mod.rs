@@ -10,6 +10,7 @@
 //! | [`stopwatch`] | times the parts of a round, which know no clock |
 //! | [`watch`] | the observer of one shard: feeds all of these, and tells people |
 //! | [`server`] | the HTTP port |
+//! | [`requests`] | what was asked over that port and is for the loop to do |
 //! | [`judging`] | what people make of symptoms |
 //! | [`reload`] | wishes for another configuration, and what cannot change |
 //! | [`keeper`] | the thread that tells systemd, and ends what does not end |
@@ -27,6 +28,7 @@ mod keeper;
 mod metrics;
 mod process;
 mod reload;
+mod requests;
 mod server;
 mod settings;
 mod sight;
@@ -46,12 +48,13 @@ use theriac_connectors::executor::Clock;
 pub(crate) use self::{health::Phase, settings::Settings, stopwatch::Stopwatch, watch::Watch};
 use self::{
     health::{Health, Liveness},
-    judging::{Judging, Noting},
+    judging::Noting,
     metrics::{Change, Ended, Metrics},
     reload::Reloads,
+    requests::Requests,
     sight::Sights,
 };
-use crate::{config::Config, output::note};
+use crate::{config::Config, feedback::Opinion, output::note};
 
 /// What is known of the service from outside its loops.
 pub(crate) struct Operations {
@@ -61,7 +64,7 @@ pub(crate) struct Operations {
     registry: Registry,
     sights: Sights,
     reloads: Reloads,
-    judging: Judging,
+    opinions: Requests<Opinion>,
 }
 
 impl Operations {
@@ -86,8 +89,8 @@ impl Operations {
         let sights = Sights::new(Arc::clone(&health), wall);
         let metrics = Metrics::default();
         let registry = metrics.registry(sights.clone());
-        let (reloads, judging) = (Reloads::default(), Judging::default());
-        Self { settings: settings.clone(), health, metrics, registry, sights, reloads, judging }
+        let (reloads, opinions) = (Reloads::default(), Requests::default());
+        Self { settings: settings.clone(), health, metrics, registry, sights, reloads, opinions }
     }
 
     /// The process has become a member of its group, or runs alone.
@@ -161,21 +164,20 @@ impl Operations {
             }
         };
         self.metrics.reloads.get_or_create(&Ended { result }).inc();
-        for sender in asked {
-            // Whoever asked may have gone.
-            let _ = sender.send(answer.clone());
+        for request in asked {
+            request.answer(answer.clone());
         }
         next
     }
 
     /// Whether somebody has an opinion of a symptom that is to be noted.
     pub(crate) fn has_opinions(&self) -> bool {
-        self.judging.wanted()
+        self.opinions.wanted()
     }
 
     /// Those opinions, for topics over which no loop runs.
     pub(crate) fn opinions(&self) -> Noting {
-        self.judging.take()
+        Noting(self.opinions.take())
     }
 
     fn liveness(&self) -> Liveness {

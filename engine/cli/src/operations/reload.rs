@@ -1,44 +1,34 @@
 //! Another configuration while the service runs.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::Result;
-use tokio::sync::oneshot::{Receiver, Sender, channel, error::RecvError};
 
+use super::requests::{Request, Requests};
 use crate::{config::Config, output::Wrong};
-
-/// What became of a reload: a sentence, either way.
-type Answer = Result<String, String>;
 
 /// Wishes for a reload that were not looked at yet.
 #[derive(Default)]
 pub(crate) struct Reloads {
     /// Set by SIGHUP.
     pub(super) hangup: Arc<AtomicBool>,
-    asked: Mutex<Vec<Sender<Answer>>>,
+    /// Those over HTTP.
+    pub(super) asked: Requests<()>,
 }
 
 impl Reloads {
-    /// Asks for one, and waits for what becomes of it.
-    pub(super) async fn ask(&self) -> Result<Answer, RecvError> {
-        let (sender, answer): (_, Receiver<Answer>) = channel();
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        answer.await
-    }
-
     /// Whether somebody wants one.
     pub(super) fn wanted(&self) -> bool {
-        self.hangup.load(Ordering::SeqCst)
-            || !self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.hangup.load(Ordering::SeqCst) || self.asked.wanted()
     }
 
     /// Those who asked over HTTP, to be told what became of it.
-    pub(super) fn take(&self) -> Vec<Sender<Answer>> {
+    pub(super) fn take(&self) -> Vec<Request<()>> {
         self.hangup.store(false, Ordering::SeqCst);
-        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+        self.asked.take()
     }
 }
 

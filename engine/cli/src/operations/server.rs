@@ -17,7 +17,7 @@ use axum::{
 use serde::Serialize;
 use tokio::sync::oneshot::error::RecvError;
 
-use super::Operations;
+use super::{Operations, requests::Answer};
 use crate::output::Wrong;
 
 /// Serves on a thread of its own for as long as the process lives. Gives the address, in which a
@@ -86,7 +86,7 @@ async fn reload(State(operations): State<Arc<Operations>>) -> Response {
         let text = "not allowed: set `operations.allow_reload: true`, or send SIGHUP\n";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
-    answer(operations.reloads.ask().await)
+    answer(operations.reloads.asked.ask(()).await)
 }
 
 async fn judge(State(operations): State<Arc<Operations>>, body: String) -> Response {
@@ -95,7 +95,7 @@ async fn judge(State(operations): State<Arc<Operations>>, body: String) -> Respo
         return (StatusCode::FORBIDDEN, text).into_response();
     }
     match serde_json::from_str(&body) {
-        Ok(opinion) => answer(operations.judging.ask(opinion).await),
+        Ok(opinion) => answer(operations.opinions.ask(opinion).await),
         Err(error) => {
             let example =
                 r#"{"symptom": "symptom-1a2b", "judgement": "noise", "reason": "the nightly backup"}"#;
@@ -104,7 +104,7 @@ async fn judge(State(operations): State<Arc<Operations>>, body: String) -> Respo
     }
 }
 
-fn answer(answered: Result<Result<String, String>, RecvError>) -> Response {
+fn answer(answered: Result<Answer, RecvError>) -> Response {
     match answered {
         Ok(Ok(told)) => (StatusCode::OK, told + "\n").into_response(),
         Ok(Err(refused)) => (StatusCode::BAD_REQUEST, refused + "\n").into_response(),

@@ -160,6 +160,7 @@ impl Judge<'_> {
             // An entity that is judged as a whole says more than the sum of its series, which speak
             // before it can.
             if let Some((_, entity)) = self.detect.entity_readings().next() {
+                // Its edge is the alert, then: each of many series would alert by itself.
                 let decades = (-libm::log10(entity.p_value)).min(EVIDENCE_MAX);
                 score.alert = if entity.edge { decades / EVIDENCE_MAX } else { 0.0 };
                 let lasting = entity.lasting + SERIES_COUNT * score.lasting;

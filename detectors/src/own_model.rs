@@ -59,7 +59,7 @@ impl OwnModel {
         Ok(self)
     }
 
-    /// The same model, with windows that are standardised or not.
+    /// The model of a file that was not opened yet.
     #[must_use]
     pub fn new(file: PathBuf, standardise: bool) -> Self {
         Self { file, standardise, content: None }

@@ -16,6 +16,7 @@
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `history` | series compared with all they ever did (the records detector), as far as there is room |
 //! | `entities` | entities judged as a whole, as far as there is room |
+//! | `reading` | what the last tick said of one series |
 //! | `replicas` | instances of a service compared with each other |
 //! | `siblings` | series of new replicas that begin with what is known of the others |
 //! | `explain` | the sentence for people |
@@ -28,12 +29,14 @@ mod episode;
 mod explain;
 mod history;
 mod proportion;
+mod reading;
 mod replicas;
 pub mod rules;
 pub mod settings;
 mod siblings;
 
-pub use detect::{Counts, Detect, Reading};
+pub use detect::{Counts, Detect};
 pub use entities::{EntityReading, EntitySettings};
+pub use reading::Reading;
 pub use settings::Settings;
 pub use theriac_detectors::records::{EVIDENCE_ALERTS, EVIDENCE_MAX};

@@ -25,8 +25,8 @@ pub(crate) struct Replicas {
     enabled: bool,
     groups: Vec<Vec<SeriesId>>,
     by_kind: BTreeMap<String, usize>,
-    /// By series; 1 for what is not compared.
-    p_values: Vec<f64>,
+    /// What the last tick says of series that leave the others.
+    p_values: BTreeMap<SeriesId, f64>,
     row: Vec<f64>,
 }
 
@@ -38,7 +38,7 @@ impl Replicas {
             enabled: settings.is_some(),
             groups: Vec::new(),
             by_kind: BTreeMap::new(),
-            p_values: Vec::new(),
+            p_values: BTreeMap::new(),
             row: Vec::new(),
         }
     }
@@ -56,7 +56,6 @@ impl Replicas {
     /// One tick of all. A service of which one series does not `learn` teaches nothing.
     pub(crate) fn update(&mut self, tick: &Tick, learn: &[bool]) {
         self.p_values.clear();
-        self.p_values.resize(tick.values.len(), 1.0);
         for (slot, replicas) in self.groups.iter().enumerate().filter(|(_, replicas)| replicas.len() > 2) {
             self.row.clear();
             let value = |id: &SeriesId| tick.values.get(id.index()).copied().unwrap_or(f64::NAN);
@@ -64,17 +63,15 @@ impl Replicas {
             // With room to grow: a model of another size begins anew.
             let model = self.models.model(slot, replicas.len().next_power_of_two());
             model.update(&self.row, replicas.iter().all(|id| learn[id.index()]));
-            for (id, reading) in replicas.iter().zip(model.readings()) {
-                if let Some(p_value) = self.p_values.get_mut(id.index()).filter(|_| reading.disagrees) {
-                    *p_value = libm::pow(reading.p_value, TRUSTED);
-                }
-            }
+            let leaving = replicas.iter().zip(model.readings()).filter(|(_, reading)| reading.disagrees);
+            let leaving = leaving.filter(|(_, reading)| reading.p_value < 1.0);
+            self.p_values.extend(leaving.map(|(id, reading)| (*id, libm::pow(reading.p_value, TRUSTED))));
         }
     }
 
     /// What its fellows say of a series; none if it agrees with them, or has none.
     pub(crate) fn p_value(&self, id: SeriesId) -> Option<f64> {
-        self.p_values.get(id.index()).copied().filter(|p_value| *p_value < 1.0)
+        self.p_values.get(&id).copied()
     }
 
     /// Its score, as the bank's detectors have theirs.

@@ -361,3 +361,35 @@ fn specs_tell_the_bytes_and_the_documentation_names_all() {
         }
     }
 }
+
+#[test]
+fn one_spike_is_one_step_and_its_way_back_is_none() {
+    let enabled = Enabled::only(&["rate"]).expect("a name of the registry");
+    let mut bank = Bank::new(&Settings { enabled, ..Settings::default() });
+    bank.grow(1);
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let noise = |t: usize| ((t * 7919) % 1_009) as f64 / 1_009.0;
+    (0..300).for_each(|t| drop(tick(&mut bank, &[noise(t)], true)));
+    let up = tick(&mut bank, &[30.0], true)[0][0];
+    let back = tick(&mut bank, &[noise(302)], true)[0][0];
+    let away = tick(&mut bank, &[-30.0], true)[0][0];
+    assert!(up < 1e-4 && away < 1e-2, "{up} {away}");
+    assert!(back > 0.5, "{back}");
+}
+
+#[test]
+fn a_value_says_no_more_than_that_none_of_so_many_was_like_it() {
+    let enabled =
+        Enabled::only(&["level", "quantiles", "rate", "drift", "extreme"]).expect("names of the registry");
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let noise = |t: usize| ((t * 7919) % 1_009) as f64 / 1_009.0;
+    for seen in [300_u16, 1_000] {
+        let mut bank = Bank::new(&Settings { enabled: enabled.clone(), ..Settings::default() });
+        bank.grow(1);
+        (0..usize::from(seen)).for_each(|t| drop(tick(&mut bank, &[noise(t)], true)));
+        tick(&mut bank, &[1e12], false);
+        let least = bank.p_values(theriac_contract::SeriesId(0)).fold(1.0, f64::min);
+        let bound = (f64::from(seen) + 1.0).powi(-4);
+        assert!((0.999 * bound..100.0 * bound).contains(&least), "{least} {bound}");
+    }
+}

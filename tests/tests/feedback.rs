@@ -3,71 +3,26 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
 
-use std::{
-    fmt::Write as _,
-    fs::{self, File},
-    path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, fs, path::Path};
 
 use theriac_tests::{
     http::post,
     program::{command, run_well},
+    service::{Running, until},
 };
 
-/// The service over a file of a shop whose processor has been busy since the 500th minute.
-struct Service {
-    process: Child,
-    address: String,
-}
-
-impl Service {
-    fn start(folder: &Path, log: &str) -> Self {
-        let said = File::create(folder.join(log)).unwrap();
-        let mut process =
-            command(folder, &["run", "-c", "service.yaml", "--data-dir", "data", "--listen", "127.0.0.1:0"])
-                .stdout(Stdio::null())
-                .stderr(said)
-                .spawn()
-                .unwrap();
-        let begin = Instant::now();
-        loop {
-            let said = fs::read_to_string(folder.join(log)).unwrap();
-            let place = said.split_once("health and metrics on http://");
-            if let Some(line) = place.and_then(|(_, rest)| rest.split_once('\n')) {
-                return Self { process, address: line.0.trim().to_owned() };
-            }
-            assert!(
-                process.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(60),
-                "{said}"
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn stop(mut self) {
-        let process = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-        assert!(self.process.wait().unwrap().success());
-    }
-}
-
 fn first_symptom(folder: &Path) -> String {
-    let begin = Instant::now();
-    loop {
+    until("a symptom", || {
         let ended = command(folder, &["tap", "symptoms", "--data-dir", "data"]).output().unwrap();
         let told = String::from_utf8(ended.stdout).unwrap();
-        if let Some(line) = told.lines().next() {
-            let symptom: serde_json::Value = serde_json::from_str(line).unwrap();
-            return symptom["id"].as_str().unwrap().to_owned();
-        }
-        assert!(begin.elapsed() < Duration::from_secs(60), "no symptom");
-        thread::sleep(Duration::from_millis(100));
-    }
+        let symptom: serde_json::Value = serde_json::from_str(told.lines().next()?).unwrap();
+        Some(symptom["id"].as_str().unwrap().to_owned())
+    })
 }
 
+const LISTEN: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+/// A shop whose processor has been busy since the 500th minute.
 #[test]
 fn an_opinion_is_noted_while_it_runs_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,11 +38,11 @@ fn an_opinion_is_noted_while_it_runs_and_survives_a_restart() {
     let config = "sources:\n  - file: { path: cpu.csv }\noperations: { allow_judge: true }\n";
     fs::write(folder.join("service.yaml"), config).unwrap();
 
-    let service = Service::start(folder, "log");
-    let id = first_symptom(folder);
+    let mut service = Running::start(folder, "log", &LISTEN);
+    let (id, address) = (first_symptom(folder), service.address());
     let opinion = |id: &str, judgement: &str| {
         post(
-            &service.address,
+            &address,
             "/-/judge",
             &format!(r#"{{"symptom": "{id}", "judgement": "{judgement}", "reason": "a test"}}"#),
         )
@@ -107,14 +62,15 @@ fn an_opinion_is_noted_while_it_runs_and_survives_a_restart() {
     let log = || run_well(folder, &["knowledge", "log", "--data-dir", "data"]);
     let judged = |log: &str| log.lines().filter(|line| line.contains("judged")).count();
     assert_eq!(judged(&log()), 2, "{}", log());
-    let service = Service::start(folder, "again");
+    let mut service = Running::start(folder, "again", &LISTEN);
+    service.hear("running; topics in");
     service.stop();
     assert_eq!(judged(&log()), 2, "{}", log());
 
     // Who did not allow it is not asked.
     fs::write(folder.join("service.yaml"), config.replace("true", "false")).unwrap();
-    let service = Service::start(folder, "without");
-    let (status, body) = post(&service.address, "/-/judge", "{}");
+    let mut service = Running::start(folder, "without", &LISTEN);
+    let (status, body) = post(&service.address(), "/-/judge", "{}");
     assert_eq!((status, body.contains("operations.allow_judge")), (403, true), "{body}");
     service.stop();
 }

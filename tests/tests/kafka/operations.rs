@@ -2,10 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
@@ -18,81 +18,13 @@ use theriac_tests::{
     broker::{Broker, Message},
     http::{http, post},
     program::command,
+    service::{PATIENCE, Running, until},
 };
 
 use crate::{
     fleet,
     noticed::{assert_same, configuration, on_kafka},
 };
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A service that runs in a folder; what it says goes to `log`.
-struct Running {
-    process: Child,
-    log: PathBuf,
-}
-
-impl Running {
-    fn start(folder: &Path, log: &str, arguments: &[&str]) -> Self {
-        let log = folder.join(log);
-        let said = File::options().create(true).append(true).open(&log).unwrap();
-        let arguments = [&["run", "-c", "service.yaml", "--data-dir", "data"], arguments].concat();
-        let process = command(folder, &arguments).stdout(Stdio::null()).stderr(said).spawn().unwrap();
-        Self { process, log }
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    fn hear(&self, text: &str) {
-        until(&format!("`{text}` in {}", self.log.display()), || self.said().contains(text).then_some(()));
-    }
-
-    fn address(&self) -> String {
-        until("an address", || {
-            let said = self.said();
-            let rest = said.split_once("health and metrics on http://")?.1;
-            Some(rest.lines().next()?.split('"').next()?.to_owned())
-        })
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// Its exit code and how long it took.
-    fn ended(&mut self) -> (Option<i32>, Duration) {
-        let begin = Instant::now();
-        let status = until("an end", || self.process.try_wait().unwrap());
-        (status.code(), begin.elapsed())
-    }
-
-    fn stop(&mut self) {
-        self.signal("-TERM");
-        assert_eq!(self.ended().0, Some(0), "{}", self.said());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
 
 fn get(address: &str, path: &str) -> (u16, Value) {
     let (status, body) = http(address, &format!("GET {path}"), "");

@@ -198,20 +198,21 @@ fn readiness_waits_for_recovery() {
     let mut running = Running::start(folder.path(), "log", &LISTEN);
     let address = running.address();
     until("readiness", || (get(&address, "/readyz").0 == 200).then_some(()));
-    until("all of it", || {
+    let done_before = until("all of it", || {
         let samples = scrape(&address);
         let done = samples.contains_key("theriac_records_total{shard=0,topic=symptoms}");
-        (done && sum(&samples, "theriac_kafka_lag_records") == 0.0).then_some(())
+        let read = done && sum(&samples, "theriac_kafka_lag_records") == 0.0;
+        read.then(|| samples["theriac_rounds_total{shard=0}"])
     });
     running.process.kill().unwrap();
     running.process.wait().unwrap();
-    let _ = fs::remove_dir_all(folder.path().join("data/checkpoints"));
+    fs::remove_dir_all(folder.path().join("data/or.checkpoints")).unwrap();
 
     let mut running = Running::start(folder.path(), "again", &LISTEN);
     let address = running.address();
     let mut phases = Vec::new();
     let begin = Instant::now();
-    // Asked without a pause: a recovery of so little may be over in twenty milliseconds.
+    // Asked without a pause; on a busy machine a phase may still be over between two questions.
     while phases.last() != Some(&"reading".to_owned()) {
         assert!(begin.elapsed() < PATIENCE, "waited in vain for readiness: {phases:?}");
         let (status, body) = get(&address, "/readyz");
@@ -225,9 +226,9 @@ fn readiness_waits_for_recovery() {
         phases.push(phase);
     }
     phases.dedup();
-    assert!(phases.contains(&"recovering".to_owned()), "{phases:?}");
-    let samples = scrape(&address);
-    assert!(samples["theriac_rounds_repeated_total{shard=0}"] > 0.0);
+    // Ready means that every round of the one that was killed has been done again.
+    let repeated = scrape(&address)["theriac_rounds_repeated_total{shard=0}"];
+    assert!(done_before > 0.0 && repeated >= done_before, "{repeated} of {done_before}: {phases:?}");
     let second = Running::start(folder.path(), "second", &LISTEN);
     let address = second.address();
     let standing_by =

@@ -46,7 +46,7 @@ pub struct Dataset {
 pub struct RemoteFile {
     /// Path below the data set's folder.
     pub path: String,
-    /// Path below `base_url`, where it differs.
+    /// Path below `base_url`, where it differs; a whole address if it is in another repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Size, bytes.
@@ -162,7 +162,8 @@ pub fn locate_from_environment(name: &str, data: Option<&Path>) -> Result<PathBu
 /// file is listed).
 fn looks_like(dataset: &Dataset, dir: &Path) -> bool {
     match dataset.files.iter().find(|file| file.path.contains("label")).or_else(|| dataset.files.first()) {
-        Some(file) => dir.join(&file.path).is_file(),
+        // Packed copies are as good.
+        Some(file) => [&file.path, &format!("{}.gz", file.path)].iter().any(|path| dir.join(path).is_file()),
         None => dir.is_dir() && dir.ends_with(&dataset.name),
     }
 }

@@ -185,7 +185,10 @@ pub fn fetch(
     let mut done = 0;
     for (index, file) in dataset.files.iter().enumerate() {
         let source = file.source.as_ref().unwrap_or(&file.path);
-        let url = format!("{}/{source}", base_url.trim_end_matches('/'));
+        let url = match source.starts_with("https://") {
+            true => source.clone(),
+            false => format!("{}/{source}", base_url.trim_end_matches('/')),
+        };
         let mut one = Download {
             agent: &agent,
             settings,

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod fetch;
+pub mod loghub;
 pub mod nab;
 pub mod nezha;
 pub mod null_fleet;

@@ -9,6 +9,7 @@
 //! | [`ablation`] | the same without one part at a time |
 //! | [`results`] | result files in NAB's layout |
 //! | [`compare`] | two evaluations, file by file |
+//! | [`loghub`] | templates of logs |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
@@ -16,6 +17,7 @@ mod compare;
 mod false_discovery;
 mod labelled;
 pub(super) mod live;
+mod loghub;
 mod nab;
 mod results;
 
@@ -60,6 +62,8 @@ enum Verb {
     Compare(compare::Arguments),
     /// Count false symptoms in series of which it is known when something is wrong
     FalseDiscovery(false_discovery::Arguments),
+    /// Hold templates of logs against the true ones
+    Loghub(loghub::Arguments),
 }
 
 /// How to evaluate.
@@ -95,6 +99,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.verb {
         Some(Verb::Compare(arguments)) => return compare::run(arguments),
         Some(Verb::FalseDiscovery(arguments)) => return false_discovery::run(arguments),
+        Some(Verb::Loghub(arguments)) => return loghub::run(arguments),
         None => {}
     }
     let options = &arguments.options;

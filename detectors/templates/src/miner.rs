@@ -1,0 +1,446 @@
+//! The miner: from lines to templates, one pass.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    families::{Families, Opened, Word, opened},
+    hash::{self, ByFingerprint, Sequence},
+    scan::{Scanner, ValueKind},
+    settings::Settings,
+    signature::{GAP, Looks, Signature, value_kind},
+    template::Template,
+};
+
+/// Name of a template: stays the same while the miner learns, and is never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TemplateId(pub u32);
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mined {
+    /// Its template.
+    pub template: TemplateId,
+    /// No line of this template was seen before.
+    pub new: bool,
+}
+
+/// A value in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// Its form.
+    pub kind: ValueKind,
+    /// Its bytes, as they stand in the line.
+    pub text: &'a [u8],
+}
+
+/// A template, to be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its name.
+    pub id: TemplateId,
+    /// Lines so far.
+    pub lines: u64,
+    /// Number of its latest line, from 1.
+    pub latest: u64,
+    /// What the program writes, and `<*>` for what varies.
+    pub text: String,
+}
+
+/// Words and gaps that lines of a template have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pattern {
+    /// `None` is a gap.
+    pub(crate) words: Vec<Option<String>>,
+    pub(crate) slot: u32,
+    /// It was made by opening a place of others.
+    pub(crate) opened: bool,
+}
+
+/// Counts of what the limits made the miner do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shed {
+    /// Templates that were forgotten to make room.
+    pub templates: u64,
+    /// Lines that were longer than the limit; what is beyond it was not looked at.
+    pub long_lines: u64,
+}
+
+/// Lines to remember by their words, of those whose words are values: cleared as soon as
+/// something new is learnt, so it changes the speed only.
+const REMEMBERED_MAX: usize = 1 << 16;
+
+/// Finds the templates of log lines.
+#[derive(Debug, Default)]
+pub struct Miner {
+    pub(crate) settings: Settings,
+    pub(crate) templates: Vec<Option<Template>>,
+    /// Slot that a slot was merged into.
+    pub(crate) merged: Vec<u32>,
+    /// Patterns in the order in which they were met.
+    pub(crate) patterns: Vec<Pattern>,
+    /// Names that were merged into others, and the names of those.
+    pub(crate) aliases: Vec<(TemplateId, TemplateId)>,
+    pub(crate) next_id: u32,
+    pub(crate) lines: u64,
+    pub(crate) shed: Shed,
+    /// Changes of what is known: new templates and merged ones.
+    pub(crate) version: u64,
+    living: usize,
+    /// Slot by the words of a signature.
+    by_words: ByFingerprint<u32>,
+    /// Whole signatures that are patterns.
+    whole: ByFingerprint<()>,
+    remembered: ByFingerprint<u32>,
+    families: Families,
+    scanner: Scanner,
+    signature: Signature,
+    buffer: Vec<Opened>,
+}
+
+impl Miner {
+    /// A miner that knows nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// The first line of a record, as far as it is looked at: a stack trace belongs to what it follows.
+    fn looked_at<'a>(&self, record: &'a str) -> &'a [u8] {
+        let record = record.trim_start().as_bytes();
+        let end = record.iter().take(self.settings.line_bytes_max).position(|byte| *byte == b'\n');
+        &record[..end.unwrap_or_else(|| record.len().min(self.settings.line_bytes_max))]
+    }
+
+    /// Takes a record and tells its template.
+    pub fn add(&mut self, line: &str) -> Mined {
+        self.lines += 1;
+        self.shed.long_lines += u64::from(line.len() > self.settings.line_bytes_max);
+        let line = self.looked_at(line);
+        self.scanner.scan(line, self.settings.tokens_max);
+        self.signature.read(line, &self.scanner.tokens);
+        self.make_room();
+        let (slot, new) = self.place(line);
+        let lines = self.lines;
+        let template = self.templates[slot as usize].as_mut().expect("a slot that is looked up lives");
+        template.see(line, &self.scanner.tokens);
+        template.latest = lines;
+        let template = TemplateId(template.id);
+        Mined { template, new }
+    }
+
+    /// The values of the line that was added last, as it was given.
+    #[must_use]
+    pub fn parameters<'a>(&self, line: &'a str, mined: Mined) -> Vec<Parameter<'a>> {
+        let line = self.looked_at(line);
+        let tokens = &self.scanner.tokens;
+        let Some(template) = self.templates.iter().flatten().find(|template| template.id == mined.template.0)
+        else {
+            return Vec::new();
+        };
+        let varies = template.varies(line, tokens);
+        let values = tokens.iter().zip(varies).filter(|(_, varies)| *varies);
+        values.map(|(token, _)| Parameter { kind: value_kind(token.kind), text: token.text(line) }).collect()
+    }
+
+    /// The name that a name goes by now: templates that turn out to be one keep the older name.
+    #[must_use]
+    pub fn current(&self, id: TemplateId) -> TemplateId {
+        let mut id = id;
+        while let Ok(at) = self.aliases.binary_search_by_key(&id, |(from, _)| *from) {
+            id = self.aliases[at].1;
+        }
+        id
+    }
+
+    /// The text of a template, if it is still known.
+    #[must_use]
+    pub fn text(&self, id: TemplateId) -> Option<String> {
+        let id = self.current(id);
+        self.templates.iter().flatten().find(|template| template.id == id.0).map(Template::text)
+    }
+
+    /// All templates, by name.
+    #[must_use]
+    pub fn templates(&self) -> Vec<Known> {
+        let known = |template: &Template| Known {
+            id: TemplateId(template.id),
+            lines: template.lines,
+            latest: template.latest,
+            text: template.text(),
+        };
+        let mut all: Vec<Known> = self.templates.iter().flatten().map(known).collect();
+        all.sort_unstable_by_key(|known| known.id);
+        all
+    }
+
+    /// How many templates are known.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.living
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.living == 0
+    }
+
+    /// Grows with each change of what is known.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What the limits made the miner do.
+    #[must_use]
+    pub const fn shed(&self) -> Shed {
+        self.shed
+    }
+
+    pub(crate) fn slot(&self, slot: u32) -> u32 {
+        let mut slot = slot;
+        while self.merged[slot as usize] != slot {
+            slot = self.merged[slot as usize];
+        }
+        slot
+    }
+
+    /// The slot of the line whose signature was read, and whether it was made for it.
+    fn place(&mut self, line: &[u8]) -> (u32, bool) {
+        if let Some(&slot) = self.by_words.get(&self.signature.words) {
+            let slot = self.slot(slot);
+            if self.whole.contains_key(&self.signature.whole) {
+                return (slot, false);
+            }
+            // The same words with gaps in other places: one more way to write it.
+            self.learn(line, slot);
+            return (self.slot(slot), false);
+        }
+        if let Some(&slot) = self.remembered.get(&self.signature.words) {
+            return (slot, false);
+        }
+        let pattern = self.pattern(line);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        opened(&pattern, &mut buffer);
+        let open = |opened: &Opened| self.families.get(&opened.key).filter(|family| family.open)?.gap;
+        let found = buffer.iter().find_map(open);
+        self.buffer = buffer;
+        if let Some(slot) = found {
+            let slot = self.slot(slot);
+            if self.remembered.len() >= REMEMBERED_MAX {
+                self.remembered.clear();
+            }
+            self.remembered.insert(self.signature.words, slot);
+            return (slot, false);
+        }
+        let slot = u32::try_from(self.templates.len()).expect("fewer templates than u32 holds");
+        self.templates.push(Some(Template::new(self.next_id)));
+        self.merged.push(slot);
+        self.next_id += 1;
+        self.living += 1;
+        self.learn(line, slot);
+        let kept = self.slot(slot);
+        (kept, kept == slot)
+    }
+
+    /// The signature that was read, as families know it.
+    fn pattern(&self, line: &[u8]) -> Vec<Word> {
+        let word = |place: &crate::signature::Place| match self.scanner.tokens.get(place.token as usize) {
+            Some(token) if !place.is_gap() => Word { hash: place.hash, looks: Looks::of(token.text(line)) },
+            _ => Word { hash: GAP, looks: Looks::default() },
+        };
+        self.signature.places.iter().map(word).collect()
+    }
+
+    /// Takes the signature that was read as a pattern of a template.
+    fn learn(&mut self, line: &[u8], slot: u32) {
+        let text = |place: &crate::signature::Place| {
+            let token = self.scanner.tokens.get(place.token as usize).filter(|_| !place.is_gap())?;
+            Some(String::from_utf8_lossy(token.text(line)).into_owned())
+        };
+        let words = self.signature.places.iter().map(text).collect();
+        self.version += 1;
+        self.remembered.clear();
+        let mut decided = Vec::new();
+        self.enter(Pattern { words, slot, opened: false }, &mut decided);
+        while let Some(key) = decided.pop() {
+            self.open(key, &mut decided);
+        }
+    }
+
+    /// Enters a pattern into the tables, and notes the families that now hold a value.
+    fn enter(&mut self, pattern: Pattern, decided: &mut Vec<u64>) {
+        let at = u32::try_from(self.patterns.len()).unwrap_or(u32::MAX);
+        let slot = pattern.slot;
+        let words = known(&pattern.words);
+        let (mut of_words, mut whole) = (Sequence::new(), Sequence::new());
+        for word in &words {
+            whole.push(word.hash);
+            if word.hash != GAP {
+                of_words.push(word.hash);
+            }
+        }
+        let whole = whole.finish();
+        let of_words = if words.iter().any(|word| word.hash != GAP) { of_words.finish() } else { whole };
+        self.by_words.entry(of_words).or_insert(slot);
+        self.whole.insert(whole, ());
+        self.patterns.push(pattern);
+        let mut all = Vec::new();
+        opened(&words, &mut all);
+        for opened in all {
+            let family = self.families.entry(opened.key).or_default();
+            family.add(&opened, at, slot);
+            if family.open || family.holds_a_value() {
+                decided.push(opened.key);
+            }
+        }
+        if words.iter().any(|word| word.hash == GAP) {
+            let family = self.families.entry(whole).or_default();
+            family.gap.get_or_insert(slot);
+            if family.open || family.holds_a_value() {
+                decided.push(whole);
+            }
+        }
+    }
+
+    /// Makes one template of those that differ in a place that holds a value.
+    fn open(&mut self, key: u64, decided: &mut Vec<u64>) {
+        let Some(family) = self.families.get_mut(&key) else { return };
+        family.open = true;
+        let example = family.example;
+        let slots: Vec<u32> = family.values.drain(..).map(|(_, slot)| slot).chain(family.gap).collect();
+        let Some(first) = slots.first() else { return };
+        let mut kept = self.slot(*first);
+        for slot in slots {
+            kept = self.merge(kept, slot);
+        }
+        if let Some(family) = self.families.get_mut(&key) {
+            family.gap = Some(kept);
+        }
+        let Some((pattern, place)) = example else { return };
+        let words = self.patterns[pattern as usize].words.clone();
+        let looks = known(&words);
+        let opens = |at: usize| match place {
+            Some(place) => at == place as usize,
+            None => looks[at].looks.composed,
+        };
+        let mut opened: Vec<Option<String>> = Vec::with_capacity(words.len());
+        for (at, word) in words.into_iter().enumerate() {
+            let word = word.filter(|_| !opens(at));
+            if word.is_some() || opened.last().is_none_or(Option::is_some) {
+                opened.push(word);
+            }
+        }
+        let mut whole = Sequence::new();
+        known(&opened).iter().for_each(|word| whole.push(word.hash));
+        if !self.whole.contains_key(&whole.finish()) {
+            self.enter(Pattern { words: opened, slot: kept, opened: true }, decided);
+        }
+    }
+
+    /// Makes one template of two, with the older name; gives its slot.
+    fn merge(&mut self, one: u32, other: u32) -> u32 {
+        let (one, other) = (self.slot(one), self.slot(other));
+        if one == other {
+            return one;
+        }
+        let (into, from) = (one.min(other), one.max(other));
+        self.merged[from as usize] = into;
+        let gone = self.templates[from as usize].take().expect("a slot that is not merged lives");
+        let stays = self.templates[into as usize].as_mut().expect("a slot that is not merged lives");
+        let (old, new, gone_lines) = (TemplateId(gone.id), TemplateId(stays.id), gone.lines);
+        stays.merge(gone);
+        self.living -= 1;
+        // A name that was never given away need not lead anywhere.
+        if gone_lines > 0
+            && let Err(at) = self.aliases.binary_search_by_key(&old, |(from, _)| *from)
+        {
+            self.aliases.insert(at, (old, new));
+        }
+        into
+    }
+
+    /// Forgets the half of the templates that were seen least, if there is no room for one more.
+    fn make_room(&mut self) {
+        if self.living < self.settings.templates_max {
+            if self.patterns.len() >= self.settings.patterns_max {
+                self.compact();
+            }
+            return;
+        }
+        let mut order: Vec<(u64, u64, u32)> = (0_u32..)
+            .zip(&self.templates)
+            .filter_map(|(slot, template)| template.as_ref().map(|t| (t.lines, t.latest, slot)))
+            .collect();
+        order.sort_unstable();
+        for (_, _, slot) in &order[..order.len().div_ceil(2)] {
+            self.templates[*slot as usize] = None;
+            self.living -= 1;
+            self.shed.templates += 1;
+        }
+        self.compact();
+    }
+
+    /// Leaves out what is of no use any more: slots that were merged or forgotten, patterns that
+    /// open ones cover, names that lead nowhere.
+    fn compact(&mut self) {
+        let mut place = vec![None; self.templates.len()];
+        let mut kept = Vec::with_capacity(self.living);
+        for (slot, template) in self.templates.iter_mut().enumerate() {
+            if let Some(template) = template.take() {
+                place[slot] = u32::try_from(kept.len()).ok();
+                kept.push(Some(template));
+            }
+        }
+        let patterns = std::mem::take(&mut self.patterns);
+        let mut left: Vec<Pattern> = patterns
+            .into_iter()
+            .filter_map(|pattern| {
+                let slot = place[self.slot(pattern.slot) as usize]?;
+                Some(Pattern { slot, ..pattern })
+            })
+            .collect();
+        if left.len() >= self.settings.patterns_max {
+            // The first of each template, and what was opened, tell the rest.
+            let mut seen = vec![false; kept.len()];
+            left.retain(|pattern| {
+                let first = !std::mem::replace(&mut seen[pattern.slot as usize], true);
+                first || pattern.opened
+            });
+            left.truncate(self.settings.patterns_max / 2);
+        }
+        self.merged = (0..u32::try_from(kept.len()).unwrap_or(u32::MAX)).collect();
+        self.templates = kept;
+        let living: std::collections::BTreeSet<u32> =
+            self.templates.iter().flatten().map(|template| template.id).collect();
+        let current: Vec<(TemplateId, TemplateId)> =
+            self.aliases.iter().map(|(from, _)| (*from, self.current(*from))).collect();
+        self.aliases = current.into_iter().filter(|(_, to)| living.contains(&to.0)).collect();
+        self.index(left);
+        self.version += 1;
+    }
+
+    /// Makes the tables from patterns.
+    pub(crate) fn index(&mut self, patterns: Vec<Pattern>) {
+        self.patterns.clear();
+        (self.by_words, self.whole, self.remembered, self.families) = Default::default();
+        self.living = self.templates.iter().flatten().count();
+        let mut decided = Vec::new();
+        for pattern in patterns {
+            self.enter(pattern, &mut decided);
+        }
+        while let Some(key) = decided.pop() {
+            self.open(key, &mut decided);
+        }
+    }
+}
+
+/// The words of a pattern as families know them.
+fn known(words: &[Option<String>]) -> Vec<Word> {
+    let word = |word: &Option<String>| match word {
+        Some(text) => Word { hash: hash::bytes(text.as_bytes()), looks: Looks::of(text.as_bytes()) },
+        None => Word { hash: GAP, looks: Looks::default() },
+    };
+    words.iter().map(word).collect()
+}

@@ -47,6 +47,7 @@ fn no_verb_minds_a_pipe_that_is_closed() {
         &["replay", "past.csv", "--data-dir", "data", "--verbose"],
         &["replay", "past.csv", "--data-dir", "data", "--output", "json"],
         &["run", "--until-end", "--verbose"],
+        &["logs", "past.csv", "--all"],
         &["validate"],
         &["validate", "--print"],
         &["knowledge", "log", "--data-dir", "told"],

@@ -5,6 +5,7 @@
 //! mend; what concerns the file as a whole is a [`SourceError`].
 
 mod framing;
+mod lines;
 mod parquet;
 mod records;
 mod settings;
@@ -15,6 +16,7 @@ mod table;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
+pub use lines::{RECORD_BYTES_MAX, Records};
 pub use settings::{FileSettings, Format, Paths};
 use theriac_contract::{Source, SourceError};
 

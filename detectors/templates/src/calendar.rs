@@ -1,4 +1,4 @@
-//! Dates with a time of day, as `ctime` and its kin write them.
+//! Dates with a time of day, as `ctime` and its kin and as ISO 8601 write them.
 
 const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
 const MONTHS: [&[u8; 3]; 12] =
@@ -42,6 +42,12 @@ impl<'a> Rest<'a> {
         (3..=4).contains(&(self.0.len() - after.0.len())).then_some(after)
     }
 
+    /// `57:30` after an hour.
+    fn minutes(self) -> Option<Self> {
+        let minute = self.byte(b':')?.digits(2, 2)?;
+        Some(minute.perhaps(|rest| rest.byte(b':')?.digits(2, 2)))
+    }
+
     /// Goes on if it can.
     fn perhaps(self, step: impl Fn(Self) -> Option<Self>) -> Self {
         step(self).unwrap_or(self)
@@ -56,11 +62,28 @@ pub(crate) fn date(line: &[u8]) -> Option<usize> {
     let month = Rest(line).perhaps(|rest| rest.one_of(&DAYS)?.comma().blanks()).one_of(&MONTHS)?;
     let day = month.blanks()?.digits(1, 2)?.comma().blanks()?;
     let hour = day.perhaps(|rest| rest.digits(4, 4)?.blanks()).digits(1, 2)?;
-    let minute = hour.byte(b':')?.digits(2, 2)?;
-    let second = minute.perhaps(|rest| rest.byte(b':')?.digits(2, 2));
-    let zone = second.perhaps(|rest| rest.blanks()?.zone());
+    let zone = hour.minutes()?.perhaps(|rest| rest.blanks()?.zone());
     let year = zone.perhaps(|rest| rest.blanks()?.digits(4, 4));
     Some(line.len() - year.0.len())
+}
+
+/// Length of `2005-07-01T07:57:30.25Z` at the beginning of a line; with a blank for the `T`, a comma
+/// before the fraction, another zone or none, too.
+pub(crate) fn iso(line: &[u8]) -> Option<usize> {
+    let month = Rest(line).digits(4, 4)?.byte(b'-')?.digits(2, 2)?;
+    let day = month.byte(b'-')?.digits(2, 2)?;
+    let time = day.byte(b'T').or_else(|| day.byte(b' '))?.digits(2, 2)?.minutes()?;
+    let fraction = time.perhaps(|rest| rest.byte(b'.').or_else(|| rest.byte(b','))?.digits(1, 9));
+    let offset = |rest: Rest<'_>| {
+        let hours = rest.byte(b'+').or_else(|| rest.byte(b'-'))?.digits(2, 4)?;
+        Some(hours.perhaps(|rest| rest.byte(b':')?.digits(2, 2)).0.len())
+    };
+    let zone = match fraction.byte(b'Z') {
+        Some(rest) => rest.0.len(),
+        None => offset(fraction).unwrap_or(fraction.0.len()),
+    };
+    let next = line.get(line.len() - zone);
+    next.is_none_or(|byte| !byte.is_ascii_alphanumeric()).then_some(line.len() - zone)
 }
 
 #[cfg(test)]
@@ -81,6 +104,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(date(line.as_bytes()), length, "{line}");
+        }
+    }
+
+    #[test]
+    fn reads_iso_and_nothing_else() {
+        for (line, length) in [
+            ("2026-11-02T23:20:00Z INFO", Some(20)),
+            ("2026-11-02T23:20:00.123456+02:00", Some(32)),
+            ("2015-07-29 17:41:44,747 - INFO", Some(23)),
+            ("2015-07-29 17:41", Some(16)),
+            ("2015-07-29", None),
+            ("2015-07-29 x", None),
+            ("2015-07-29T17:41:44x", None),
+        ] {
+            assert_eq!(iso(line.as_bytes()), length, "{line}");
         }
     }
 }

@@ -207,6 +207,11 @@ fn beyond_a_run(line: &[u8], run: &[u8], rest: &[u8], classes: u8) -> Option<(us
     if classes & DIGIT == 0 {
         return calendar::date(line).map(|length| (length, ValueKind::Time));
     }
+    if run.get(4) == Some(&b'-')
+        && let Some(length) = calendar::iso(line)
+    {
+        return Some((length, ValueKind::Time));
+    }
     (run.len() == 36 && is_uuid(run)).then_some((run.len(), ValueKind::Uuid))
 }
 
@@ -332,6 +337,7 @@ mod tests {
             ("6f1e0a9c-0000-4000-8000-000000000000", Uuid),
             ("/var/log/a.log", Path),
             ("hdfs://host:8020/a?b=c", Url),
+            ("2026-11-29T10:00:00.5Z", Time),
             ("Fri Jul  1 07:57:30 2005", Time),
         ] {
             assert_eq!(scanned(line), [(line.to_owned(), Kind::Value(kind))], "{line}");

@@ -28,6 +28,7 @@ mod store;
 mod story;
 mod suggest;
 mod wiring;
+mod words;
 
 use std::{io::Write as _, process::ExitCode};
 

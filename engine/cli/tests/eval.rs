@@ -200,3 +200,30 @@ fn the_series_of_tsb_are_measured_beside_published_results() {
         "{told}"
     );
 }
+
+/// The goals of templates, on the systems that are here; each figure is of one configuration.
+#[test]
+fn templates_of_logs_are_found() {
+    let found = metrics(&["eval", "loghub"]);
+    for (name, goal) in [("ga", 0.93), ("fga", 0.91), ("pa", 0.75), ("fta", 0.70)] {
+        let name = format!("loghub.{name}");
+        assert!(found[&name] >= goal, "{name} {}", found[&name]);
+    }
+    assert!(found["loghub.as_labelled.pa"] >= 0.75 && found["loghub.as_labelled.fta"] >= 0.70);
+    assert_eq!(found["loghub.HDFS.ga"], 1.0);
+    let told = text(&["eval", "loghub", "--differences", "spark"]);
+    assert!(told.contains("Spark, labels v2") && told.contains("PIPLUP, one setting"), "{told}");
+}
+
+/// Logs that nobody has published: a folder of their own is enough.
+#[test]
+fn logs_of_ones_own_are_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|n| format!("{n},took {n} ms,took <*> ms\n")).collect();
+    write(&dir.path().join("Own_2k.log_structured.csv"), &format!("LineId,Content,EventTemplate\n{rows}"));
+    let found = metrics(&["eval", "loghub", "--data", name(dir.path())]);
+    assert_eq!((found["loghub.ga"], found["loghub.Own.original.pa"]), (1.0, 1.0));
+    let output = theriac(&["eval", "loghub", "--data", name(&dir.path().join("nowhere"))]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("nowhere: No such file"), "{told}");
+}

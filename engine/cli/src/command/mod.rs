@@ -7,6 +7,7 @@ mod detectors;
 mod dlq;
 mod eval;
 mod knowledge;
+mod logs;
 mod replay;
 pub(crate) mod run;
 mod schema;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
     /// Watch this machine: what is unusual, since when, how sure
     Watch(watch::Arguments),
+    /// What logs say: the templates of files or of a pipe, how often, since when, what is new
+    Logs(logs::Arguments),
     /// Check a configuration, its playbooks and its topology
     Validate(validate::Arguments),
     /// Score the loop on a public benchmark
@@ -60,6 +63,7 @@ impl Command {
             Self::Run(arguments) => run::run(&arguments),
             Self::Replay(arguments) => replay::run(&arguments),
             Self::Watch(arguments) => watch::run(&arguments),
+            Self::Logs(arguments) => logs::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),

@@ -3,7 +3,6 @@
 
 mod stdin;
 mod table;
-mod words;
 
 use std::{
     io::{IsTerminal, Write},
@@ -123,7 +122,7 @@ impl Observer for Screen {
             };
             say!(
                 "{}  {what:<8}  {}  {}",
-                words::time_of_day(symptom.at),
+                crate::words::time_of_day(symptom.at),
                 symptom.entity,
                 symptom.explanation
             );

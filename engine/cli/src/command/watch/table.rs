@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use theriac_contract::{Interval, Series, Symptom, SymptomState, Tick, Timestamp};
 use theriac_detect::Reading;
 
-use super::words::{fit, label, odds, quantity, span, sparkline, time_of_day};
+use crate::words::{fit, label, odds, quantity, span, sparkline, time_of_day};
 
 /// Values that a sparkline shows.
 const VALUES_SHOWN: usize = 40;

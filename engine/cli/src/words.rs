@@ -5,7 +5,7 @@ use theriac_contract::Timestamp;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Values as bars between the smallest and the greatest; a gap where there is none.
-pub(super) fn sparkline(values: impl Iterator<Item = f64> + Clone) -> String {
+pub(crate) fn sparkline(values: impl Iterator<Item = f64> + Clone) -> String {
     let finite = values.clone().filter(|value| value.is_finite());
     let (low, high) = finite
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -20,7 +20,7 @@ pub(super) fn sparkline(values: impl Iterator<Item = f64> + Clone) -> String {
 }
 
 /// How rarely something as unusual happens by chance: `1 in 12000`.
-pub(super) fn odds(p_value: f64) -> String {
+pub(crate) fn odds(p_value: f64) -> String {
     if p_value.is_nan() || p_value >= 0.5 {
         return "ordinary".to_owned();
     }
@@ -34,7 +34,7 @@ pub(super) fn odds(p_value: f64) -> String {
 }
 
 /// A value with its unit (UCUM), in three digits or so.
-pub(super) fn quantity(value: f64, unit: &str) -> String {
+pub(crate) fn quantity(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return "-".to_owned();
     }
@@ -65,19 +65,19 @@ fn number(value: f64) -> String {
 }
 
 /// The values of a series' attributes: what tells it from its neighbours.
-pub(super) fn label(attributes: &str) -> String {
+pub(crate) fn label(attributes: &str) -> String {
     let parsed = theriac_contract::telemetry::parse_attributes(attributes);
     let texts = parsed.values().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     texts.collect::<Vec<_>>().join(" ")
 }
 
 /// `10:00:07` (UTC).
-pub(super) fn time_of_day(at: Timestamp) -> String {
+pub(crate) fn time_of_day(at: Timestamp) -> String {
     at.to_string().get(11..19).unwrap_or_default().to_owned()
 }
 
 /// `3m07s`.
-pub(super) fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
     match whole {
         0..60 => format!("{whole}s"),
@@ -87,7 +87,7 @@ pub(super) fn span(seconds: f64) -> String {
 }
 
 /// At most so many characters, padded to them.
-pub(super) fn fit(text: &str, width: usize) -> String {
+pub(crate) fn fit(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
         return format!("{text}{}", " ".repeat(width - length));

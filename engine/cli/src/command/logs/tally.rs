@@ -1,0 +1,148 @@
+//! What is counted of each template on the way.
+
+use std::collections::BTreeMap;
+
+use theriac_templates::TemplateId;
+
+/// Bins over the input. Twice as many as are shown: two become one when they are full.
+const BINS: usize = 64;
+
+/// Counts over an input of unknown length: when the bins are full each becomes twice as wide.
+#[derive(Clone, Debug)]
+struct Bins {
+    counts: [u64; BINS],
+}
+
+impl Bins {
+    fn halve(&mut self) {
+        let halves: [u64; BINS] = std::array::from_fn(|at| match at < BINS / 2 {
+            true => self.counts[2 * at] + self.counts[2 * at + 1],
+            false => 0,
+        });
+        self.counts = halves;
+    }
+}
+
+/// What is counted of one template.
+#[derive(Clone, Debug)]
+pub(super) struct Count {
+    /// Records.
+    pub(super) records: u64,
+    /// Number of its first record, from 1.
+    pub(super) first: u64,
+    /// Of its latest.
+    pub(super) latest: u64,
+    /// Its first records.
+    pub(super) examples: Vec<String>,
+    bins: Bins,
+}
+
+/// Counts of all templates.
+#[derive(Debug)]
+pub(super) struct Tally {
+    counts: BTreeMap<TemplateId, Count>,
+    /// Records so far.
+    pub(super) records: u64,
+    /// Records of a bin.
+    width: u64,
+    examples_max: usize,
+}
+
+impl Tally {
+    pub(super) const fn new(examples_max: usize) -> Self {
+        Self { counts: BTreeMap::new(), records: 0, width: 1, examples_max }
+    }
+
+    /// Counts a record.
+    pub(super) fn add(&mut self, template: TemplateId, record: &str) {
+        if self.records / self.width >= BINS as u64 {
+            self.width *= 2;
+            self.counts.values_mut().for_each(|count| count.bins.halve());
+        }
+        let bin = (self.records / self.width) as usize;
+        self.records += 1;
+        let count = self.counts.entry(template).or_insert_with(|| Count {
+            records: 0,
+            first: self.records,
+            latest: 0,
+            examples: Vec::new(),
+            bins: Bins { counts: [0; BINS] },
+        });
+        count.records += 1;
+        count.latest = self.records;
+        count.bins.counts[bin] += 1;
+        if count.examples.len() < self.examples_max {
+            count.examples.push(record.to_owned());
+        }
+    }
+
+    /// Counts under the names that the templates have in the end.
+    pub(super) fn by_current(
+        mut self,
+        current: impl Fn(TemplateId) -> TemplateId,
+    ) -> BTreeMap<TemplateId, Count> {
+        let mut all: BTreeMap<TemplateId, Count> = BTreeMap::new();
+        for (id, count) in std::mem::take(&mut self.counts) {
+            let Some(kept) = all.get_mut(&current(id)) else {
+                all.insert(current(id), count);
+                continue;
+            };
+            kept.records += count.records;
+            kept.first = kept.first.min(count.first);
+            kept.latest = kept.latest.max(count.latest);
+            kept.bins.counts.iter_mut().zip(count.bins.counts).for_each(|(ours, theirs)| *ours += theirs);
+            kept.examples.extend(count.examples);
+            kept.examples.truncate(self.examples_max);
+        }
+        all
+    }
+
+    /// Bins that hold something.
+    pub(super) fn bins(&self) -> usize {
+        self.records.div_ceil(self.width).min(BINS as u64) as usize
+    }
+}
+
+impl Count {
+    /// Records over the input, in at most `columns` parts of about the same length.
+    pub(super) fn over_the_input(&self, bins: usize, columns: usize) -> Vec<u64> {
+        let columns = columns.min(bins).max(1);
+        let mut parts = vec![0; columns];
+        for (bin, count) in self.bins.counts[..bins].iter().enumerate() {
+            parts[bin * columns / bins] += count;
+        }
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_widen_and_lose_nothing() {
+        let mut tally = Tally::new(1);
+        for number in 0..1000_u32 {
+            tally.add(TemplateId(number / 500), "record");
+        }
+        assert_eq!(tally.records, 1000);
+        let bins = tally.bins();
+        let counts = tally.by_current(|id| id);
+        let parts = |id: u32| counts[&TemplateId(id)].over_the_input(bins, 2);
+        assert_eq!(parts(0).iter().sum::<u64>(), 500);
+        assert!(parts(0)[1] <= 16 && parts(1)[0] <= 16, "{:?} {:?}", parts(0), parts(1));
+        assert_eq!((counts[&TemplateId(1)].first, counts[&TemplateId(1)].latest), (501, 1000));
+    }
+
+    #[test]
+    fn templates_that_became_one_are_counted_as_one() {
+        let mut tally = Tally::new(2);
+        ["a", "b", "c"].iter().enumerate().for_each(|(id, record)| tally.add(TemplateId(id as u32), record));
+        let counts = tally.by_current(|_| TemplateId(0));
+        assert_eq!(counts.len(), 1);
+        let count = &counts[&TemplateId(0)];
+        assert_eq!((count.records, count.first, count.latest), (3, 1, 3));
+        assert_eq!(count.examples, ["a", "b"]);
+        assert_eq!(count.over_the_input(3, 3), [1, 1, 1]);
+    }
+}

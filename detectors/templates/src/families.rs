@@ -38,8 +38,8 @@ impl Word {
 }
 
 /// Fingerprint of a pattern whose marked places are gaps; gaps that touch are one.
-fn key_of(pattern: &[Word], open: impl Fn(usize) -> bool) -> u64 {
-    let mut sequence = Sequence::new();
+fn key_of(program: u64, pattern: &[Word], open: impl Fn(usize) -> bool) -> u64 {
+    let mut sequence = Sequence::of_program(program);
     let mut gap = false;
     for (at, word) in pattern.iter().enumerate() {
         let opens = word.is_gap() || open(at);
@@ -52,7 +52,7 @@ fn key_of(pattern: &[Word], open: impl Fn(usize) -> bool) -> u64 {
 }
 
 /// A pattern in every way in which a place of it can be left open.
-pub(crate) fn opened(pattern: &[Word], into: &mut Vec<Opened>) {
+pub(crate) fn opened(program: u64, pattern: &[Word], into: &mut Vec<Opened>) {
     into.clear();
     let words = pattern.iter().filter(|word| !word.is_gap()).count();
     let left = |open: usize| u32::try_from(words - open).unwrap_or(u32::MAX);
@@ -62,7 +62,7 @@ pub(crate) fn opened(pattern: &[Word], into: &mut Vec<Opened>) {
         if word.is_gap() || is_gap(at.checked_sub(1)) && is_gap(Some(at + 1)) {
             continue;
         }
-        let key = key_of(pattern, |place| place == at);
+        let key = key_of(program, pattern, |place| place == at);
         let place = u32::try_from(at).ok();
         into.push(Opened { key, value: word.hash, looks: word.looks, words: left(1), place });
     }
@@ -75,7 +75,7 @@ pub(crate) fn opened(pattern: &[Word], into: &mut Vec<Opened>) {
             .filter(|word| !word.is_gap() && word.looks.composed)
             .for_each(|word| value.push(word.hash));
         let looks = Looks { composed: true, ..Looks::default() };
-        let key = key_of(pattern, composed);
+        let key = key_of(program, pattern, composed);
         into.push(Opened { key, value: value.finish(), looks, words: left(count), place: None });
     }
 }

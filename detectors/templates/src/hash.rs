@@ -35,6 +35,13 @@ impl Sequence {
         Self(SEED)
     }
 
+    /// Of what a program says: the same words of another program are another sequence.
+    pub(crate) const fn of_program(program: u64) -> Self {
+        let mut sequence = Self::new();
+        sequence.push(program);
+        sequence
+    }
+
     /// Adds an item.
     pub(crate) const fn push(&mut self, item: u64) {
         self.0 = fold(self.0.rotate_left(17) ^ item, FACTOR);

@@ -50,6 +50,8 @@ pub struct Known {
 /// Words and gaps that lines of a template have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pattern {
+    /// Who says it.
+    pub(crate) program: u64,
     /// `None` is a gap.
     pub(crate) words: Vec<Option<String>>,
     pub(crate) slot: u32,
@@ -71,7 +73,7 @@ pub struct Shed {
 const REMEMBERED_MAX: usize = 1 << 16;
 
 /// Finds the templates of log lines.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Miner {
     pub(crate) settings: Settings,
     pub(crate) templates: Vec<Option<Template>>,
@@ -113,14 +115,21 @@ impl Miner {
     }
 
     /// Takes a record and tells its template.
-    pub fn add(&mut self, line: &str) -> Mined {
+    pub fn add(&mut self, record: &str) -> Mined {
+        self.add_of(0, record)
+    }
+
+    /// As [`Miner::add`], for records of several programs, which are told apart by a number: what
+    /// one of them says is not held against what another says.
+    pub fn add_of(&mut self, program: u64, record: &str) -> Mined {
+        let line = record;
         self.lines += 1;
         self.shed.long_lines += u64::from(line.len() > self.settings.line_bytes_max);
         let line = self.looked_at(line);
         self.scanner.scan(line, self.settings.tokens_max);
-        self.signature.read(line, &self.scanner.tokens);
+        self.signature.read(program, line, &self.scanner.tokens);
         self.make_room();
-        let (slot, new) = self.place(line);
+        let (slot, new) = self.place(program, line);
         let lines = self.lines;
         let template = self.templates[slot as usize].as_mut().expect("a slot that is looked up lives");
         template.see(line, &self.scanner.tokens);
@@ -207,14 +216,14 @@ impl Miner {
     }
 
     /// The slot of the line whose signature was read, and whether it was made for it.
-    fn place(&mut self, line: &[u8]) -> (u32, bool) {
+    fn place(&mut self, program: u64, line: &[u8]) -> (u32, bool) {
         if let Some(&slot) = self.by_words.get(&self.signature.words) {
             let slot = self.slot(slot);
             if self.whole.contains_key(&self.signature.whole) {
                 return (slot, false);
             }
             // The same words with gaps in other places: one more way to write it.
-            self.learn(line, slot);
+            self.learn(program, line, slot);
             return (self.slot(slot), false);
         }
         if let Some(&slot) = self.remembered.get(&self.signature.words) {
@@ -222,7 +231,7 @@ impl Miner {
         }
         let pattern = self.pattern(line);
         let mut buffer = std::mem::take(&mut self.buffer);
-        opened(&pattern, &mut buffer);
+        opened(program, &pattern, &mut buffer);
         let open = |opened: &Opened| self.families.get(&opened.key).filter(|family| family.open)?.gap;
         let found = buffer.iter().find_map(open);
         self.buffer = buffer;
@@ -239,7 +248,7 @@ impl Miner {
         self.merged.push(slot);
         self.next_id += 1;
         self.living += 1;
-        self.learn(line, slot);
+        self.learn(program, line, slot);
         let kept = self.slot(slot);
         (kept, kept == slot)
     }
@@ -254,7 +263,7 @@ impl Miner {
     }
 
     /// Takes the signature that was read as a pattern of a template.
-    fn learn(&mut self, line: &[u8], slot: u32) {
+    fn learn(&mut self, program: u64, line: &[u8], slot: u32) {
         let text = |place: &crate::signature::Place| {
             let token = self.scanner.tokens.get(place.token as usize).filter(|_| !place.is_gap())?;
             Some(String::from_utf8_lossy(token.text(line)).into_owned())
@@ -263,7 +272,7 @@ impl Miner {
         self.version += 1;
         self.remembered.clear();
         let mut decided = Vec::new();
-        self.enter(Pattern { words, slot, opened: false }, &mut decided);
+        self.enter(Pattern { program, words, slot, opened: false }, &mut decided);
         while let Some(key) = decided.pop() {
             self.open(key, &mut decided);
         }
@@ -272,9 +281,9 @@ impl Miner {
     /// Enters a pattern into the tables, and notes the families that now hold a value.
     fn enter(&mut self, pattern: Pattern, decided: &mut Vec<u64>) {
         let at = u32::try_from(self.patterns.len()).unwrap_or(u32::MAX);
-        let slot = pattern.slot;
+        let (program, slot) = (pattern.program, pattern.slot);
         let words = known(&pattern.words);
-        let (mut of_words, mut whole) = (Sequence::new(), Sequence::new());
+        let (mut of_words, mut whole) = (Sequence::of_program(program), Sequence::of_program(program));
         for word in &words {
             whole.push(word.hash);
             if word.hash != GAP {
@@ -287,7 +296,7 @@ impl Miner {
         self.whole.insert(whole, ());
         self.patterns.push(pattern);
         let mut all = Vec::new();
-        opened(&words, &mut all);
+        opened(program, &words, &mut all);
         for opened in all {
             let family = self.families.entry(opened.key).or_default();
             family.add(&opened, at, slot);
@@ -319,7 +328,7 @@ impl Miner {
             family.gap = Some(kept);
         }
         let Some((pattern, place)) = example else { return };
-        let words = self.patterns[pattern as usize].words.clone();
+        let Pattern { program, words, .. } = self.patterns[pattern as usize].clone();
         let looks = known(&words);
         let opens = |at: usize| match place {
             Some(place) => at == place as usize,
@@ -332,10 +341,10 @@ impl Miner {
                 opened.push(word);
             }
         }
-        let mut whole = Sequence::new();
+        let mut whole = Sequence::of_program(program);
         known(&opened).iter().for_each(|word| whole.push(word.hash));
         if !self.whole.contains_key(&whole.finish()) {
-            self.enter(Pattern { words: opened, slot: kept, opened: true }, decided);
+            self.enter(Pattern { program, words: opened, slot: kept, opened: true }, decided);
         }
     }
 

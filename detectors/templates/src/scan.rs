@@ -87,7 +87,7 @@ const fn class(byte: u8) -> u8 {
 }
 
 /// Takes lines apart. Its buffer is used again from line to line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Scanner {
     pub(crate) tokens: Vec<Token>,
 }

@@ -36,7 +36,7 @@ pub(crate) fn is_unit(word: &[u8]) -> bool {
 }
 
 /// The words of a line with gaps between them. Its buffer is used again from line to line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Signature {
     pub(crate) places: Vec<Place>,
     /// Fingerprint of the words alone; of the gaps too if there is no word.
@@ -46,10 +46,10 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// Reads the signature from the tokens of a line.
-    pub(crate) fn read(&mut self, line: &[u8], tokens: &[Token]) {
+    /// Reads the signature from the tokens of a line of a program.
+    pub(crate) fn read(&mut self, program: u64, line: &[u8], tokens: &[Token]) {
         self.places.clear();
-        let (mut words, mut whole) = (Sequence::new(), Sequence::new());
+        let (mut words, mut whole) = (Sequence::of_program(program), Sequence::of_program(program));
         let mut any = false;
         let mut quotes = Quotes::default();
         for (at, token) in tokens.iter().enumerate() {
@@ -163,7 +163,7 @@ mod tests {
     fn signature(line: &str) -> String {
         let (mut scanner, mut signature) = (Scanner::default(), Signature::default());
         scanner.scan(line.as_bytes(), 100);
-        signature.read(line.as_bytes(), &scanner.tokens);
+        signature.read(0, line.as_bytes(), &scanner.tokens);
         let text = |place: &Place| match place.is_gap() {
             true => "*".into(),
             false => String::from_utf8_lossy(scanner.tokens[place.token as usize].text(line.as_bytes())),

@@ -15,7 +15,7 @@
 //! | `bucket` | the rows of a tick that is not sealed yet |
 //! | `points`, `distribution` | gauges, rates, histograms |
 //! | `restarts` | processes that began anew, as changes |
-//! | `logs`, `template` | severities, first-cut templates, change events |
+//! | `logs` | severities, templates, change events |
 //! | `spans`, `durations`, `links` | operations, edges, quantiles |
 
 mod bits;
@@ -32,7 +32,6 @@ mod points;
 mod restarts;
 pub mod settings;
 mod spans;
-pub mod template;
 
 pub use counts::Counts;
 pub use monitor::Monitor;

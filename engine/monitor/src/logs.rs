@@ -1,6 +1,6 @@
 //! Log records: counts by severity and by template, examples, and change events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,21 +9,30 @@ use theriac_contract::{
     telemetry::{Attributes, Logs, canonical, parse_attributes},
 };
 
+use theriac_templates::{Miner, TemplateId};
+
 use crate::{
     bucket::Bucket,
     counts::Counts,
     index::{Index, LOGS, Silence},
     settings::Settings,
-    template::template,
 };
 
 /// Names of events that say that somebody changed something.
 const CHANGES: [&str; 4] = ["deploy", "configuration", "flag", "scaling"];
 
-/// Templates known so far, by entity.
+/// Longest text of a template in the name of a series, in bytes; the rest is cut off.
+const TEXT_BYTES_MAX: usize = 200;
+
+/// Templates known so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Templates {
-    of_entity: BTreeMap<usize, BTreeSet<String>>,
+    /// One for all, so that its limits are those of the whole. What services say is held apart:
+    /// it must not depend on which of them are watched here.
+    miner: Miner,
+    /// By entity, with the text that each had when its series began: a series keeps its name
+    /// when more is learnt of its template.
+    of_entity: BTreeMap<usize, BTreeMap<TemplateId, String>>,
 }
 
 /// Class of a severity, after OpenTelemetry's ranges; by its text where there is no number.
@@ -48,6 +57,39 @@ pub(crate) fn severity(number: u8, text: &str) -> &'static str {
 }
 
 impl Templates {
+    /// The text of a record's template, as the series of this entity has it in its name.
+    fn text(
+        &mut self,
+        body: &str,
+        (entity, service): (usize, usize),
+        counts: &mut Counts,
+        settings: &Settings,
+    ) -> String {
+        let id = self.miner.add_of(service as u64, body).template;
+        let known = self.of_entity.entry(entity).or_default();
+        if let Some(text) = known.get(&id) {
+            return text.clone();
+        }
+        // Under an older name, if it was found to be the same as another one.
+        let miner = &self.miner;
+        if let Some(text) = known.iter().find_map(|(old, text)| (miner.current(*old) == id).then_some(text)) {
+            let text = text.clone();
+            known.insert(id, text.clone());
+            return text;
+        }
+        if known.len() >= settings.templates_max {
+            counts.other_templates += 1;
+            return "<other>".to_owned();
+        }
+        let mut text = miner.text(id).unwrap_or_default();
+        if text.len() > TEXT_BYTES_MAX {
+            text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+            text.push_str(" ...");
+        }
+        known.insert(id, text.clone());
+        text
+    }
+
     /// Puts a row into its bucket. Gives whether there was room.
     pub(crate) fn take(
         &mut self,
@@ -60,7 +102,7 @@ impl Templates {
     ) -> bool {
         let Some(resource) = index.resource(logs.resource.text(row), settings) else { return false };
         let at = Timestamp(logs.time.value(row));
-        let entity = index.at(resource).entity;
+        let (entity, service) = (index.at(resource).entity, index.at(resource).service);
         bucket.hear(resource, LOGS);
         if let Some(kind) = CHANGES.into_iter().find(|kind| *kind == logs.event_name.text(row)) {
             let attributes = parse_attributes(logs.attributes.text(row));
@@ -75,16 +117,7 @@ impl Templates {
         }
         let class = severity(logs.severity_number.value(row), logs.severity_text.text(row));
         let body = logs.body.value(row);
-        let mut text = template(body);
-        let known = self.of_entity.entry(entity).or_default();
-        if !known.contains(&text) {
-            if known.len() < settings.templates_max {
-                known.insert(text.clone());
-            } else {
-                counts.other_templates += 1;
-                text = "<other>".to_owned();
-            }
-        }
+        let text = self.text(body, (entity, service), counts, settings);
         let mut slot = |signal: &str, attributes: &str| {
             index.slot(entity, None, signal, SignalKind::Log, "1", attributes, Silence::Zero, settings)
         };

@@ -280,8 +280,7 @@ fn what_counts_is_zero_while_its_entity_is_heard_and_absent_otherwise() {
         Row::Gauge { ms: 30_000, value: 1.0 },
     ];
     let (monitor, ticks) = run(&rows, settings());
-    let template =
-        r#"default|cart/cart-1|log.template|{"severity":"error","template":"order <number> failed"}"#;
+    let template = r#"default|cart/cart-1|log.template|{"severity":"error","template":"order <*> failed"}"#;
     for key in ["default|cart/cart-1|log.severity.error|{}", template] {
         let counts: Vec<f64> = ticks.iter().map(|tick| value(&monitor, tick, key)).collect();
         assert_eq!(counts[..2], [2.0, 0.0]);

@@ -1,5 +1,7 @@
 //! Plain text log lines, and severities by name.
 
+use std::borrow::Cow;
+
 use theriac_contract::{
     Timestamp,
     telemetry::{LogRow, canonical},
@@ -87,7 +89,7 @@ impl TextDecoder {
         self.last = last;
     }
 
-    /// Adds line number `row` (from 0).
+    /// Adds record number `row` (from 0): a line, and those that belong to it.
     pub(crate) fn decode(&mut self, line: &str, row: u64, rows: &mut Rows) -> Result<(), String> {
         if line.trim().is_empty() {
             return Ok(());
@@ -102,6 +104,7 @@ impl TextDecoder {
         )?;
         self.last = found.or(self.last);
         let (severity_text, severity_number) = level(line);
+        let body = if line.contains('\r') { line.replace("\r\n", "\n").into() } else { Cow::from(line) };
         rows.logs.push(&LogRow {
             time,
             observed_time: None,
@@ -110,7 +113,7 @@ impl TextDecoder {
             severity_number,
             severity_text,
             event_name: "",
-            body: line,
+            body: &body,
             attributes: "{}",
             trace_id: None,
             span_id: None,

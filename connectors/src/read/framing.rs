@@ -5,6 +5,11 @@
 pub(super) enum Framing {
     /// A record a line.
     Lines,
+    /// A line, and the lines after it that belong to it.
+    Text {
+        /// Bytes after which no more lines are joined.
+        bytes_max: usize,
+    },
     /// A record a line, but for line ends inside quotes.
     Csv {
         /// Separator of cells.
@@ -41,8 +46,97 @@ fn line(data: &[u8], ended: bool) -> Frame {
 pub(super) fn next(framing: Framing, data: &[u8], ended: bool) -> Frame {
     match framing {
         Framing::Lines => line(data, ended),
+        Framing::Text { bytes_max } => text(data, ended, bytes_max),
         Framing::Csv { delimiter } => csv(data, ended, delimiter),
         Framing::Documents => document(data, ended),
+    }
+}
+
+/// Frames the front of `data` where more may come, but nothing has for now: a line that is whole is
+/// not held back for the sake of lines that may belong to it.
+pub(super) fn at_rest(framing: Framing, data: &[u8]) -> Frame {
+    match framing {
+        Framing::Text { .. } if data.ends_with(b"\n") => next(framing, data, true),
+        _ => Frame::More,
+    }
+}
+
+/// Which lines belong to the one that a record begins with: indented ones, and stack traces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joined {
+    /// Where records are indented themselves, indentation says nothing.
+    indented: bool,
+    trace: Trace,
+}
+
+/// Where in a trace of Python a record is: its last line is not indented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trace {
+    None,
+    Head,
+    /// Indented lines have followed the head.
+    Body,
+}
+
+const PYTHON: &[u8] = b"Traceback (most recent call last)";
+/// Beginnings of lines that go on with what a trace began, though they are not indented.
+const LEADS: [&[u8]; 4] = [b"Caused by: ", b"Suppressed: ", b"During handling of", PYTHON];
+
+fn is_indented(line: &[u8]) -> bool {
+    line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+impl Joined {
+    /// A record begins with this line.
+    pub(super) fn begin(line: &[u8]) -> Self {
+        let trace = if line.starts_with(PYTHON) { Trace::Head } else { Trace::None };
+        Self { indented: is_indented(line), trace }
+    }
+
+    /// Whether the next line belongs to it. Empty ones do.
+    pub(super) fn takes(&mut self, line: &[u8]) -> bool {
+        if line.is_empty() || is_indented(line) && !self.indented {
+            if self.trace == Trace::Head && !line.is_empty() {
+                self.trace = Trace::Body;
+            }
+            return true;
+        }
+        if LEADS.iter().any(|lead| line.starts_with(lead)) {
+            self.trace = if line.starts_with(PYTHON) { Trace::Head } else { self.trace };
+            return true;
+        }
+        // `ValueError: …` ends a trace of Python.
+        let ends = self.trace == Trace::Body;
+        self.trace = Trace::None;
+        let name = line.iter().take_while(|byte| !matches!(byte, b':' | b' '));
+        ends && name.into_iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'))
+    }
+}
+
+fn text(data: &[u8], ended: bool, bytes_max: usize) -> Frame {
+    let first = line(data, ended);
+    let Frame::Record { mut content, mut next } = first else { return first };
+    if data[..content].trim_ascii().is_empty() {
+        return first;
+    }
+    let mut joined = Joined::begin(&data[..content]);
+    loop {
+        match line(&data[next..], ended) {
+            Frame::Record { .. } if next == data.len() => return Frame::Record { content, next },
+            Frame::Record { content: length, next: step } => {
+                let fits = next + length <= bytes_max;
+                if !fits || !joined.takes(&data[next..next + length]) {
+                    return Frame::Record { content, next };
+                }
+                // Empty lines at the end are no part of it.
+                if length > 0 {
+                    content = next + length;
+                }
+                next += step;
+            }
+            _ if next > bytes_max => return Frame::Record { content, next },
+            other => return other,
+        }
     }
 }
 
@@ -158,6 +252,31 @@ mod tests {
         assert_eq!(records(csv, b"a,\"x\ny\"\nb,2\r\n5\" pipe,3\n"), ["a,\"x\ny\"", "b,2", "5\" pipe,3"]);
         assert_eq!(records(csv, b"\"a \"\"b\n\"\" c\",1\nd\n"), ["\"a \"\"b\n\"\" c\",1", "d"]);
         assert_eq!(records(csv, b"\"never\na,1\n"), ["broken", "a,1"]);
+    }
+
+    #[test]
+    fn text_keeps_traces_with_what_they_follow() {
+        let text = Framing::Text { bytes_max: 100 };
+        let java = b"ERROR a\njava.io.E: b\r\n\tat c.d(E.java:1)\r\nCaused by: f\n\nINFO g\n";
+        let trace = "java.io.E: b\r\n\tat c.d(E.java:1)\r\nCaused by: f";
+        assert_eq!(records(text, java), ["ERROR a", trace, "INFO g"]);
+        let python = b"Traceback (most recent call last):\n  File x\nValueError: c\nINFO d";
+        assert_eq!(
+            records(text, python),
+            ["Traceback (most recent call last):\n  File x\nValueError: c", "INFO d"]
+        );
+        assert_eq!(records(text, b" 1 a\n 2 b\n"), [" 1 a", " 2 b"]);
+        let long = format!("a\n{}", " 2345678\n".repeat(40));
+        assert_eq!(records(text, long.as_bytes())[0].len(), 1 + 11 * 9, "no more lines than fit");
+    }
+
+    #[test]
+    fn a_whole_line_is_not_held_back_at_rest() {
+        let text = Framing::Text { bytes_max: 100 };
+        assert_eq!(super::next(text, b"a\n", false), Frame::More);
+        assert_eq!(at_rest(text, b"a\n"), Frame::Record { content: 1, next: 2 });
+        assert_eq!(at_rest(text, b"a\nb"), Frame::More);
+        assert_eq!(at_rest(Framing::Lines, b"a"), Frame::More);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::{
     path::Path,
 };
 
-use super::stream::{Origin, Stream};
+use super::{
+    framing::Joined,
+    stream::{Origin, Stream},
+};
 
 /// Bytes of a record at most; the rest of it is left out, and told.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
@@ -68,19 +71,9 @@ impl Input {
 pub struct Records {
     input: Input,
     record: Vec<u8>,
-    /// The record is the head of a trace of Python, whose last line is not indented.
-    trace: Trace,
     lines: u64,
     cut: u64,
     bytes: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trace {
-    None,
-    Head,
-    /// Indented lines have followed the head.
-    Body,
 }
 
 impl Records {
@@ -100,7 +93,7 @@ impl Records {
     }
 
     fn new(input: Input) -> Self {
-        Self { input, record: Vec::new(), trace: Trace::None, lines: 0, cut: 0, bytes: 0 }
+        Self { input, record: Vec::new(), lines: 0, cut: 0, bytes: 0 }
     }
 
     /// The next record without its last line end: a line, and the lines after it that belong to it.
@@ -111,14 +104,20 @@ impl Records {
     /// If the file cannot be read, or a compressed one is damaged.
     pub fn next_record(&mut self) -> io::Result<Option<&[u8]>> {
         self.record.clear();
-        self.trace = Trace::None;
+        let mut joined: Option<Joined> = None;
         loop {
             let Some((length, whole)) = self.line()? else { break };
             let line = trimmed(&self.input.data()[..length]);
-            if !self.record.is_empty() && !continues(&self.record, line, &mut self.trace) {
-                break;
-            }
             let blank = line.iter().all(u8::is_ascii_whitespace);
+            match &mut joined {
+                Some(joined) => {
+                    if !joined.takes(line) {
+                        break;
+                    }
+                }
+                None if !blank => joined = Some(Joined::begin(line)),
+                None => {}
+            }
             if !blank {
                 let separator = usize::from(!self.record.is_empty());
                 let room = RECORD_BYTES_MAX.saturating_sub(self.record.len() + separator);
@@ -192,35 +191,6 @@ impl Records {
 fn trimmed(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// Beginnings of lines that go on with what a trace began, though they are not indented.
-const LEADS: [&[u8]; 4] =
-    [b"Caused by: ", b"Suppressed: ", b"Traceback (most recent call last)", b"During handling of"];
-
-/// Whether a line belongs to the record before it: an indented line, or a part of a stack trace.
-fn continues(record: &[u8], line: &[u8], trace: &mut Trace) -> bool {
-    let indented = |line: &[u8]| line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-    // Where records are indented themselves, indentation says nothing.
-    if line.is_empty() || indented(line) && !indented(record) {
-        if *trace == Trace::Head && !line.is_empty() {
-            *trace = Trace::Body;
-        }
-        return true;
-    }
-    if LEADS.iter().any(|lead| line.starts_with(lead)) {
-        if line.starts_with(LEADS[2]) {
-            *trace = Trace::Head;
-        }
-        return true;
-    }
-    // `ValueError: …` ends a trace of Python.
-    let ends = *trace == Trace::Body;
-    *trace = Trace::None;
-    ends && line
-        .iter()
-        .take_while(|byte| !matches!(byte, b':' | b' '))
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{Fetched, Reject, SourceError, Timestamp, telemetry::Attributes};
 
 use super::{
-    framing::{Frame, Framing, next},
+    framing::{Frame, Framing, at_rest, next},
     settings::{FileSettings, Format},
     sniff::{self, SAMPLE_BYTES},
     stream::{Compression, Origin, Stream},
@@ -186,6 +186,7 @@ impl RecordFile {
                 }
             }
             Format::Text => {
+                self.framing = Framing::Text { bytes_max: self.settings.line_bytes_max };
                 let mut text = TextDecoder::new(&self.settings);
                 text.set_last(self.place.last);
                 Decoder::Text(text)
@@ -316,8 +317,11 @@ impl RecordFile {
                         break;
                     }
                     if read == 0 && !self.stream.ended() {
-                        // The last line of a growing file is not finished.
-                        break;
+                        match at_rest(self.framing, self.stream.data()) {
+                            Frame::Record { content, next } => self.record(content, next, &mut fetched),
+                            // The last line of a growing file is not finished.
+                            _ => break,
+                        }
                     }
                 }
             }

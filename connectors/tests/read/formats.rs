@@ -135,11 +135,12 @@ fn flat_json_holds_points_logs_and_spans() {
 
 #[test]
 fn text_takes_time_and_level_from_the_line() {
-    let text = b"1970-01-01 00:00:05,250 [main] ERROR out of memory\r\n  at frame\n";
+    let text = b"1970-01-01 00:00:05,250 [main] ERROR out of memory\r\n  at frame\r\nnext\n";
     let (rows, rejects) = read_bytes("app.log", text, &FileSettings::default());
     assert_eq!(rejects, []);
-    assert_eq!(rows[0], r#"5 {} 17  "1970-01-01 00:00:05,250 [main] ERROR out of memory" {}"#);
-    assert_eq!(rows[1], r#"5 {} 0  "  at frame" {}"#);
+    // A stack trace is a part of the record that it belongs to.
+    let error = r#"5 {} 17  "1970-01-01 00:00:05,250 [main] ERROR out of memory\n  at frame" {}"#;
+    assert_eq!(rows, [error, r#"5 {} 0  "next" {}"#]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl<const L: usize> Pool<L> {
             places: Vec::new(),
             copies: Vec::new(),
             weights: Vec::new(),
-            ways: Ways::new(sample_size),
+            ways: Ways::default(),
             path: Vec::with_capacity(sample_size),
         }
     }

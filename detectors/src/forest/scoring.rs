@@ -67,7 +67,6 @@ pub(super) struct Trees<'a, const L: usize> {
     pub(super) nodes: &'a [Node],
     pub(super) covers: &'a [Cover<L>],
     pub(super) places: &'a [u16],
-    pub(super) copies: &'a [u16],
     pub(super) ring: &'a Ring,
     pub(super) shape: Shape,
     pub(super) tables: &'a Tables,
@@ -81,8 +80,7 @@ impl<'a, const L: usize> Trees<'a, L> {
         View {
             nodes: &self.nodes[slots.clone()],
             covers: &self.covers[slots.clone()],
-            places: &self.places[slots.clone()],
-            copies: &self.copies[slots],
+            places: &self.places[slots],
             ring: self.ring,
             shape: self.shape,
         }
@@ -184,7 +182,7 @@ impl<'a, const L: usize> Trees<'a, L> {
     #[inline(always)]
     fn seen(&self, view: &View<'_, L>, tree: usize, point: &Point<L>, way: Way<'_>) -> Option<f32> {
         let leaf = way.leaf();
-        let copies = view.copies[usize::from(leaf & !LEAF)];
+        let copies = view.node(leaf & !LEAF).copies::<L>();
         (view.point(leaf) == *point).then(|| self.tables.seen(way.depth, copies, self.heads[tree].size))
     }
 
@@ -254,7 +252,7 @@ impl<'a, const L: usize> Trees<'a, L> {
         let mut reference = from;
         while reference & LEAF == 0 {
             let node = view.node(reference);
-            let at = usize::from(node.dimension) % L;
+            let at = node.dimension::<L>();
             if at == dimension {
                 self.nearest(view, node.children[1], point, dimension, nearest);
                 reference = node.children[0];

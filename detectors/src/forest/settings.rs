@@ -17,7 +17,7 @@ pub struct ForestSettings {
     pub sample_size: usize,
     /// How fast the sample forgets, in 1 / points: a point that is `1 / time_decay` points older than
     /// another is e times less likely to be in a sample. At least 1e-6, at most 1. Points that are
-    /// older than 12 / `time_decay`, or than 65,000, are dropped in any case.
+    /// older than 8 / `time_decay`, or than 65,000, are dropped in any case: one in 3,000 of a sample.
     pub time_decay: f64,
     /// Points that are learnt before there is a score; none: a quarter of the sample.
     pub output_after: Option<usize>,
@@ -58,7 +58,7 @@ impl ForestSettings {
 
     /// Ticks that the ring of points holds.
     pub(super) fn window(&self) -> usize {
-        let forgotten = (12.0 / self.time_decay).min(65_000.0) as usize;
+        let forgotten = (8.0 / self.time_decay).min(65_000.0) as usize;
         forgotten.max(4 * self.sample_size) + self.shingle
     }
 

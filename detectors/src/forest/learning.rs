@@ -75,23 +75,13 @@ impl<const L: usize> Pool<L> {
         let window = self.shape.window;
         let mut soonest = window - self.shape.shingle;
         for tree in 0..self.settings.trees {
-            let mut expired = false;
-            for slot in 0..self.settings.sample_size {
-                let mut tree = self.tree(model, tree);
-                if tree.weights[slot] == FREE {
-                    continue;
-                }
-                let left = (usize::from(tree.places[slot]) + window - usize::from(place)) % window;
-                if left > 0 {
-                    soonest = soonest.min(left);
-                    continue;
-                }
-                tree.remove(slot as u16);
-                tree.weights[slot] = FREE;
-                tree.head.size -= 1;
-                expired = true;
+            let mut of_tree = self.tree(model, tree);
+            let expires = of_tree.soonest(place) == 0;
+            if expires {
+                of_tree.drop_place(place);
             }
-            if expired {
+            soonest = soonest.min(of_tree.soonest(place));
+            if expires {
                 self.plan(model, &[tree]);
             }
         }

@@ -171,6 +171,28 @@ impl<const L: usize> Tree<'_, L> {
         self.nodes[usize::from(slot)].set_copies::<L>(copies);
     }
 
+    /// Ticks from `place` on to the first of a point of the sample; those of the ring if it is empty.
+    pub(super) fn soonest(&self, place: u16) -> usize {
+        let (window, place) = (self.shape.window as u32, u32::from(place));
+        let left = |(&first, &weight): (&u16, &u16)| {
+            let first = u32::from(first);
+            let left = if first < place { first + window - place } else { first - place };
+            if weight == FREE { window } else { left }
+        };
+        self.places.iter().zip(&*self.weights).map(left).fold(window, u32::min) as usize
+    }
+
+    /// Takes the points that begin with tick `place` out of the sample and the tree.
+    pub(super) fn drop_place(&mut self, place: u16) {
+        for slot in 0..self.weights.len() {
+            if self.weights[slot] != FREE && self.places[slot] == place {
+                self.remove(slot as u16);
+                self.weights[slot] = FREE;
+                self.head.size -= 1;
+            }
+        }
+    }
+
     /// Takes all points out of the tree, not out of the sample.
     pub(super) fn clear(&mut self) {
         for (node, next) in self.nodes.iter_mut().zip(1..) {

@@ -9,30 +9,35 @@ use super::{
 
 /// Ways side by side.
 pub(super) const ABREAST: usize = 10;
+/// Levels of a way that are looked at side by side.
+pub(super) const STRIDE: usize = 8;
+/// References in a row: a power of two, for the sake of vectors.
+const ROW: usize = ABREAST.next_power_of_two();
 
 /// What the last descent passed. Kept to be written again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ways {
     /// References by level and lane. A lane that is at its leaf stays there.
-    rows: Vec<[u16; ABREAST]>,
+    rows: Vec<[u16; ROW]>,
     /// Nodes above the leaf by lane.
-    depths: [usize; ABREAST],
+    depths: [u16; ROW],
+}
+
+impl Default for Ways {
+    fn default() -> Self {
+        Self { rows: vec![[LEAF; ROW]; 4 * STRIDE], depths: [0; ROW] }
+    }
 }
 
 /// One of [`Ways`].
 #[derive(Clone, Copy)]
 pub(super) struct Way<'a> {
-    rows: &'a [[u16; ABREAST]],
+    rows: &'a [[u16; ROW]],
     lane: usize,
     pub(super) depth: usize,
 }
 
 impl Ways {
-    /// Room for any way down a tree of `sample_size` leaves.
-    pub(super) fn new(sample_size: usize) -> Self {
-        Self { rows: vec![[LEAF; ABREAST]; sample_size], depths: [0; ABREAST] }
-    }
-
     /// Leads a point down a tree in each lane. A lane begins at a reference among the nodes of its
     /// tree, which begin at a place in `nodes`; one that has no tree begins at slot 0 as a leaf.
     #[inline(always)]
@@ -43,28 +48,43 @@ impl Ways {
         point: impl Fn(usize) -> &'p Point<L>,
     ) {
         let mut at = start.map(|(_, root)| root);
-        let mut depths = [0_u16; ABREAST];
-        for row in &mut self.rows {
-            *row = at;
+        let mut level = 0;
+        loop {
+            let Some(row) = self.rows.get_mut(level) else {
+                self.lengthen();
+                continue;
+            };
+            row[..ABREAST].copy_from_slice(&at);
             let mut leaves = LEAF;
             for lane in 0..ABREAST {
                 let reference = at[lane];
                 // There are as many nodes as slots: a leaf that waits for the others reads some node.
                 let next = nodes[start[lane].0 + usize::from(reference & !LEAF)].next(point(lane));
                 at[lane] = select_unpredictable(reference & LEAF == 0, next, reference);
-                depths[lane] += 1 - (reference >> 15);
                 leaves &= reference;
             }
             if leaves != 0 {
                 break;
             }
+            level += 1;
         }
-        self.depths = depths.map(usize::from);
+        self.depths = [0; ROW];
+        for row in &self.rows[..level] {
+            for (depth, reference) in self.depths.iter_mut().zip(row) {
+                // Saturating, so that compilers keep to one vector a row.
+                *depth = depth.saturating_add(1 - (reference >> 15));
+            }
+        }
+    }
+
+    #[cold]
+    fn lengthen(&mut self) {
+        self.rows.resize(2 * self.rows.len(), [LEAF; ROW]);
     }
 
     #[inline(always)]
     pub(super) fn way(&self, lane: usize) -> Way<'_> {
-        Way { rows: &self.rows, lane, depth: self.depths[lane] }
+        Way { rows: &self.rows, lane, depth: usize::from(self.depths[lane]) }
     }
 }
 
@@ -78,5 +98,13 @@ impl Way<'_> {
     #[inline(always)]
     pub(super) fn leaf(&self) -> u16 {
         self.at(self.depth)
+    }
+
+    /// The last [`STRIDE`] nodes; what is beyond the leaf, if the way is shorter, is of no meaning.
+    #[inline(always)]
+    pub(super) fn lowest(&self) -> [u16; STRIDE] {
+        let first = self.depth.saturating_sub(STRIDE);
+        let rows = &self.rows[first..first + STRIDE];
+        std::array::from_fn(|i| rows[i][self.lane])
     }
 }

@@ -6,8 +6,8 @@ use super::{
     descent::ABREAST,
     pool::{Model, Pool},
     ring::Shape,
-    sampling::{REBASE, heaviest},
-    tree::{FREE, LEAF},
+    sampling::{FREE, REBASE, heaviest},
+    tree::LEAF,
 };
 
 /// Trees that take a point side by side: each goes down twice.
@@ -75,23 +75,13 @@ impl<const L: usize> Pool<L> {
         let window = self.shape.window;
         let mut soonest = window - self.shape.shingle;
         for tree in 0..self.settings.trees {
-            let mut expired = false;
-            for slot in 0..self.settings.sample_size {
-                let mut tree = self.tree(model, tree);
-                if tree.weights[slot] == FREE {
-                    continue;
-                }
-                let left = (usize::from(tree.places[slot]) + window - usize::from(place)) % window;
-                if left > 0 {
-                    soonest = soonest.min(left);
-                    continue;
-                }
-                tree.remove(slot as u16);
-                tree.weights[slot] = FREE;
-                tree.head.size -= 1;
-                expired = true;
+            let mut of_tree = self.tree(model, tree);
+            let expires = of_tree.soonest(place) == 0;
+            if expires {
+                of_tree.drop_place(place);
             }
-            if expired {
+            soonest = soonest.min(of_tree.soonest(place));
+            if expires {
                 self.plan(model, &[tree]);
             }
         }
@@ -106,8 +96,13 @@ impl<const L: usize> Pool<L> {
         let point = self.models[model].point;
         let mut points = [point; ABREAST];
         let mut start = [(0, LEAF); ABREAST];
+        let mut slots = [0; HALF];
         for (lane, &tree) in due.iter().enumerate() {
             let of_tree = self.tree(model, tree);
+            let free = || of_tree.weights.iter().position(|&weight| weight == FREE).unwrap_or(0) as u16;
+            slots[lane] = if of_tree.is_full() { of_tree.head.heaviest } else { free() };
+            // Long before the largest weight is looked for: a vector waits for what was just written.
+            of_tree.weights[usize::from(slots[lane])] = of_tree.head.weight;
             if of_tree.is_full() {
                 points[lane] = of_tree.view().point(of_tree.head.heaviest);
                 let root = of_tree.head.root;
@@ -120,17 +115,13 @@ impl<const L: usize> Pool<L> {
         ways.descend(&self.nodes, start, |lane| &points[lane]);
         for (lane, &tree) in due.iter().enumerate() {
             let mut of_tree = self.tree(model, tree);
-            let slot = if of_tree.is_full() {
-                let slot = of_tree.head.heaviest;
+            let slot = slots[lane];
+            if of_tree.is_full() {
                 of_tree.exchange(slot, (&points[lane], ways.way(lane)), (&point, ways.way(HALF + lane)));
-                slot
             } else {
-                let slot = of_tree.weights.iter().position(|&weight| weight == FREE).unwrap_or(0) as u16;
                 of_tree.insert(slot, &point);
                 of_tree.head.size += 1;
-                slot
-            };
-            of_tree.weights[usize::from(slot)] = of_tree.head.weight;
+            }
             of_tree.places[usize::from(slot)] = place;
         }
         self.ways = ways;
@@ -142,7 +133,7 @@ impl<const L: usize> Pool<L> {
     pub(super) fn plan(&mut self, model: usize, trees: &[usize]) {
         let Model { learnt, epoch, .. } = self.models[model];
         let (decay, now) = (self.decay, learnt - epoch);
-        let (mut weights, mut units) = ([0.0; LANES], [0.5; LANES]);
+        let (mut weights, mut units) = ([FREE; LANES], [0.5; LANES]);
         for (lane, &tree) in trees.iter().enumerate() {
             let of_tree = self.tree(model, tree);
             if of_tree.is_full() {
@@ -166,13 +157,13 @@ impl<const L: usize> Pool<L> {
     /// Counts weights from now on, before they need more digits than they have.
     fn rebase(&mut self, model: usize) {
         let state = &mut self.models[model];
-        let by = self.decay.sunk(state.learnt - state.epoch) as f32;
+        let (decay, age) = (self.decay, state.learnt - state.epoch);
         state.epoch = state.learnt;
-        debug_assert!(f64::from(by) >= REBASE, "weights have sunk by {by}");
+        debug_assert!(decay.sunk(age) >= REBASE, "weights have sunk by {}", decay.sunk(age));
         for tree in 0..self.settings.trees {
             let of_tree = self.tree(model, tree);
-            of_tree.head.weight += by;
-            of_tree.weights.iter_mut().for_each(|weight| *weight += by);
+            let weights = of_tree.weights.iter_mut().chain([&mut of_tree.head.weight]);
+            weights.for_each(|weight| *weight = decay.rebased(*weight, age));
         }
     }
 }
@@ -224,7 +215,7 @@ mod tests {
             assert_eq!(plain.heads, wide.heads);
             assert_eq!(plain.nodes, wide.nodes);
             assert_eq!(plain.covers, wide.covers);
-            assert_eq!((&plain.places, &plain.copies), (&wide.places, &wide.copies));
+            assert_eq!(plain.places, wide.places);
             assert_eq!(plain.weights, wide.weights);
         }
     }

@@ -4,9 +4,11 @@
 //! parted from the others early is unusual (Guha, Mishra, Roy and Schrijvers, "Robust Random Cut
 //! Forest Based Anomaly Detection On Streams", ICML 2016). [`Forests`] scores as AWS's
 //! implementation does, within its scatter from seed to seed, but keeps many models in one
-//! pool: points are 16-bit levels that all trees of a model share, nodes are 8 bytes and their boxes 4 a
-//! dimension, trees are walked side by side, and a tree draws a random number when it takes a point,
-//! not for every point that it passes over.
+//! pool: points are 16-bit levels that all trees of a model share, nodes are 8 bytes with the counts of
+//! copies and their boxes 4 a dimension, weights are 16-bit steps. Trees are walked side by side down to
+//! the leaves, then the lowest boxes on the way are measured side by side, and a tree draws a random
+//! number when it takes a point, not for every point that it passes over. `benches/peers` says what that
+//! comes to.
 //!
 //! ```
 //! use theriac_detectors::forest::{ForestSettings, Forests};

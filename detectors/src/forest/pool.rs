@@ -5,11 +5,11 @@ use super::{
     descent::Ways,
     random::SplitMix,
     ring::{Ring, Shape},
-    sampling::Decay,
+    sampling::{Decay, FREE},
     scale::Scale,
     scoring::{Tables, Trees},
     settings::ForestSettings,
-    tree::{FREE, Head, Node, Tree},
+    tree::{Head, Node, Tree},
 };
 
 /// Largest magnitude that is taken.
@@ -48,9 +48,8 @@ pub(super) struct Pool<const L: usize> {
     pub(super) covers: Vec<Cover<L>>,
     /// First tick of the point in each slot of the sample.
     pub(super) places: Vec<u16>,
-    /// Points that the leaf of a slot stands for; 0 if another leaf stands for it.
-    pub(super) copies: Vec<u16>,
-    pub(super) weights: Vec<f32>,
+    /// In steps of [`Decay`].
+    pub(super) weights: Vec<u16>,
     pub(super) ways: Ways,
     path: Vec<u16>,
 }
@@ -61,16 +60,15 @@ impl<const L: usize> Pool<L> {
         Self {
             settings,
             shape: Shape { channels, shingle, window: settings.window() },
-            decay: Decay::new(settings.time_decay),
+            decay: Decay::new(settings.time_decay, sample_size),
             tables: Tables::new(sample_size),
             models: Vec::new(),
             heads: Vec::new(),
             nodes: Vec::new(),
             covers: Vec::new(),
             places: Vec::new(),
-            copies: Vec::new(),
             weights: Vec::new(),
-            ways: Ways::new(sample_size),
+            ways: Ways::default(),
             path: Vec::with_capacity(sample_size),
         }
     }
@@ -89,7 +87,6 @@ impl<const L: usize> Pool<L> {
             self.nodes.reserve_exact(slots);
             self.covers.reserve_exact(slots);
             self.places.reserve_exact(slots);
-            self.copies.reserve_exact(slots);
             self.weights.reserve_exact(slots);
         }
         self.models.resize_with(models, || Model::new(self.settings.channels));
@@ -97,7 +94,6 @@ impl<const L: usize> Pool<L> {
         self.nodes.resize(slots, Node::EMPTY);
         self.covers.resize(slots, Cover::of(&[0; L]));
         self.places.resize(slots, 0);
-        self.copies.resize(slots, 0);
         self.weights.resize(slots, FREE);
         for model in before..models {
             self.forget(model);
@@ -140,7 +136,6 @@ impl<const L: usize> Pool<L> {
             head: &mut self.heads[number],
             nodes: &mut self.nodes[slots.clone()],
             covers: &mut self.covers[slots.clone()],
-            copies: &mut self.copies[slots.clone()],
             weights: &mut self.weights[slots.clone()],
             places: &mut self.places[slots],
             ring: &self.models[model].ring,
@@ -158,8 +153,7 @@ impl<const L: usize> Pool<L> {
             heads: &self.heads[model * trees..(model + 1) * trees],
             nodes: &self.nodes[slots.clone()],
             covers: &self.covers[slots.clone()],
-            places: &self.places[slots.clone()],
-            copies: &self.copies[slots],
+            places: &self.places[slots],
             ring: &self.models[model].ring,
             shape: self.shape,
             tables: &self.tables,
@@ -305,8 +299,7 @@ impl<const L: usize> Pool<L> {
             + self.heads.capacity() * size_of::<Head>()
             + self.nodes.capacity() * size_of::<Node>()
             + self.covers.capacity() * size_of::<Cover<L>>()
-            + 2 * (self.places.capacity() + self.copies.capacity())
-            + 4 * self.weights.capacity()
+            + 2 * (self.places.capacity() + self.weights.capacity())
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 use multiversion::multiversion;
 
 use super::{
-    cover::{Cover, Point},
-    descent::{ABREAST, Way, Ways},
+    cover::{Cover, Point, growths},
+    descent::{ABREAST, STRIDE, Way, Ways},
     ring::{Ring, Shape},
     tree::{Head, LEAF, NOTHING, Node, View},
 };
@@ -25,7 +25,7 @@ impl Tables {
     pub(super) fn new(sample_size: usize) -> Self {
         let log2 = |mass: usize| (ln(mass as f64 + 1.0) / std::f64::consts::LN_2) as f32;
         Self {
-            unseen: (0..=sample_size).map(|depth| 1.0 / (depth as f32 + 1.0)).collect(),
+            unseen: (0..=sample_size + STRIDE).map(|depth| 1.0 / (depth as f32 + 1.0)).collect(),
             log_mass: (0..=sample_size).map(log2).collect(),
         }
     }
@@ -45,6 +45,21 @@ pub(super) struct Shares<const L: usize> {
     pub(super) low: [f32; L],
 }
 
+/// Of the lowest boxes of several ways, by lane, highest first. Up to which box there is something to add
+/// up, nothing could foresee; so as many are measured in any case: one that holds the point leaves the score
+/// as it is.
+#[derive(Default)]
+struct Lowest {
+    /// Their places in the pool.
+    nodes: [[u32; STRIDE]; ABREAST],
+    /// What they would have to grow to take in the point; zero below the leaf.
+    extensions: [[i32; STRIDE]; ABREAST],
+    ranges: [[i32; STRIDE]; ABREAST],
+    /// Chance that a cut parts the point from the box, times the score it then has; and that it does not.
+    parted: [[f32; STRIDE]; ABREAST],
+    stays: [[f32; STRIDE]; ABREAST],
+}
+
 /// The trees of one model.
 #[derive(Clone, Copy)]
 pub(super) struct Trees<'a, const L: usize> {
@@ -52,7 +67,6 @@ pub(super) struct Trees<'a, const L: usize> {
     pub(super) nodes: &'a [Node],
     pub(super) covers: &'a [Cover<L>],
     pub(super) places: &'a [u16],
-    pub(super) copies: &'a [u16],
     pub(super) ring: &'a Ring,
     pub(super) shape: Shape,
     pub(super) tables: &'a Tables,
@@ -66,8 +80,7 @@ impl<'a, const L: usize> Trees<'a, L> {
         View {
             nodes: &self.nodes[slots.clone()],
             covers: &self.covers[slots.clone()],
-            places: &self.places[slots.clone()],
-            copies: &self.copies[slots],
+            places: &self.places[slots],
             ring: self.ring,
             shape: self.shape,
         }
@@ -96,12 +109,15 @@ impl<'a, const L: usize> Trees<'a, L> {
     #[inline(always)]
     pub(super) fn sum(&self, point: &Point<L>, ways: &mut Ways) -> f64 {
         let mut sum = 0.0;
+        let mut lowest = Lowest::default();
         for first in (0..self.heads.len()).step_by(ABREAST) {
-            for (lane, tree) in self.descend(first, point, ways).enumerate() {
+            let trees = self.descend(first, point, ways);
+            self.measure(trees.clone(), point, ways, &mut lowest);
+            for (lane, tree) in trees.enumerate() {
                 if self.heads[tree].size == 0 {
                     continue;
                 }
-                let score = self.climb(tree, point, ways.way(lane));
+                let score = self.climb(tree, point, ways.way(lane), &lowest, lane);
                 sum += f64::from(score * self.tables.log_mass[usize::from(self.heads[tree].size)]);
             }
         }
@@ -110,28 +126,63 @@ impl<'a, const L: usize> Trees<'a, L> {
 
     /// Score of a tree, from the leaf up to the first node whose box holds the point.
     #[inline(always)]
-    fn climb(&self, tree: usize, point: &Point<L>, way: Way<'_>) -> f32 {
-        let view = self.view(tree);
-        let mut level = way.depth;
-        let mut score = self.tables.unseen[level];
-        while level > 0 {
-            let growth = view.covers[usize::from(way.at(level - 1))].growth(point);
-            if growth.extension == 0 {
-                break;
+    fn climb(&self, tree: usize, point: &Point<L>, way: Way<'_>, lowest: &Lowest, lane: usize) -> f32 {
+        let mut score = self.tables.unseen[way.depth];
+        for (parted, stays) in lowest.parted[lane].iter().zip(&lowest.stays[lane]).rev() {
+            score = parted + stays * score;
+        }
+        let mut level = way.depth.saturating_sub(STRIDE);
+        if level > 0 && lowest.extensions[lane][0] > 0 {
+            let covers = self.view(tree).covers;
+            while level > 0 {
+                let growth = covers[usize::from(way.at(level - 1))].growth(point);
+                if growth.extension == 0 {
+                    break;
+                }
+                level -= 1;
+                let chance = growth.chance();
+                score = chance * self.tables.unseen[level] + (1.0 - chance) * score;
             }
-            level -= 1;
-            let chance = growth.chance();
-            score = chance * self.tables.unseen[level] + (1.0 - chance) * score;
         }
         // Only a point in the smallest box can be that of the leaf.
-        if level == way.depth { self.seen(&view, tree, point, way).unwrap_or(score) } else { score }
+        let smallest = way.depth.min(STRIDE).checked_sub(1);
+        let inside = smallest.is_none_or(|level| lowest.extensions[lane][level] == 0);
+        if inside { self.seen(&self.view(tree), tree, point, way).unwrap_or(score) } else { score }
+    }
+
+    /// Measures the lowest boxes on the ways to the leaves of some trees.
+    #[inline(always)]
+    fn measure(&self, trees: Range<usize>, point: &Point<L>, ways: &Ways, lowest: &mut Lowest) {
+        let Lowest { nodes, extensions, ranges, parted, stays } = lowest;
+        let lanes = trees.len();
+        for (lane, tree) in trees.enumerate() {
+            let of_tree = (tree * self.sample_size) as u32;
+            nodes[lane] = ways.way(lane).lowest().map(|node| of_tree + u32::from(node & !LEAF));
+        }
+        for lane in 0..lanes {
+            (extensions[lane], ranges[lane]) = growths(self.covers, nodes[lane], point);
+        }
+        for lane in 0..lanes {
+            let depth = ways.way(lane).depth;
+            let first = depth.saturating_sub(STRIDE);
+            let unseen: [f32; STRIDE] = std::array::from_fn(|i| self.tables.unseen[first..first + STRIDE][i]);
+            let (mut outside, range) = (extensions[lane], ranges[lane]);
+            let (mut part, mut stay) = ([0.0; STRIDE], [0.0; STRIDE]);
+            for i in 0..STRIDE {
+                // Without a branch. Of what is below the leaf even the range may be zero.
+                outside[i] *= i32::from(((first + i) as i32) < depth as i32);
+                let chance = outside[i] as f32 / (outside[i] + range[i]).max(1) as f32;
+                (part[i], stay[i]) = (chance * unseen[i], 1.0 - chance);
+            }
+            (extensions[lane], parted[lane], stays[lane]) = (outside, part, stay);
+        }
     }
 
     /// Score of a tree that holds the point itself.
     #[inline(always)]
     fn seen(&self, view: &View<'_, L>, tree: usize, point: &Point<L>, way: Way<'_>) -> Option<f32> {
         let leaf = way.leaf();
-        let copies = view.copies[usize::from(leaf & !LEAF)];
+        let copies = view.node(leaf & !LEAF).copies::<L>();
         (view.point(leaf) == *point).then(|| self.tables.seen(way.depth, copies, self.heads[tree].size))
     }
 
@@ -201,7 +252,7 @@ impl<'a, const L: usize> Trees<'a, L> {
         let mut reference = from;
         while reference & LEAF == 0 {
             let node = view.node(reference);
-            let at = usize::from(node.dimension) % L;
+            let at = node.dimension::<L>();
             if at == dimension {
                 self.nearest(view, node.children[1], point, dimension, nearest);
                 reference = node.children[0];

@@ -22,7 +22,7 @@ impl SeriesModels for ForestDetector {
         parameters: &[],
         state_version: 1,
         warmup_ticks: Self::WARMUP_TICKS,
-        bytes_per_series: modelled::BYTES + 700_000,
+        bytes_per_series: modelled::BYTES + 625_000,
         on_by_default: false,
     };
 

@@ -13,11 +13,11 @@ pub struct ForestSettings {
     pub shingle: usize,
     /// Trees, at most 1024. The score is the mean over trees.
     pub trees: usize,
-    /// Points that a tree keeps, 4 to 1024.
+    /// Points that a tree keeps, 4 to 1024; at most 1023 with more than 32 dimensions, 511 with more than 64.
     pub sample_size: usize,
     /// How fast the sample forgets, in 1 / points: a point that is `1 / time_decay` points older than
     /// another is e times less likely to be in a sample. At least 1e-6, at most 1. Points that are
-    /// older than 12 / `time_decay`, or than 65,000, are dropped in any case.
+    /// older than 8 / `time_decay`, or than 65,000, are dropped in any case: one in 3,000 of a sample.
     pub time_decay: f64,
     /// Points that are learnt before there is a score; none: a quarter of the sample.
     pub output_after: Option<usize>,
@@ -58,17 +58,23 @@ impl ForestSettings {
 
     /// Ticks that the ring of points holds.
     pub(super) fn window(&self) -> usize {
-        let forgotten = (12.0 / self.time_decay).min(65_000.0) as usize;
+        let forgotten = (8.0 / self.time_decay).min(65_000.0) as usize;
         forgotten.max(4 * self.sample_size) + self.shingle
     }
 
     pub(super) fn check(&self) -> Result<(), ForestSettingsError> {
+        // A node keeps a dimension and a count of copies in 16 bits.
+        let most = match self.dimensions() {
+            0..=32 => 1024,
+            33..=64 => 1023,
+            _ => 511,
+        };
         let bounds = [
             ("channels", self.channels, 1, 128),
             ("shingle", self.shingle, 1, 128),
             ("channels * shingle", self.dimensions(), 1, 128),
             ("trees", self.trees, 1, 1024),
-            ("sample_size", self.sample_size, 4, 1024),
+            ("sample_size", self.sample_size, 4, most),
         ];
         for (name, value, least, most) in bounds {
             if !(least..=most).contains(&value) {

@@ -17,8 +17,9 @@ use super::{
     pool::Pool,
     random::SplitMix,
     ring::Ring,
+    sampling::FREE,
     scale::Scale,
-    tree::{LEAF, NOTHING},
+    tree::{LEAF, NOTHING, Node},
 };
 
 /// Version of the layout.
@@ -116,18 +117,21 @@ impl<const L: usize> Pool<L> {
             ],
         )?;
         let each = self.settings.sample_size;
+        let weight = |steps: &u16| self.decay.unpack(*steps) as f32;
+        let copies = self.nodes.chunks(each).map(|nodes| nodes.iter().map(Node::copies::<L>).collect());
+        let weights = self.weights.chunks(each).map(|steps| steps.iter().map(weight).collect());
         let trees = table(
             TREES,
             vec![
                 ("random", column::<UInt64Type>(self.heads.iter().map(|head| head.random.0))),
                 ("due", column::<UInt64Type>(self.heads.iter().map(|head| head.due))),
-                ("weight", column::<Float32Type>(self.heads.iter().map(|head| head.weight))),
+                ("weight", column::<Float32Type>(self.heads.iter().map(|head| weight(&head.weight)))),
                 ("heaviest", column::<UInt16Type>(self.heads.iter().map(|head| head.heaviest))),
                 ("size", column::<UInt16Type>(self.heads.iter().map(|head| head.size))),
                 ("nodes", lists::<UInt16Type>(self.preorders())),
-                ("weights", lists::<Float32Type>(self.weights.chunks(each).map(<[f32]>::to_vec))),
+                ("weights", lists::<Float32Type>(weights)),
                 ("places", lists::<UInt16Type>(self.places.chunks(each).map(<[u16]>::to_vec))),
-                ("copies", lists::<UInt16Type>(self.copies.chunks(each).map(<[u16]>::to_vec))),
+                ("copies", lists::<UInt16Type>(copies)),
             ],
         )?;
         Ok(vec![models, trees])
@@ -145,7 +149,7 @@ impl<const L: usize> Pool<L> {
                     written.push(reference);
                 } else {
                     let node = nodes[usize::from(reference)];
-                    written.extend([node.dimension, node.cut]);
+                    written.extend([node.dimension::<L>() as u16, node.cut]);
                     left.extend([node.children[1], node.children[0]]);
                 }
             }
@@ -207,13 +211,15 @@ impl<const L: usize> Pool<L> {
         let nodes = rows.lists("nodes")?;
         let (weights, places, copies) =
             (rows.lists("weights")?, rows.lists("places")?, rows.lists("copies")?);
+        let decay = self.decay;
+        let steps_of =
+            |weight: f32| if weight == f32::NEG_INFINITY { FREE } else { decay.pack(f64::from(weight)) };
         for row in 0..self.heads.len() {
             let slots = row * each..(row + 1) * each;
-            self.weights[slots.clone()].copy_from_slice(&rows.list::<Float32Type>(
-                weights,
-                row,
-                Some(each),
-            )?);
+            let weights = rows.list::<Float32Type>(weights, row, Some(each))?;
+            for (steps, &weight) in self.weights[slots.clone()].iter_mut().zip(&weights) {
+                *steps = steps_of(weight);
+            }
             self.places[slots.clone()].copy_from_slice(&rows.list::<UInt16Type>(places, row, Some(each))?);
             let copies = rows.list::<UInt16Type>(copies, row, Some(each))?;
             let written = rows.list::<UInt16Type>(nodes, row, None)?;
@@ -222,12 +228,13 @@ impl<const L: usize> Pool<L> {
             let mut tree = self.tree(model, row % self.settings.trees);
             tree.head.random = SplitMix(random[row]);
             tree.head.due = due[row];
-            tree.head.weight = weight[row];
+            tree.head.weight = steps_of(weight[row]);
             tree.head.heaviest = heaviest[row];
             tree.head.size = size[row];
             let inside = tree.places.iter().all(|&place| usize::from(place) < ticks.max(1));
             let whole = inside && usize::from(heaviest[row]) < each && usize::from(size[row]) <= each;
-            if !whole || tree.read(&written, &copies).is_none() {
+            let counted = copies.iter().all(|&copies| usize::from(copies) <= each);
+            if !whole || !counted || tree.read(&written, &copies).is_none() {
                 return Err(malformed(rows.name, format!("tree {row} is not one")));
             }
         }
@@ -239,16 +246,18 @@ impl<const L: usize> super::tree::Tree<'_, L> {
     /// Builds the tree from its references in preorder. None if they are not those of a tree.
     fn read(&mut self, written: &[u16], copies: &[u16]) -> Option<()> {
         self.clear();
-        self.copies.copy_from_slice(copies);
+        for (slot, &copies) in (0..).zip(copies) {
+            self.set_copies(slot, copies);
+        }
         let mut words = written.iter().copied();
         let mut open: Vec<u16> = Vec::new();
         loop {
             let word = words.next()?;
             let leaf = word & LEAF != 0;
-            if leaf && word != NOTHING && usize::from(word & !LEAF) >= self.copies.len() {
+            if leaf && word != NOTHING && usize::from(word & !LEAF) >= self.nodes.len() {
                 return None;
             }
-            let reference = if leaf { word } else { self.open(word, words.next()?)? };
+            let reference = if leaf { word } else { self.open(word % L as u16, words.next()?)? };
             match open.last() {
                 Some(&parent) => self.adopt(parent, reference),
                 None => self.head.root = reference,

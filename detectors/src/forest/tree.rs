@@ -7,14 +7,13 @@ use super::{
     descent::Way,
     random::SplitMix,
     ring::{Ring, Shape},
+    sampling::FREE,
 };
 
 /// Set in a reference to a leaf; the rest is the slot of its point in the sample.
 pub(super) const LEAF: u16 = 0x8000;
 /// Reference to nothing.
 pub(super) const NOTHING: u16 = u16::MAX;
-/// Weight of a slot of the sample that is free.
-pub(super) const FREE: f32 = f32::NEG_INFINITY;
 
 /// An inner node: 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +22,40 @@ pub(super) struct Node {
     /// others go. Of a free node, the first is the next free one.
     pub(super) children: [u16; 2],
     pub(super) cut: u16,
-    pub(super) dimension: u16,
+    /// The dimension plus `L` times something else: the points that the leaf of the slot with the number
+    /// of this node stands for; 0 if another leaf stands for it.
+    mixed: u16,
 }
 
 impl Node {
-    pub(super) const EMPTY: Self = Self { children: [NOTHING; 2], cut: 0, dimension: 0 };
+    pub(super) const EMPTY: Self = Self { children: [NOTHING; 2], cut: 0, mixed: 0 };
+
+    /// Dimension of the cut.
+    #[inline(always)]
+    pub(super) fn dimension<const L: usize>(&self) -> usize {
+        usize::from(self.mixed) % L
+    }
+
+    #[inline(always)]
+    pub(super) fn copies<const L: usize>(&self) -> u16 {
+        self.mixed / L as u16
+    }
+
+    #[inline(always)]
+    fn set_copies<const L: usize>(&mut self, copies: u16) {
+        self.mixed = self.mixed % L as u16 + L as u16 * copies;
+    }
+
+    /// Another node in the place of this one; the copies are not its own.
+    #[inline(always)]
+    fn replace<const L: usize>(&mut self, children: [u16; 2], dimension: u16, cut: u16) {
+        *self = Self { children, cut, mixed: self.mixed - self.mixed % L as u16 + dimension };
+    }
 
     /// Where a point goes; without a branch, which nothing could foresee.
     #[inline(always)]
     pub(super) fn next<const L: usize>(&self, point: &Point<L>) -> u16 {
-        self.children[usize::from(point[usize::from(self.dimension) % L] > self.cut)]
+        self.children[usize::from(point[self.dimension::<L>()] > self.cut)]
     }
 
     /// The other child.
@@ -48,7 +71,7 @@ pub(super) struct Head {
     pub(super) random: SplitMix,
     /// Number of the point that is taken next, and the weight it is given.
     pub(super) due: u64,
-    pub(super) weight: f32,
+    pub(super) weight: u16,
     /// Slot of the largest weight, once the sample is full.
     pub(super) heaviest: u16,
     /// Points in the sample.
@@ -59,7 +82,7 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn new(random: SplitMix) -> Self {
-        Self { random, due: 0, weight: 0.0, heaviest: 0, size: 0, root: NOTHING, free: NOTHING }
+        Self { random, due: 0, weight: FREE, heaviest: 0, size: 0, root: NOTHING, free: NOTHING }
     }
 }
 
@@ -70,7 +93,6 @@ pub(super) struct View<'a, const L: usize> {
     /// Bounding boxes by node.
     pub(super) covers: &'a [Cover<L>],
     pub(super) places: &'a [u16],
-    pub(super) copies: &'a [u16],
     pub(super) ring: &'a Ring,
     pub(super) shape: Shape,
 }
@@ -112,8 +134,7 @@ pub(super) struct Tree<'a, const L: usize> {
     pub(super) head: &'a mut Head,
     pub(super) nodes: &'a mut [Node],
     pub(super) covers: &'a mut [Cover<L>],
-    pub(super) copies: &'a mut [u16],
-    pub(super) weights: &'a mut [f32],
+    pub(super) weights: &'a mut [u16],
     pub(super) places: &'a mut [u16],
     pub(super) ring: &'a Ring,
     pub(super) shape: Shape,
@@ -128,7 +149,6 @@ impl<const L: usize> Tree<'_, L> {
             nodes: self.nodes,
             covers: self.covers,
             places: self.places,
-            copies: self.copies,
             ring: self.ring,
             shape: self.shape,
         }
@@ -140,12 +160,44 @@ impl<const L: usize> Tree<'_, L> {
         usize::from(self.head.size) == self.weights.len()
     }
 
+    /// Points that the leaf of a slot stands for; 0 if another leaf stands for it.
+    #[inline(always)]
+    fn copies(&self, slot: u16) -> u16 {
+        self.nodes[usize::from(slot)].copies::<L>()
+    }
+
+    #[inline(always)]
+    pub(super) fn set_copies(&mut self, slot: u16, copies: u16) {
+        self.nodes[usize::from(slot)].set_copies::<L>(copies);
+    }
+
+    /// Ticks from `place` on to the first of a point of the sample; those of the ring if it is empty.
+    pub(super) fn soonest(&self, place: u16) -> usize {
+        let (window, place) = (self.shape.window as u32, u32::from(place));
+        let left = |(&first, &weight): (&u16, &u16)| {
+            let first = u32::from(first);
+            let left = if first < place { first + window - place } else { first - place };
+            if weight == FREE { window } else { left }
+        };
+        self.places.iter().zip(&*self.weights).map(left).fold(window, u32::min) as usize
+    }
+
+    /// Takes the points that begin with tick `place` out of the sample and the tree.
+    pub(super) fn drop_place(&mut self, place: u16) {
+        for slot in 0..self.weights.len() {
+            if self.weights[slot] != FREE && self.places[slot] == place {
+                self.remove(slot as u16);
+                self.weights[slot] = FREE;
+                self.head.size -= 1;
+            }
+        }
+    }
+
     /// Takes all points out of the tree, not out of the sample.
     pub(super) fn clear(&mut self) {
         for (node, next) in self.nodes.iter_mut().zip(1..) {
             *node = Node { children: [next, NOTHING], ..Node::EMPTY };
         }
-        self.copies.fill(0);
         self.head.root = NOTHING;
         self.head.free = 0;
     }
@@ -166,7 +218,7 @@ impl<const L: usize> Tree<'_, L> {
         let fresh = self.head.free;
         let node = self.nodes.get_mut(usize::from(fresh))?;
         self.head.free = node.children[0];
-        *node = Node { cut, dimension, ..Node::EMPTY };
+        node.replace::<L>([NOTHING; 2], dimension, cut);
         Some(fresh)
     }
 
@@ -212,15 +264,15 @@ impl<const L: usize> Tree<'_, L> {
     /// box parts it from the box. The way to `leaf` is in `self.path`.
     #[inline(always)]
     fn insert_at(&mut self, leaf: u16, slot: u16, point: &Point<L>) {
-        self.copies[usize::from(slot)] = 1;
+        self.set_copies(slot, 1);
         if leaf == NOTHING {
             self.head.root = LEAF | slot;
             return;
         }
         let twin = self.view().point(leaf);
         if twin == *point {
-            self.copies[usize::from(slot)] = 0;
-            self.copies[usize::from(leaf & !LEAF)] += 1;
+            self.set_copies(slot, 0);
+            self.set_copies(leaf & !LEAF, self.copies(leaf & !LEAF) + 1);
             return;
         }
         let mut random = self.head.random;
@@ -257,7 +309,7 @@ impl<const L: usize> Tree<'_, L> {
         self.head.free = self.nodes[usize::from(fresh)].children[0];
         let left = point[usize::from(dimension) % L] <= cut;
         let children = if left { [LEAF | slot, child] } else { [child, LEAF | slot] };
-        self.nodes[usize::from(fresh)] = Node { children, cut, dimension };
+        self.nodes[usize::from(fresh)].replace::<L>(children, dimension, cut);
         cover.include(point);
         self.covers[usize::from(fresh)] = cover;
         self.relink(level, child, fresh);
@@ -286,12 +338,13 @@ impl<const L: usize> Tree<'_, L> {
     fn remove_at(&mut self, leaf: u16, slot: u16, point: &Point<L>) -> Removed {
         let kept = leaf & !LEAF;
         let level = self.path.len();
-        if self.copies[usize::from(kept)] > 1 {
-            self.copies[usize::from(kept)] -= 1;
+        let copies = self.copies(kept);
+        if copies > 1 {
+            self.set_copies(kept, copies - 1);
             let heir = if kept == slot { self.promote(slot, point, level) } else { leaf };
             return Removed { node: NOTHING, leaf, heir };
         }
-        self.copies[usize::from(slot)] = 0;
+        self.set_copies(slot, 0);
         let Some(above) = level.checked_sub(1) else {
             self.head.root = NOTHING;
             return Removed { node: NOTHING, leaf, heir: NOTHING };
@@ -299,7 +352,7 @@ impl<const L: usize> Tree<'_, L> {
         let parent = self.path[above];
         let sibling = self.nodes[usize::from(parent)].sibling(leaf);
         self.relink(above, parent, sibling);
-        self.nodes[usize::from(parent)] = Node { children: [self.head.free, NOTHING], ..Node::EMPTY };
+        self.nodes[usize::from(parent)].replace::<L>([self.head.free, NOTHING], 0, 0);
         self.head.free = parent;
         for level in (0..above).rev() {
             let node = self.path[level];
@@ -333,11 +386,13 @@ impl<const L: usize> Tree<'_, L> {
     /// Lets another of several equal points stand for them in the tree. Gives its leaf.
     fn promote(&mut self, slot: u16, point: &Point<L>, level: usize) -> u16 {
         let heir = (0..self.weights.len() as u16).find(|&other| {
-            let copy = self.copies[usize::from(other)] == 0 && self.weights[usize::from(other)] != FREE;
+            let copy = self.copies(other) == 0 && self.weights[usize::from(other)] != FREE;
             other != slot && copy && self.view().point(other) == *point
         });
         let heir = heir.unwrap_or(slot);
-        self.copies.swap(usize::from(heir), usize::from(slot));
+        let (of_heir, of_slot) = (self.copies(heir), self.copies(slot));
+        self.set_copies(heir, of_slot);
+        self.set_copies(slot, if heir == slot { of_slot } else { of_heir });
         self.relink(level, LEAF | slot, LEAF | heir);
         LEAF | heir
     }

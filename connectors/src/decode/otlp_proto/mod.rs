@@ -10,10 +10,12 @@
 //! rest is kept.
 
 mod any_value;
+mod attributes;
 mod frame;
 mod histograms;
 mod logs;
 mod metrics;
+mod plain;
 mod spans;
 
 use std::{borrow::Cow, sync::Arc};
@@ -62,7 +64,7 @@ pub(crate) fn decode_surveyed(
     rows: &mut Rows,
 ) -> Result<(), DecodeError> {
     match signal.or(survey.signal) {
-        Some(signal) => walk(payload, signal, defaults, rows).map_err(DecodeError::new),
+        Some(signal) => walk(payload, signal, survey.scattered, defaults, rows).map_err(DecodeError::new),
         None if survey.records == 0 => Ok(()),
         None => Err(DecodeError::new(format!(
             "not an OTLP protobuf request: none of its {} records has a field that metrics, log records or spans have",
@@ -72,9 +74,15 @@ pub(crate) fn decode_surveyed(
 }
 
 /// Goes through resources and scopes, whose frame is known to be whole.
-fn walk(payload: &[u8], signal: Signal, defaults: &Attributes, rows: &mut Rows) -> Result<(), String> {
+fn walk(
+    payload: &[u8],
+    signal: Signal,
+    scattered: bool,
+    defaults: &Attributes,
+    rows: &mut Rows,
+) -> Result<(), String> {
     rows.memo.set_defaults(defaults);
-    let mut place = Place::new(payload, signal, rows);
+    let mut place = Place::new(payload, signal, scattered, rows);
     let mut groups = Fields::new(payload);
     while let Some((number, group)) = groups.next()? {
         if number == 1 {
@@ -92,10 +100,10 @@ fn resource_group(
     place: &mut Place<'_>,
     rows: &mut Rows,
 ) -> Result<(), String> {
-    let raw = first_field(group)?;
+    let raw = first_field(group, place.scattered)?;
     let resource = resource_text(&raw, defaults, rows).unwrap_or_else(|reason| {
         let reason = format!("{reason}; its records are kept without its attributes");
-        place.bad_resource(rows, &raw, reason);
+        place.bad_resource(&mut rows.bad, &raw, reason);
         canonical(defaults).into()
     });
     let mut fields = Fields::new(group);
@@ -114,9 +122,9 @@ fn scope_group(
     place: &mut Place<'_>,
     rows: &mut Rows,
 ) -> Result<(), String> {
-    let raw = first_field(group)?;
+    let raw = first_field(group, place.scattered)?;
     let scope = scope_text(&raw, rows).unwrap_or_else(|reason| {
-        place.bad_scope(rows, &raw, format!("{reason}; its records are kept without it"));
+        place.bad_scope(&mut rows.bad, &raw, format!("{reason}; its records are kept without it"));
         "{}".into()
     });
     let origin = Origin { resource: Arc::clone(resource), scope };
@@ -132,7 +140,7 @@ fn scope_group(
             Signal::Spans => spans::decode(raw, &origin, rows),
         };
         if let Err(reason) = decoded {
-            place.bad(rows, raw, "", reason);
+            place.bad(&mut rows.bad, raw, "", reason);
         }
         place.next_record();
     }
@@ -140,13 +148,16 @@ fn scope_group(
 }
 
 /// The message in field 1: the resource of its scopes, the scope of its records. It counts for
-/// them even if it stands behind them.
-fn first_field(group: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+/// them even if it is `scattered`: behind them, or in pieces.
+fn first_field(group: &[u8], scattered: bool) -> Result<Cow<'_, [u8]>, String> {
     let mut raw = None;
     let mut fields = Fields::new(group);
     while let Some((number, value)) = fields.next()? {
         if number == 1 {
             merge(&mut raw, value.bytes("resource or scope")?);
+        }
+        if !scattered {
+            break;
         }
     }
     Ok(raw.unwrap_or_default())
@@ -155,7 +166,8 @@ fn first_field(group: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 /// Canonical attributes of a `Resource` message.
 fn resource_text(raw: &[u8], defaults: &Attributes, rows: &mut Rows) -> Result<Arc<str>, String> {
     rows.memo.canonical(Kind::ProtoResource, raw, || {
-        let own = any_value::object(raw, 1)?;
+        let mut own = String::new();
+        any_value::object(raw, 1, &mut own)?;
         if defaults.is_empty() {
             return Ok(own);
         }
@@ -179,7 +191,8 @@ fn scope_text(raw: &[u8], rows: &mut Rows) -> Result<Arc<str>, String> {
         }
         // In the order of the keys.
         let mut parts = Vec::new();
-        let attributes = any_value::object(raw, 3)?;
+        let mut attributes = String::new();
+        any_value::object(raw, 3, &mut attributes)?;
         if attributes != "{}" {
             parts.push(format!("\"attributes\":{attributes}"));
         }
@@ -192,12 +205,6 @@ fn scope_text(raw: &[u8], rows: &mut Rows) -> Result<Arc<str>, String> {
         }
         Ok(format!("{{{}}}", parts.join(",")))
     })
-}
-
-/// Canonical text of the attributes of a record: `raw` is its fields of that number.
-#[inline]
-fn attributes_text(raw: &[u8], number: u32, rows: &mut Rows) -> Result<Arc<str>, String> {
-    rows.memo.canonical(Kind::ProtoAttributes, raw, || any_value::object(raw, number))
 }
 
 /// A trace or span id. Leading zeros may be left out; `Ok(None)` for no bytes or zeros only,

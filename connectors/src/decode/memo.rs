@@ -14,6 +14,9 @@ const WAYS: usize = 4;
 /// Longer keys are not kept: they hardly repeat and would let hostile input grow memory.
 const KEY_BYTES_MAX: usize = 4096;
 
+/// Room that is kept to make texts in, bytes.
+const MADE_BYTES_MAX: usize = 16 * KEY_BYTES_MAX;
+
 /// What bytes stand for. The same bytes may mean one thing as a resource and another as a
 /// list of attributes, or in one format and in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +138,7 @@ impl Known {
             }
         }
         self.made.clear();
+        self.made.shrink_to(MADE_BYTES_MAX);
         canonical(&mut self.made)?;
         Ok(if key.len() > KEY_BYTES_MAX { None } else { self.keep(key, hash, tag) })
     }

@@ -1,13 +1,26 @@
 //! OTLP in protobuf: one export request (or `MetricsData`, `LogsData`, `TracesData`, which
 //! are the same bytes) a payload.
 //!
-//! After `opentelemetry/proto/**` of opentelemetry-proto 1.11. The payload is walked once, and
-//! rows are made from its bytes without messages in between. It gives the rows that
+//! After `opentelemetry/proto/**` of opentelemetry-proto 1.11. The frame is checked first; then
+//! rows are made from the bytes of each record without messages in between. Attributes that came
+//! before are not taken apart again: the [memo](super::memo) foresees which come next, and they
+//! are passed over as soon as their bytes are found equal. It gives the rows that
 //! [`otlp_json`](super::otlp_json) gives for the same content. Fields that are not known are
 //! passed over, lists of numbers may be packed or not, a message field that stands twice is
 //! one message. The frame of resources and scopes must be whole; data points, log records and
 //! spans inside it are taken apart one by one, so a bad one is noted with its path while the
 //! rest is kept.
+//!
+//! How many times as fast it is as prost alone, which makes messages of the same bytes (AMD EPYC,
+//! 2 cores, both busy with other work; median of five runs of
+//! `cargo bench -p theriac-benches --no-default-features --bench decode`, least and most):
+//!
+//! | requests of 1,000 records, 6 attributes each | series that repeat | new series |
+//! |---|---|---|
+//! | metrics of 50 points | 10.5 (8.8 to 13.0) | 2.7 (2.6 to 3.0) |
+//! | metrics of 1 point | 6.6 (5.3 to 7.4) | 4.1 (3.8 to 4.5) |
+//! | logs | 7.6 (6.3 to 7.8) | 2.5 (2.1 to 2.5) |
+//! | spans | 6.7 (5.6 to 8.4) | 3.3 (2.9 to 4.7) |
 
 mod any_value;
 mod attributes;

@@ -3,7 +3,7 @@
 //!
 //! After `opentelemetry/proto/**` of opentelemetry-proto 1.11. The frame is checked first; then
 //! rows are made from the bytes of each record without messages in between. Attributes that came
-//! before are not taken apart again: the [memo](super::memo) foresees which come next, and they
+//! before are not taken apart again: a memo foresees which come next, and they
 //! are passed over as soon as their bytes are found equal. It gives the rows that
 //! [`otlp_json`](super::otlp_json) gives for the same content. Fields that are not known are
 //! passed over, lists of numbers may be packed or not, a message field that stands twice is

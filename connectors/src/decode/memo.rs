@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use theriac_contract::telemetry::Attributes;
+use theriac_contract::telemetry::{Attributes, Label, fingerprint};
+
+use super::otlp;
 
 /// Entries for each kind, in sets of four; telemetry repeats its attribute sets, so a few
 /// thousand serve nearly every row.
@@ -11,6 +13,9 @@ const WAYS: usize = 4;
 
 /// Longer keys are not kept: they hardly repeat and would let hostile input grow memory.
 const KEY_BYTES_MAX: usize = 4096;
+
+/// Room that is kept to make texts in, bytes.
+const MADE_BYTES_MAX: usize = 16 * KEY_BYTES_MAX;
 
 /// What bytes stand for. The same bytes may mean one thing as a resource and another as a
 /// list of attributes, or in one format and in another.
@@ -28,37 +33,145 @@ pub(crate) enum Kind {
 
 const KINDS: usize = 8;
 
+/// A canonical text, and what is known of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'m> {
+    pub(crate) label: Label<'m>,
+    /// As [`otlp::names_event`] says.
+    pub(crate) names_event: bool,
+}
+
 struct Entry {
     key: Box<[u8]>,
     text: Arc<str>,
+    /// [`fingerprint`] of the text.
+    hash: u64,
+    names_event: bool,
+    /// The entry that followed when this one served last.
+    next: usize,
 }
+
+/// A place in a set of entries.
+#[derive(Clone, Copy)]
+struct Place {
+    /// A part of the hash of the key.
+    tag: u32,
+    entry: u32,
+}
+
+const VACANT: Place = Place { tag: 0, entry: u32::MAX };
 
 /// What is known of one kind.
 #[derive(Default)]
 struct Known {
-    last: Option<(Box<[u8]>, Arc<str>)>,
-    /// Empty until the first entry comes.
-    sets: Vec<[Option<Entry>; WAYS]>,
+    entries: Vec<Entry>,
+    /// By hash of the key; empty until the first comes.
+    sets: Vec<[Place; WAYS]>,
+    /// The entry that served last.
+    last: usize,
+    /// Tags of the keys that were met last while their sets were full, for each set.
+    met: Vec<[u32; WAYS]>,
+    /// Counts the entries that were pushed out.
+    turn: usize,
+    /// The text that was made last.
+    made: String,
 }
 
 /// A bounded map from raw bytes (attributes as they stand in the payload) to the canonical
-/// text. The set of an entry follows from a hash of its key, and a newer entry pushes the
-/// oldest one out of it; an entry serves only if its key is equal, byte by byte. So it changes
-/// the speed of decoding only, never its result.
+/// text. An entry serves only if its key is equal, byte by byte, so the map changes the speed of
+/// decoding only, never its result; to trust a hash instead would leave a chance of error, and
+/// to hash costs more than to compare where the next key is foreseen.
+///
+/// It is foreseen because a source sends its series in the same order each time: every entry
+/// remembers which came after it. Any other key is found by its hash, which gives the set of
+/// entries that may have it. Where a set is full, a key that is met for the second time pushes
+/// another out; one that never comes again costs nothing but the making of its text.
 #[derive(Default)]
 pub(crate) struct Memo {
     kinds: [Known; KINDS],
     defaults: Attributes,
 }
 
-fn place(key: &[u8]) -> usize {
-    const MULTIPLIER: u64 = 0x517c_c1b7_2722_0a95;
-    let step = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(MULTIPLIER);
-    let (words, rest) = key.as_chunks::<8>();
-    let hash = words.iter().fold(key.len() as u64, |hash, word| step(hash, u64::from_le_bytes(*word)));
-    let hash = rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte)));
-    // The high bits of a product depend on all of its factors' bits.
-    (hash >> 52) as usize % SETS
+impl Known {
+    /// The entry that should serve next.
+    #[inline]
+    fn expected(&self) -> Option<(usize, &Entry)> {
+        let next = self.entries.get(self.last)?.next;
+        Some((next, self.entries.get(next)?))
+    }
+
+    /// The entry for a key, which is the expected one if it was `foreseen`. Its text is made by
+    /// `canonical` if there is none; if it is not kept, `made` holds it.
+    #[inline]
+    fn find<E>(
+        &mut self,
+        key: &[u8],
+        foreseen: bool,
+        canonical: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<Option<&Entry>, E> {
+        let found = match self.expected() {
+            Some((next, entry)) if foreseen || *entry.key == *key => next,
+            _ => {
+                let Some(found) = self.search(key, canonical)? else { return Ok(None) };
+                self.entries[self.last].next = found;
+                found
+            }
+        };
+        self.last = found;
+        Ok(Some(&self.entries[found]))
+    }
+
+    /// The entry for a key that was not foreseen.
+    fn search<E>(
+        &mut self,
+        key: &[u8],
+        canonical: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<Option<usize>, E> {
+        if self.sets.is_empty() {
+            self.sets.resize(SETS, [VACANT; WAYS]);
+        }
+        let hash = fingerprint(key);
+        let tag = (hash >> 32) as u32;
+        for place in self.sets[hash as usize % SETS].iter().filter(|place| place.tag == tag) {
+            if self.entries.get(place.entry as usize).is_some_and(|entry| *entry.key == *key) {
+                return Ok(Some(place.entry as usize));
+            }
+        }
+        self.made.clear();
+        self.made.shrink_to(MADE_BYTES_MAX);
+        canonical(&mut self.made)?;
+        Ok(if key.len() > KEY_BYTES_MAX { None } else { self.keep(key, hash, tag) })
+    }
+
+    /// Makes an entry of a key and the text that was made for it, if there is room or the key
+    /// was met before.
+    fn keep(&mut self, key: &[u8], hash: u64, tag: u32) -> Option<usize> {
+        let set = &mut self.sets[hash as usize % SETS];
+        let place = if let Some(place) = set.iter_mut().find(|place| place.entry == VACANT.entry) {
+            place.entry = self.entries.len() as u32;
+            place
+        } else {
+            self.met.resize(SETS, [0; WAYS]);
+            let met = &mut self.met[hash as usize % SETS];
+            if !met.contains(&tag) {
+                met.rotate_right(1);
+                met[0] = tag;
+                return None;
+            }
+            self.turn = (self.turn + 1) % WAYS;
+            &mut set[self.turn]
+        };
+        place.tag = tag;
+        let (text, hash) = (self.made.as_str(), fingerprint(self.made.as_bytes()));
+        let names_event = otlp::names_event(text);
+        let entry = Entry { key: key.into(), text: text.into(), hash, names_event, next: 0 };
+        let found = place.entry as usize;
+        match self.entries.get_mut(found) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
+        }
+        Some(found)
+    }
 }
 
 impl Memo {
@@ -81,43 +194,62 @@ impl Memo {
         canonical: impl FnOnce() -> Result<String, E>,
     ) -> Result<Arc<str>, E> {
         let known = &mut self.kinds[kind as usize];
-        if let Some((key, text)) = &known.last
-            && **key == *raw
-        {
-            return Ok(Arc::clone(text));
+        let make = |made: &mut String| canonical().map(|text| *made = text);
+        let found = known.find(raw, false, make)?.map(|entry| Arc::clone(&entry.text));
+        Ok(found.unwrap_or_else(|| known.made.as_str().into()))
+    }
+
+    /// As [`Self::canonical`], with what else is known of the text; `canonical` appends it.
+    /// `foreseen` says that `raw` is as long as [`Self::foreseen`] said.
+    #[inline]
+    pub(crate) fn text<E>(
+        &mut self,
+        kind: Kind,
+        raw: &[u8],
+        foreseen: bool,
+        canonical: impl FnOnce(&mut String) -> Result<(), E>,
+    ) -> Result<Text<'_>, E> {
+        let known = &mut self.kinds[kind as usize];
+        let kept = known.find(raw, foreseen, canonical)?.is_some();
+        Ok(if kept {
+            let Entry { text, hash, names_event, .. } = &known.entries[known.last];
+            Text { label: Label::with_hash(text, *hash), names_event: *names_event }
+        } else {
+            Text { label: Label::new(&known.made), names_event: otlp::names_event(&known.made) }
+        })
+    }
+
+    /// Length of the key that should come next, if `raw` begins with it; else 0.
+    #[inline]
+    pub(crate) fn foreseen(&self, kind: Kind, raw: &[u8]) -> usize {
+        match self.kinds[kind as usize].expected() {
+            Some((_, entry)) if raw.starts_with(&entry.key) => entry.key.len(),
+            _ => 0,
         }
-        if raw.len() > KEY_BYTES_MAX {
-            return Ok(canonical()?.into());
-        }
-        if known.sets.is_empty() {
-            known.sets.resize_with(SETS, Default::default);
-        }
-        let set = &mut known.sets[place(raw)];
-        let found = set.iter().flatten().find(|entry| *entry.key == *raw);
-        let text = match found {
-            Some(entry) => Arc::clone(&entry.text),
-            None => {
-                let made: Arc<str> = canonical()?.into();
-                set.rotate_right(1);
-                set[0] = Some(Entry { key: raw.into(), text: Arc::clone(&made) });
-                made
-            }
-        };
-        match &mut known.last {
-            // Without a new box where one fits.
-            Some((key, held)) if key.len() == raw.len() => {
-                key.copy_from_slice(raw);
-                *held = Arc::clone(&text);
-            }
-            last => *last = Some((raw.into(), Arc::clone(&text))),
-        }
-        Ok(text)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_in_the_same_order_are_foreseen() {
+        let mut memo = Memo::default();
+        let keys = [&b"a"[..], b"bc", b"", b"def"];
+        for key in keys.iter().cycle().take(9) {
+            look(&mut memo, Kind::Scope, key);
+        }
+        // The one after the first.
+        assert_eq!(memo.foreseen(Kind::Scope, b"bcd"), 2);
+        assert_eq!(memo.foreseen(Kind::Scope, b"xbc"), 0);
+        assert_eq!(memo.foreseen(Kind::Resource, b"bc"), 0);
+        let text = memo.text(Kind::Scope, b"bc", true, |_| Err(()));
+        assert_eq!(text.unwrap().label.text(), "Scope [98, 99]");
+        assert_eq!(memo.foreseen(Kind::Scope, b"def"), 0, "no bytes are nothing to foresee");
+        assert_eq!(look(&mut memo, Kind::Scope, b""), ("Scope []".into(), false));
+        assert_eq!(memo.foreseen(Kind::Scope, b"def"), 3);
+    }
 
     fn look(memo: &mut Memo, kind: Kind, key: &[u8]) -> (Arc<str>, bool) {
         let mut made = false;
@@ -166,6 +298,22 @@ mod tests {
             }
         }
         assert!(made < 250, "{made} of 3000 were made again");
+    }
+
+    #[test]
+    fn keys_that_come_again_push_out_those_that_do_not() {
+        let mut memo = Memo::default();
+        for number in 0..40_000_u32 {
+            look(&mut memo, Kind::Scope, format!("passing {number}").as_bytes());
+        }
+        let mut made = 0;
+        for _ in 0..20 {
+            made = 0;
+            for number in 0..1000_u32 {
+                made += u32::from(look(&mut memo, Kind::Scope, format!("series {number}").as_bytes()).1);
+            }
+        }
+        assert!(made < 100, "{made} of 1000 were made again");
     }
 
     #[test]

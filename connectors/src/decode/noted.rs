@@ -23,19 +23,19 @@ impl<'p> Noted<'p> {
     /// Notes the record `raw`, a part of the payload.
     pub(crate) fn note(
         &mut self,
-        rows: &mut Rows,
+        bad: &mut Vec<BadRecord>,
         raw: &[u8],
         path: impl FnOnce() -> String,
         reason: String,
     ) {
-        if rows.bad.len() - self.before >= NOTED_MAX {
+        if bad.len() - self.before >= NOTED_MAX {
             self.beyond += 1;
             return;
         }
         // Pieces that had to be put together lie elsewhere.
         let start = (raw.as_ptr() as usize).checked_sub(self.payload.as_ptr() as usize);
         let offset = start.filter(|start| start + raw.len() <= self.payload.len()).unwrap_or(0);
-        rows.bad.push(BadRecord { offset, path: path(), reason, bytes: raw.to_vec() });
+        bad.push(BadRecord { offset, path: path(), reason, bytes: raw.to_vec() });
     }
 
     /// Says how many were not noted.
@@ -73,9 +73,9 @@ mod tests {
         let mut rows = Rows::default();
         let mut noted = Noted::new(&payload, &rows);
         for _ in 0..NOTED_MAX + 2 {
-            noted.note(&mut rows, &payload[1..2], || "path".to_owned(), "bad".to_owned());
+            noted.note(&mut rows.bad, &payload[1..2], || "path".to_owned(), "bad".to_owned());
         }
-        noted.note(&mut rows, &[7], || "elsewhere".to_owned(), "bad".to_owned());
+        noted.note(&mut rows.bad, &[7], || "elsewhere".to_owned(), "bad".to_owned());
         noted.finish(&mut rows);
         assert_eq!(rows.bad.len(), NOTED_MAX + 1);
         let first = BadRecord { offset: 1, path: "path".into(), reason: "bad".into(), bytes: vec![2] };

@@ -45,7 +45,7 @@ impl From<WireError> for String {
 }
 
 /// The number at the front of `bytes`, and its length.
-#[inline]
+#[inline(never)]
 fn varint(bytes: &[u8]) -> Result<(u64, usize), WireError> {
     let mut number = 0;
     for (at, byte) in bytes.iter().take(10).enumerate() {
@@ -75,19 +75,25 @@ impl<'p> Fields<'p> {
         self.at
     }
 
+    /// Goes on with the field that begins there.
     #[inline]
+    pub(crate) const fn move_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    #[inline(always)]
     fn number(&mut self) -> Result<u64, WireError> {
-        // Most numbers take one byte.
-        if let Some(byte) = self.message.get(self.at).filter(|byte| **byte < 0x80) {
-            self.at += 1;
-            return Ok(u64::from(*byte));
-        }
-        let (number, length) = varint(&self.message[self.at..])?;
+        // Most numbers take one byte or two.
+        let (number, length) = match &self.message[self.at..] {
+            [byte @ 0..0x80, ..] => (u64::from(*byte), 1),
+            [low, high @ 0..0x80, ..] => (u64::from(*low & 0x7f) | u64::from(*high) << 7, 2),
+            rest => varint(rest)?,
+        };
         self.at += length;
         Ok(number)
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (bytes, _) = self.message[self.at..].split_first_chunk::<N>().ok_or(WireError::CutOff)?;
         self.at += N;
@@ -95,7 +101,9 @@ impl<'p> Fields<'p> {
     }
 
     /// Number and value of the next field.
-    #[inline]
+    // Not inlined, it writes what it returns to memory in smaller pieces than are read there,
+    // which costs more than all else it does.
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Value<'p>)>, WireError> {
         if self.at == self.message.len() {
             return Ok(None);
@@ -224,11 +232,14 @@ impl<'p> Value<'p> {
 }
 
 /// Whether a list takes `more` entries.
+#[inline]
 pub(crate) fn room(name: &str, held: usize, more: usize) -> Result<(), String> {
-    if held + more > LIST_MAX {
-        return Err(format!("`{name}` has more than {LIST_MAX} entries, which is the limit"));
-    }
-    Ok(())
+    if held + more > LIST_MAX { Err(too_many(name)) } else { Ok(()) }
+}
+
+#[cold]
+fn too_many(name: &str) -> String {
+    format!("`{name}` has more than {LIST_MAX} entries, which is the limit")
 }
 
 /// A signed number as `sint32` and `sint64` write it.
@@ -257,6 +268,11 @@ pub(crate) struct Run<'p> {
 impl<'p> Run<'p> {
     pub(crate) const fn new(message: &'p [u8]) -> Self {
         Self { message, start: 0, end: 0, scattered: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.end == 0
     }
 
     /// Adds the field that takes the bytes from `start` to `end`.

@@ -2,11 +2,13 @@
 //! gives for the same content.
 
 use proptest::{
+    collection::vec,
     prelude::*,
     test_runner::{TestCaseError, TestCaseResult},
 };
 use prost::Message;
 use theriac_connectors::decode::{Rows, Signal, otlp_json, otlp_proto};
+use theriac_contract::{Telemetry, codec};
 
 use crate::{generate, json, taken, wire};
 
@@ -64,6 +66,35 @@ proptest! {
         let mut merged = first;
         merged.resource_logs.extend(second.resource_logs);
         same(&both, &json::logs(&merged), Signal::Logs)?;
+    }
+
+    /// A payload gives the same bytes of Arrow, and the same bad records, whatever the decoder
+    /// has seen before: other payloads, the same in another order, or nothing.
+    #[test]
+    fn what_came_before_changes_nothing(
+        metrics in vec(generate::metrics(), 1..3),
+        logs in vec(generate::logs(), 1..3),
+        traces in vec(generate::traces(), 1..3),
+        order in vec(any::<prop::sample::Index>(), 1..12),
+    ) {
+        let payloads: Vec<(Signal, Vec<u8>)> = metrics
+            .iter()
+            .map(|data| (Signal::Points, data.encode_to_vec()))
+            .chain(logs.iter().map(|data| (Signal::Logs, data.encode_to_vec())))
+            .chain(traces.iter().map(|data| (Signal::Spans, data.encode_to_vec())))
+            .collect();
+        let mut seasoned = Rows::default();
+        for index in order {
+            let (signal, payload) = index.get(&payloads);
+            otlp_proto::decode_as(*signal, payload, &mut seasoned).unwrap();
+            let fresh = clone_of(payload, *signal)?;
+            prop_assert_eq!(&seasoned.bad, &fresh.bad);
+            seasoned.bad.clear();
+            let encoded = |batches: Vec<Telemetry>| -> Vec<Vec<u8>> {
+                batches.iter().map(|batch| codec::encode(batch.batch()).unwrap()).collect()
+            };
+            prop_assert_eq!(encoded(seasoned.take()), encoded(taken(fresh).0));
+        }
     }
 }
 

@@ -4,8 +4,12 @@
 pub(crate) mod exponential;
 pub(crate) mod points;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
+use memchr::memmem::Finder;
 use serde_json::Value;
 use theriac_contract::{
     Timestamp,
@@ -66,11 +70,23 @@ pub(crate) fn log_time(time: u64, observed: u64) -> Result<(Timestamp, Option<Ti
     Ok((time, observed))
 }
 
-/// The name of an event: its own field, or the attribute that held it before there was one.
-pub(crate) fn event_name<'a>(field: Cow<'a, str>, attributes: &str) -> Cow<'a, str> {
-    if !field.is_empty() || !attributes.contains("\"event.name\"") {
+/// Whether attributes may hold the name of an event, as they did before there was a field.
+pub(crate) fn names_event(attributes: &str) -> bool {
+    static KEY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"event.name\""));
+    KEY.find(attributes.as_bytes()).is_some()
+}
+
+/// The name of an event: its own field, or the attribute that [`names_event`].
+#[inline]
+pub(crate) fn event_name<'a>(field: Cow<'a, str>, attributes: &str, named: bool) -> Cow<'a, str> {
+    if !field.is_empty() || !named {
         return field;
     }
+    old_event_name(attributes)
+}
+
+#[cold]
+fn old_event_name(attributes: &str) -> Cow<'static, str> {
     let attributes = parse_attributes(attributes);
     let named = attributes.get("event.name").and_then(Value::as_str);
     named.map_or(Cow::Borrowed(""), |name| Cow::Owned(name.to_owned()))

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use theriac_contract::{
     Timestamp,
-    telemetry::{Histogram, PointKind, PointRow, Temporality},
+    telemetry::{Histogram, Label, Measured, PointKind, Shared, Temporality},
 };
 
-use super::{Origin, instant};
+use super::instant;
 use crate::decode::Rows;
 
 /// Bit of a point's flags: there is no recorded value.
@@ -41,27 +41,38 @@ pub(crate) const fn temporality(number: i64) -> Option<Temporality> {
     })
 }
 
-/// What all points of a metric share.
-pub(crate) struct Shared<'a> {
-    pub(crate) origin: &'a Origin,
-    pub(crate) name: &'a str,
-    pub(crate) unit: &'a str,
-    pub(crate) kind: PointKind,
-    pub(crate) temporality: Temporality,
-    pub(crate) monotonic: bool,
+/// When a point was measured, and since when.
+pub(crate) struct Times {
+    time: Timestamp,
+    start_time: Option<Timestamp>,
+}
+
+impl Times {
+    #[inline]
+    pub(crate) fn new(time: u64, start_time: u64) -> Result<Self, String> {
+        let time = instant(time, "timeUnixNano")?.ok_or("`timeUnixNano` is missing")?;
+        Ok(Self { time, start_time: instant(start_time, "startTimeUnixNano")? })
+    }
+
+    #[inline]
+    pub(crate) const fn measured<'a>(
+        &self,
+        value: Option<f64>,
+        histogram: Option<&'a Histogram>,
+    ) -> Measured<'a> {
+        Measured { time: self.time, start_time: self.start_time, value, histogram }
+    }
 }
 
 /// What every kind of point has.
 pub(crate) struct Head {
-    time: Timestamp,
-    start_time: Option<Timestamp>,
+    times: Times,
     attributes: Arc<str>,
 }
 
 impl Head {
     pub(crate) fn new(time: u64, start_time: u64, attributes: Arc<str>) -> Result<Self, String> {
-        let time = instant(time, "timeUnixNano")?.ok_or("`timeUnixNano` is missing")?;
-        Ok(Self { time, start_time: instant(start_time, "startTimeUnixNano")?, attributes })
+        Ok(Self { times: Times::new(time, start_time)?, attributes })
     }
 
     pub(crate) fn push(
@@ -71,20 +82,8 @@ impl Head {
         histogram: Option<&Histogram>,
         rows: &mut Rows,
     ) {
-        rows.points.push(&PointRow {
-            time: self.time,
-            start_time: self.start_time,
-            resource: &shared.origin.resource,
-            scope: &shared.origin.scope,
-            name: shared.name,
-            unit: shared.unit,
-            attributes: &self.attributes,
-            kind: shared.kind,
-            temporality: shared.temporality,
-            monotonic: shared.monotonic,
-            value,
-            histogram,
-        });
+        let measured = self.times.measured(value, histogram);
+        rows.points.run(*shared).push(Label::new(&self.attributes), &measured);
     }
 }
 

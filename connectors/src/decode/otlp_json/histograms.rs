@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use theriac_contract::telemetry::Histogram;
+use theriac_contract::telemetry::{Histogram, Shared};
 
 use super::{
     attributes_text, list,
@@ -12,7 +12,7 @@ use crate::decode::{
     Rows,
     otlp::{
         exponential::{Buckets, explicit_buckets},
-        points::{Head, Shared, check_buckets, finite, has_value, quantiles},
+        points::{Head, check_buckets, finite, has_value, quantiles},
     },
 };
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::decode::{
     Rows, hex,
-    otlp::{Origin, event_name, log_time},
+    otlp::{Origin, event_name, log_time, names_event},
 };
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> 
         Some(other) => other.to_string(),
     };
     let number = severity(record.severity_number.as_ref())?;
-    let event_name = event_name(record.event_name.unwrap_or_default(), &attributes);
+    let event_name = event_name(record.event_name.unwrap_or_default(), &attributes, names_event(&attributes));
     rows.logs.push(&LogRow {
         time,
         observed_time,

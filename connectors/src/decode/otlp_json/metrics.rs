@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use theriac_contract::telemetry::Shared;
 
 use super::{
     Place, attributes_text, histograms,
@@ -13,9 +14,7 @@ use crate::decode::{
     Rows,
     otlp::{
         Origin,
-        points::{
-            self, EXPONENTIAL, GAUGE, HISTOGRAM, Head, NO_NAME, SUM, SUMMARY, Shared, no_data, temporality,
-        },
+        points::{self, EXPONENTIAL, GAUGE, HISTOGRAM, Head, NO_NAME, SUM, SUMMARY, no_data, temporality},
     },
 };
 
@@ -101,7 +100,8 @@ fn metric(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) -
                 format!("`aggregationTemporality` {} is not 0, 1 or 2", EnumValue::shown(given.as_ref()))
             })?;
         let shared = Shared {
-            origin,
+            resource: &origin.resource,
+            scope: &origin.scope,
             name,
             unit: metric.unit.as_deref().unwrap_or_default(),
             kind,

@@ -4,10 +4,11 @@ use std::{borrow::Cow, fmt::Write};
 
 use serde_json::Number;
 
+use super::plain;
 use crate::decode::{
     base64,
     otlp::{DEPTH_MAX, too_deep},
-    wire::{Fields, merge, room},
+    wire::{Fields, Value, merge, room},
 };
 
 /// A value of any kind.
@@ -63,12 +64,18 @@ pub(super) fn quote(text: &str, out: &mut String) {
     }
 }
 
-/// The object of all pairs that stand in `raw` as fields of this number, canonical: keys are
-/// sorted, of a key that repeats the last counts.
-pub(super) fn object(raw: &[u8], number: u32) -> Result<String, String> {
-    let mut out = String::with_capacity(raw.len() + raw.len() / 2 + 2);
-    write_object(raw, number, DEPTH_MAX, &mut out)?;
-    Ok(out)
+/// Makes `out` the object of all pairs that stand in `raw` as fields of this number, canonical:
+/// keys are sorted, of a key that repeats the last counts.
+pub(super) fn object(raw: &[u8], number: u32, out: &mut String) -> Result<(), String> {
+    let mut bytes = std::mem::take(out).into_bytes();
+    bytes.clear();
+    if plain::write_object(raw, number, &mut bytes).is_some()
+        && let Ok(text) = String::from_utf8(bytes)
+    {
+        *out = text;
+        return Ok(());
+    }
+    write_object(raw, number, DEPTH_MAX, out)
 }
 
 /// Appends what [`object`] makes.
@@ -156,7 +163,20 @@ fn write_any(raw: &[u8], depth: usize, out: &mut String) -> Result<(), String> {
 }
 
 /// A value as the body of a log record: text as it is, anything else as JSON.
+#[inline]
 pub(super) fn body(raw: &[u8]) -> Result<Cow<'_, str>, String> {
+    // As a rule it is one text.
+    let mut fields = Fields::new(raw);
+    if let Ok(Some((1, Value::Bytes(text)))) = fields.next()
+        && fields.at() == raw.len()
+        && let Ok(text) = std::str::from_utf8(text)
+    {
+        return Ok(Cow::Borrowed(text));
+    }
+    any_body(raw)
+}
+
+fn any_body(raw: &[u8]) -> Result<Cow<'_, str>, String> {
     match any(raw)? {
         Any::Empty => Ok(Cow::Borrowed("")),
         Any::Text(text) => Ok(Cow::Borrowed(text)),

@@ -1,7 +1,7 @@
 //! The frame of a request: resources, scopes, records; and where in it something lies.
 
 use crate::decode::{
-    DecodeError, Rows, Signal,
+    BadRecord, DecodeError, Rows, Signal,
     noted::Noted,
     wire::{Fields, Value, room},
 };
@@ -20,6 +20,8 @@ pub(crate) struct Survey {
     pub(crate) records: usize,
     /// Whether there are fields beside the resources.
     pub(crate) foreign: bool,
+    /// Whether a resource or scope stands behind what it is of, or in pieces.
+    pub(crate) scattered: bool,
 }
 
 /// Checks the frame, and tells the signal.
@@ -53,12 +55,17 @@ fn frame(payload: &[u8], survey: &mut Survey, guess: &mut Guess) -> Result<(), S
         survey.resources += 1;
         room("resources", survey.resources, 0)?;
         let mut scopes = Fields::new(group.bytes("resource group")?);
+        let mut first = true;
         while let Some((number, scope)) = scopes.next()? {
             match number {
-                1 => drop(scope.bytes("resource")?),
+                1 => {
+                    scope.bytes("resource")?;
+                    survey.scattered |= !first;
+                }
                 2 => scope_frame(scope.bytes("scope group")?, survey, guess)?,
                 _ => {}
             }
+            first = false;
         }
     }
     Ok(())
@@ -66,9 +73,13 @@ fn frame(payload: &[u8], survey: &mut Survey, guess: &mut Guess) -> Result<(), S
 
 fn scope_frame(scope: &[u8], survey: &mut Survey, guess: &mut Guess) -> Result<(), String> {
     let mut records = Fields::new(scope);
+    let mut first = true;
     while let Some((number, record)) = records.next()? {
         match number {
-            1 => drop(record.bytes("scope")?),
+            1 => {
+                record.bytes("scope")?;
+                survey.scattered |= !first;
+            }
             2 => {
                 let record = record.bytes("record")?;
                 survey.records += 1;
@@ -83,6 +94,7 @@ fn scope_frame(scope: &[u8], survey: &mut Survey, guess: &mut Guess) -> Result<(
             }
             _ => {}
         }
+        first = false;
     }
     Ok(())
 }
@@ -135,14 +147,17 @@ fn classify(record: &[u8]) -> Guess {
 pub(super) struct Place<'p> {
     noted: Noted<'p>,
     signal: Signal,
+    /// As in [`Survey`].
+    pub(super) scattered: bool,
     resource: usize,
     scope: usize,
     record: usize,
 }
 
 impl<'p> Place<'p> {
-    pub(super) const fn new(payload: &'p [u8], signal: Signal, rows: &Rows) -> Self {
-        Self { noted: Noted::new(payload, rows), signal, resource: 0, scope: 0, record: 0 }
+    pub(super) const fn new(payload: &'p [u8], signal: Signal, scattered: bool, rows: &Rows) -> Self {
+        let noted = Noted::new(payload, rows);
+        Self { noted, signal, scattered, resource: 0, scope: 0, record: 0 }
     }
 
     pub(super) const fn signal(&self) -> Signal {
@@ -163,23 +178,23 @@ impl<'p> Place<'p> {
         self.record += 1;
     }
 
-    pub(super) fn bad_resource(&mut self, rows: &mut Rows, raw: &[u8], reason: String) {
+    pub(super) fn bad_resource(&mut self, bad: &mut Vec<BadRecord>, raw: &[u8], reason: String) {
         let path = || format!("{}[{}].resource", self.signal.lists()[0], self.resource);
-        self.noted.note(rows, raw, path, reason);
+        self.noted.note(bad, raw, path, reason);
     }
 
-    pub(super) fn bad_scope(&mut self, rows: &mut Rows, raw: &[u8], reason: String) {
+    pub(super) fn bad_scope(&mut self, bad: &mut Vec<BadRecord>, raw: &[u8], reason: String) {
         let [outer, middle, _] = self.signal.lists();
         let path = || format!("{outer}[{}].{middle}[{}].scope", self.resource, self.scope);
-        self.noted.note(rows, raw, path, reason);
+        self.noted.note(bad, raw, path, reason);
     }
 
     /// Notes the record that the walk is at, or what lies `below` it.
-    pub(super) fn bad(&mut self, rows: &mut Rows, raw: &[u8], below: &str, reason: String) {
+    pub(super) fn bad(&mut self, bad: &mut Vec<BadRecord>, raw: &[u8], below: &str, reason: String) {
         let [outer, middle, inner] = self.signal.lists();
         let Self { resource, scope, record, .. } = *self;
         let path = || format!("{outer}[{resource}].{middle}[{scope}].{inner}[{record}]{below}");
-        self.noted.note(rows, raw, path, reason);
+        self.noted.note(bad, raw, path, reason);
     }
 
     /// Says how much was not noted.
@@ -225,5 +240,9 @@ mod tests {
         let empty = Survey { resources: 1, ..Survey::default() };
         assert_eq!(survey(&[0x0a, 0]), Ok(empty));
         assert_eq!(survey(&[0x0a, 0, 0x10, 1]), Ok(Survey { foreign: true, ..empty }));
+        assert_eq!(survey(&[0x0a, 4, 0x0a, 0, 0x12, 0]), Ok(empty));
+        for scattered in [[0x0a, 4, 0x12, 0, 0x0a, 0], [0x0a, 4, 0x0a, 0, 0x0a, 0]] {
+            assert_eq!(survey(&scattered), Ok(Survey { scattered: true, ..empty }));
+        }
     }
 }

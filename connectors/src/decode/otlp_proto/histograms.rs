@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use theriac_contract::telemetry::Histogram;
+use theriac_contract::telemetry::{Histogram, Label, PointRun};
 
-use super::attributes_text;
+use super::attributes::Attributes;
 use crate::decode::{
-    Rows,
+    memo::Memo,
     otlp::{
         exponential::{Buckets, explicit_buckets},
-        points::{Head, Shared, check_buckets, finite, has_value, quantiles},
+        points::{Times, check_buckets, finite, has_value, quantiles},
     },
-    wire::{Fields, Run, Value, merge, room},
+    wire::{Fields, Value, merge, room},
 };
 
 /// What all three kinds of point have, under numbers of their own.
@@ -20,13 +20,14 @@ struct Common<'p> {
     time: u64,
     flags: u32,
     histogram: Histogram,
-    attributes: Run<'p>,
+    attributes: Attributes<'p>,
 }
 
 impl<'p> Common<'p> {
-    fn new(raw: &'p [u8]) -> Self {
+    /// `number` is that of the attributes.
+    fn new(raw: &'p [u8], number: u32) -> Self {
         let histogram = Histogram::default();
-        Self { start: 0, time: 0, flags: 0, histogram, attributes: Run::new(raw) }
+        Self { start: 0, time: 0, flags: 0, histogram, attributes: Attributes::new(raw, number) }
     }
 
     /// Takes the fields that have the same number in all three.
@@ -41,35 +42,32 @@ impl<'p> Common<'p> {
         Ok(())
     }
 
-    fn attribute(&mut self, value: Value<'_>, start: usize, end: usize) -> Result<(), String> {
-        value.bytes("attributes")?;
-        self.attributes.add(start, end);
-        Ok(())
+    /// Attributes and times.
+    fn head<'m>(&self, memo: &'m mut Memo) -> Result<(Label<'m>, Times), String> {
+        let attributes = self.attributes.text(memo)?.label;
+        Ok((attributes, Times::new(self.time, self.start)?))
     }
 
-    fn head(&self, number: u32, rows: &mut Rows) -> Result<Head, String> {
-        Head::new(self.time, self.start, attributes_text(self.attributes.bytes(), number, rows)?)
-    }
-
-    fn push(&mut self, head: &Head, shared: &Shared<'_>, rows: &mut Rows) {
+    fn push(&mut self, (attributes, times): (Label<'_>, Times), run: &mut PointRun<'_, '_>) {
         let Histogram { sum, min, max, .. } = &mut self.histogram;
         for kept in [sum, min, max] {
             *kept = finite(*kept);
         }
-        head.push(shared, None, has_value(self.flags).then_some(&self.histogram), rows);
+        let histogram = has_value(self.flags).then_some(&self.histogram);
+        run.push(attributes, &times.measured(None, histogram));
     }
 }
 
 /// Adds a `HistogramDataPoint`.
-pub(super) fn explicit(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
-    let mut point = Common::new(raw);
+pub(super) fn explicit(raw: &[u8], memo: &mut Memo, run: &mut PointRun<'_, '_>) -> Result<(), String> {
+    let mut point = Common::new(raw, 9);
     let mut fields = Fields::new(raw);
     let mut at = 0;
     while let Some((number, value)) = fields.next()? {
         match number {
             6 => value.fixed64s("bucketCounts", &mut point.histogram.buckets, |count| count as f64)?,
             7 => value.fixed64s("explicitBounds", &mut point.histogram.bounds, f64::from_bits)?,
-            9 => point.attribute(value, at, fields.at())?,
+            9 => point.attributes.add(value, at, &mut fields, memo)?,
             10 => point.flags = value.varint("flags")? as u32,
             11 => point.histogram.min = Some(value.double("min")?),
             12 => point.histogram.max = Some(value.double("max")?),
@@ -77,21 +75,21 @@ pub(super) fn explicit(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> Resu
         }
         at = fields.at();
     }
-    let head = point.head(9, rows)?;
+    let head = point.head(memo)?;
     check_buckets(&point.histogram.bounds, &point.histogram.buckets)?;
-    point.push(&head, shared, rows);
+    point.push(head, run);
     Ok(())
 }
 
 /// Adds an `ExponentialHistogramDataPoint`.
-pub(super) fn exponential(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
-    let mut point = Common::new(raw);
+pub(super) fn exponential(raw: &[u8], memo: &mut Memo, run: &mut PointRun<'_, '_>) -> Result<(), String> {
+    let mut point = Common::new(raw, 1);
     let (mut scale, mut zero_count, mut positive, mut negative) = (0, 0, None, None);
     let mut fields = Fields::new(raw);
     let mut at = 0;
     while let Some((number, value)) = fields.next()? {
         match number {
-            1 => point.attribute(value, at, fields.at())?,
+            1 => point.attributes.add(value, at, &mut fields, memo)?,
             6 => scale = value.sint32("scale")?,
             7 => zero_count = value.fixed64("zeroCount")?,
             8 => merge(&mut positive, value.bytes("positive")?),
@@ -103,11 +101,11 @@ pub(super) fn exponential(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> R
         }
         at = fields.at();
     }
-    let head = point.head(1, rows)?;
+    let head = point.head(memo)?;
     let (positive, negative) = (side(positive)?, side(negative)?);
     (point.histogram.bounds, point.histogram.buckets) =
         explicit_buckets(scale.into(), zero_count as f64, &[positive], &[negative])?;
-    point.push(&head, shared, rows);
+    point.push(head, run);
     Ok(())
 }
 
@@ -126,8 +124,8 @@ fn side(raw: Option<Cow<'_, [u8]>>) -> Result<Buckets, String> {
 }
 
 /// Adds a `SummaryDataPoint`.
-pub(super) fn summary(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
-    let mut point = Common::new(raw);
+pub(super) fn summary(raw: &[u8], memo: &mut Memo, run: &mut PointRun<'_, '_>) -> Result<(), String> {
+    let mut point = Common::new(raw, 7);
     // Unlike the others' it is always there; writers leave a sum of 0 out.
     point.histogram.sum = Some(0.0);
     let mut given = Vec::new();
@@ -139,15 +137,15 @@ pub(super) fn summary(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> Resul
                 room("quantileValues", given.len(), 1)?;
                 given.push(quantile(value.bytes("quantileValues")?)?);
             }
-            7 => point.attribute(value, at, fields.at())?,
+            7 => point.attributes.add(value, at, &mut fields, memo)?,
             8 => point.flags = value.varint("flags")? as u32,
             other => point.take(other, value)?,
         }
         at = fields.at();
     }
-    let head = point.head(7, rows)?;
+    let head = point.head(memo)?;
     (point.histogram.bounds, point.histogram.buckets) = quantiles(&given)?;
-    point.push(&head, shared, rows);
+    point.push(head, run);
     Ok(())
 }
 

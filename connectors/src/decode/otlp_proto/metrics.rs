@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 
-use super::{Place, attributes_text, histograms};
+use theriac_contract::telemetry::{PointRun, Shared};
+
+use super::{Place, attributes::Attributes, histograms};
 use crate::decode::{
     Rows,
+    memo::Memo,
     otlp::{
         Origin,
-        points::{
-            self, EXPONENTIAL, GAUGE, HISTOGRAM, Head, NO_NAME, SUM, SUMMARY, Shared, no_data, temporality,
-        },
+        points::{self, EXPONENTIAL, GAUGE, HISTOGRAM, NO_NAME, SUM, SUMMARY, Times, no_data, temporality},
     },
-    wire::{Fields, Run, room},
+    wire::{Fields, room},
 };
 
-type PushPoint = fn(&[u8], &Shared<'_>, &mut Rows) -> Result<(), String>;
+type PushPoint = fn(&[u8], &mut Memo, &mut PointRun<'_, '_>) -> Result<(), String>;
 
 /// Adds the points of a `Metric`.
 pub(super) fn decode(
@@ -69,7 +70,9 @@ pub(super) fn decode(
     }
     let temporality = temporality(given.into())
         .ok_or_else(|| format!("`aggregationTemporality` {given} is not 0, 1 or 2"))?;
-    let shared = Shared { origin, name, unit, kind, temporality, monotonic };
+    let (resource, scope) = (&*origin.resource, &*origin.scope);
+    let Rows { points, memo, bad, .. } = rows;
+    let mut run = points.run(Shared { resource, scope, name, unit, kind, temporality, monotonic });
     let mut fields = Fields::new(&data);
     let mut p = 0;
     while let Some((number, value)) = fields.next()? {
@@ -77,9 +80,9 @@ pub(super) fn decode(
             continue;
         }
         let point = value.bytes("dataPoints")?;
-        if let Err(reason) = push(point, &shared, rows) {
+        if let Err(reason) = push(point, memo, &mut run) {
             let below = format!(".{field}.dataPoints[{p}]");
-            place.bad(rows, point, &below, format!("metric `{name}`: {reason}"));
+            place.bad(bad, point, &below, format!("metric `{name}`: {reason}"));
         }
         p += 1;
     }
@@ -87,27 +90,56 @@ pub(super) fn decode(
 }
 
 /// Adds a `NumberDataPoint`.
-fn number(raw: &[u8], shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
+fn number(raw: &[u8], memo: &mut Memo, run: &mut PointRun<'_, '_>) -> Result<(), String> {
     let (mut start, mut time, mut given, mut flags) = (0, 0, None, 0);
-    let mut attributes = Run::new(raw);
+    let mut attributes = Attributes::new(raw, 7);
     let mut fields = Fields::new(raw);
-    let mut at = 0;
+    if let Some(front) = front(raw) {
+        (start, time, given) = (front.start, front.time, Some(front.value));
+        fields.move_to(FRONT_BYTES);
+    }
+    let mut at = fields.at();
     while let Some((number, value)) = fields.next()? {
         match number {
             2 => start = value.fixed64("startTimeUnixNano")?,
             3 => time = value.fixed64("timeUnixNano")?,
             4 => given = Some(value.double("asDouble")?),
             6 => given = Some(value.fixed64("asInt")? as i64 as f64),
-            7 => {
-                value.bytes("attributes")?;
-                attributes.add(at, fields.at());
-            }
+            7 => attributes.add(value, at, &mut fields, memo)?,
             8 => flags = value.varint("flags")? as u32,
             _ => {}
         }
         at = fields.at();
     }
-    let head = Head::new(time, start, attributes_text(attributes.bytes(), 7, rows)?)?;
-    head.push(shared, points::number(given, flags)?, None, rows);
+    let attributes = attributes.text(memo)?.label;
+    let times = Times::new(time, start)?;
+    run.push(attributes, &times.measured(points::number(given, flags)?, None));
     Ok(())
+}
+
+/// What stands at the front of a `NumberDataPoint` as encoders write it.
+struct Front {
+    start: u64,
+    time: u64,
+    value: f64,
+}
+
+/// Three tags, each with eight fixed bytes.
+const FRONT_BYTES: usize = 27;
+
+/// The fields 2, 3 and 4 or 6, if the point begins with them in this order.
+#[inline]
+fn front(raw: &[u8]) -> Option<Front> {
+    let front = raw.first_chunk::<FRONT_BYTES>()?;
+    let (fields, _) = front.as_chunks::<9>();
+    let [start, time, value] = [0, 1, 2].map(|at| {
+        let [tag, number @ ..] = fields[at];
+        (tag, u64::from_le_bytes(number))
+    });
+    let value = match (start.0, time.0, value.0) {
+        (0x11, 0x19, 0x21) => f64::from_bits(value.1),
+        (0x11, 0x19, 0x31) => value.1 as i64 as f64,
+        _ => return None,
+    };
+    Some(Front { start: start.1, time: time.1, value })
 }

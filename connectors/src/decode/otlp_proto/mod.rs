@@ -1,19 +1,34 @@
 //! OTLP in protobuf: one export request (or `MetricsData`, `LogsData`, `TracesData`, which
 //! are the same bytes) a payload.
 //!
-//! After `opentelemetry/proto/**` of opentelemetry-proto 1.11. The payload is walked once, and
-//! rows are made from its bytes without messages in between. It gives the rows that
+//! After `opentelemetry/proto/**` of opentelemetry-proto 1.11. The frame is checked first; then
+//! rows are made from the bytes of each record without messages in between. Attributes that came
+//! before are not taken apart again: a memo foresees which come next, and they
+//! are passed over as soon as their bytes are found equal. It gives the rows that
 //! [`otlp_json`](super::otlp_json) gives for the same content. Fields that are not known are
 //! passed over, lists of numbers may be packed or not, a message field that stands twice is
 //! one message. The frame of resources and scopes must be whole; data points, log records and
 //! spans inside it are taken apart one by one, so a bad one is noted with its path while the
 //! rest is kept.
+//!
+//! How many times as fast it is as prost alone, which makes messages of the same bytes (AMD EPYC,
+//! 2 cores, both busy with other work; median of five runs of
+//! `cargo bench -p theriac-benches --no-default-features --bench decode`, least and most):
+//!
+//! | requests of 1,000 records, 6 attributes each | series that repeat | new series |
+//! |---|---|---|
+//! | metrics of 50 points | 10.5 (8.8 to 13.0) | 2.7 (2.6 to 3.0) |
+//! | metrics of 1 point | 6.6 (5.3 to 7.4) | 4.1 (3.8 to 4.5) |
+//! | logs | 7.6 (6.3 to 7.8) | 2.5 (2.1 to 2.5) |
+//! | spans | 6.7 (5.6 to 8.4) | 3.3 (2.9 to 4.7) |
 
 mod any_value;
+mod attributes;
 mod frame;
 mod histograms;
 mod logs;
 mod metrics;
+mod plain;
 mod spans;
 
 use std::{borrow::Cow, sync::Arc};
@@ -62,7 +77,7 @@ pub(crate) fn decode_surveyed(
     rows: &mut Rows,
 ) -> Result<(), DecodeError> {
     match signal.or(survey.signal) {
-        Some(signal) => walk(payload, signal, defaults, rows).map_err(DecodeError::new),
+        Some(signal) => walk(payload, signal, survey.scattered, defaults, rows).map_err(DecodeError::new),
         None if survey.records == 0 => Ok(()),
         None => Err(DecodeError::new(format!(
             "not an OTLP protobuf request: none of its {} records has a field that metrics, log records or spans have",
@@ -72,9 +87,15 @@ pub(crate) fn decode_surveyed(
 }
 
 /// Goes through resources and scopes, whose frame is known to be whole.
-fn walk(payload: &[u8], signal: Signal, defaults: &Attributes, rows: &mut Rows) -> Result<(), String> {
+fn walk(
+    payload: &[u8],
+    signal: Signal,
+    scattered: bool,
+    defaults: &Attributes,
+    rows: &mut Rows,
+) -> Result<(), String> {
     rows.memo.set_defaults(defaults);
-    let mut place = Place::new(payload, signal, rows);
+    let mut place = Place::new(payload, signal, scattered, rows);
     let mut groups = Fields::new(payload);
     while let Some((number, group)) = groups.next()? {
         if number == 1 {
@@ -92,10 +113,10 @@ fn resource_group(
     place: &mut Place<'_>,
     rows: &mut Rows,
 ) -> Result<(), String> {
-    let raw = first_field(group)?;
+    let raw = first_field(group, place.scattered)?;
     let resource = resource_text(&raw, defaults, rows).unwrap_or_else(|reason| {
         let reason = format!("{reason}; its records are kept without its attributes");
-        place.bad_resource(rows, &raw, reason);
+        place.bad_resource(&mut rows.bad, &raw, reason);
         canonical(defaults).into()
     });
     let mut fields = Fields::new(group);
@@ -114,9 +135,9 @@ fn scope_group(
     place: &mut Place<'_>,
     rows: &mut Rows,
 ) -> Result<(), String> {
-    let raw = first_field(group)?;
+    let raw = first_field(group, place.scattered)?;
     let scope = scope_text(&raw, rows).unwrap_or_else(|reason| {
-        place.bad_scope(rows, &raw, format!("{reason}; its records are kept without it"));
+        place.bad_scope(&mut rows.bad, &raw, format!("{reason}; its records are kept without it"));
         "{}".into()
     });
     let origin = Origin { resource: Arc::clone(resource), scope };
@@ -132,7 +153,7 @@ fn scope_group(
             Signal::Spans => spans::decode(raw, &origin, rows),
         };
         if let Err(reason) = decoded {
-            place.bad(rows, raw, "", reason);
+            place.bad(&mut rows.bad, raw, "", reason);
         }
         place.next_record();
     }
@@ -140,13 +161,16 @@ fn scope_group(
 }
 
 /// The message in field 1: the resource of its scopes, the scope of its records. It counts for
-/// them even if it stands behind them.
-fn first_field(group: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+/// them even if it is `scattered`: behind them, or in pieces.
+fn first_field(group: &[u8], scattered: bool) -> Result<Cow<'_, [u8]>, String> {
     let mut raw = None;
     let mut fields = Fields::new(group);
     while let Some((number, value)) = fields.next()? {
         if number == 1 {
             merge(&mut raw, value.bytes("resource or scope")?);
+        }
+        if !scattered {
+            break;
         }
     }
     Ok(raw.unwrap_or_default())
@@ -155,7 +179,8 @@ fn first_field(group: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 /// Canonical attributes of a `Resource` message.
 fn resource_text(raw: &[u8], defaults: &Attributes, rows: &mut Rows) -> Result<Arc<str>, String> {
     rows.memo.canonical(Kind::ProtoResource, raw, || {
-        let own = any_value::object(raw, 1)?;
+        let mut own = String::new();
+        any_value::object(raw, 1, &mut own)?;
         if defaults.is_empty() {
             return Ok(own);
         }
@@ -179,7 +204,8 @@ fn scope_text(raw: &[u8], rows: &mut Rows) -> Result<Arc<str>, String> {
         }
         // In the order of the keys.
         let mut parts = Vec::new();
-        let attributes = any_value::object(raw, 3)?;
+        let mut attributes = String::new();
+        any_value::object(raw, 3, &mut attributes)?;
         if attributes != "{}" {
             parts.push(format!("\"attributes\":{attributes}"));
         }
@@ -192,12 +218,6 @@ fn scope_text(raw: &[u8], rows: &mut Rows) -> Result<Arc<str>, String> {
         }
         Ok(format!("{{{}}}", parts.join(",")))
     })
-}
-
-/// Canonical text of the attributes of a record: `raw` is its fields of that number.
-#[inline]
-fn attributes_text(raw: &[u8], number: u32, rows: &mut Rows) -> Result<Arc<str>, String> {
-    rows.memo.canonical(Kind::ProtoAttributes, raw, || any_value::object(raw, number))
 }
 
 /// A trace or span id. Leading zeros may be left out; `Ok(None)` for no bytes or zeros only,

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde_json::Value as Json;
 use theriac_contract::telemetry::SpanRow;
 
-use super::{any_value, attributes_text, id};
+use super::{any_value, attributes::Attributes, id};
 use crate::decode::{
     Rows, hex,
     otlp::{DEPTH_MAX, Origin, instant, span_kind, span_status, span_times},
-    wire::{Fields, Run, merge, room},
+    wire::{Fields, merge, room},
 };
 
 /// Adds a `Span`.
@@ -18,7 +18,7 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
     let (mut name, mut kind, mut start, mut end) = ("", 0, 0, 0);
     let (mut events, mut links) = (List::default(), List::default());
     let mut status = None;
-    let mut attributes = Run::new(raw);
+    let mut attributes = Attributes::new(raw, 9);
     let mut fields = Fields::new(raw);
     let mut at = 0;
     while let Some((number, value)) = fields.next()? {
@@ -30,10 +30,7 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
             6 => kind = value.int32("kind")?,
             7 => start = value.fixed64("startTimeUnixNano")?,
             8 => end = value.fixed64("endTimeUnixNano")?,
-            9 => {
-                value.bytes("attributes")?;
-                attributes.add(at, fields.at());
-            }
+            9 => attributes.add(value, at, &mut fields, &rows.memo)?,
             11 => events.add("events", |out| event(value.bytes("events")?, out)),
             13 => links.add("links", |out| link(value.bytes("links")?, out)),
             15 => merge(&mut status, value.bytes("status")?),
@@ -41,14 +38,14 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
         }
         at = fields.at();
     }
-    let attributes = attributes_text(attributes.bytes(), 9, rows)?;
+    let attributes = attributes.text(&mut rows.memo)?.label;
     let (start, end) = span_times(start, end)?;
     let status: Cow<'_, [u8]> = status.unwrap_or_default();
     let (code, status_message) = status_of(&status)?;
     let kind = span_kind(kind.into()).ok_or_else(|| format!("`kind` {kind} is not one of 0 to 5"))?;
     let status =
         span_status(code.into()).ok_or_else(|| format!("`status.code` {code} is not one of 0 to 2"))?;
-    rows.spans.push(&SpanRow {
+    let row = SpanRow {
         trace_id: id(trace_id, "traceId")?.ok_or("`traceId` is missing")?,
         span_id: id(span_id, "spanId")?.ok_or("`spanId` is missing")?,
         parent_span_id: id(parent, "parentSpanId")?,
@@ -58,12 +55,13 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
         end,
         resource: &origin.resource,
         scope: &origin.scope,
-        attributes: &attributes,
+        attributes: attributes.text(),
         status,
         status_message,
         events: events.text()?,
         links: links.text()?,
-    });
+    };
+    rows.spans.push_labelled(&row, attributes);
     Ok(())
 }
 

@@ -150,7 +150,7 @@ fn walk(request: &[u8], version: Version, defaults: &Attributes, rows: &mut Rows
         if found == number {
             let raw = value.bytes("timeseries")?;
             if let Err(reason) = series::decode(raw, version, &mut labels, count, &mut noted, rows) {
-                noted.note(rows, raw, || format!("timeseries[{count}]"), reason);
+                noted.note(&mut rows.bad, raw, || format!("timeseries[{count}]"), reason);
             }
             count += 1;
         }

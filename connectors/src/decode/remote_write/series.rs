@@ -113,14 +113,14 @@ pub(super) fn decode<'p>(
             let raw = value.bytes("samples")?;
             if let Err(reason) = series.sample(raw, rows) {
                 let path = || format!("timeseries[{at}].samples[{samples}]");
-                noted.note(rows, raw, path, series.reason(reason));
+                noted.note(&mut rows.bad, raw, path, series.reason(reason));
             }
             samples += 1;
         } else if number == histograms {
             let raw = value.bytes("histograms")?;
             if let Err(reason) = series.native(raw, rows) {
                 let path = || format!("timeseries[{at}].histograms[{natives}]");
-                noted.note(rows, raw, path, series.reason(reason));
+                noted.note(&mut rows.bad, raw, path, series.reason(reason));
             }
             natives += 1;
         }

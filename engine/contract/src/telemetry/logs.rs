@@ -3,16 +3,13 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::{
-    array::{
-        ArrayRef, FixedSizeBinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringArray, StringBuilder,
-        StringDictionaryBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder, UInt8Array,
-        UInt8Builder,
-    },
-    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt32Type},
+    array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampNanosecondArray, UInt8Array},
+    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampNanosecondType},
 };
 
 use super::{
-    BatchError, DictionaryColumn,
+    BatchError, DictionaryColumn, Label,
+    build::{IdBuilder, NumberBuilder, ProseBuilder, TextBuilder, take},
     column::{dictionary, typed},
 };
 use crate::time::Timestamp;
@@ -71,76 +68,60 @@ pub fn log_schema() -> SchemaRef {
 }
 
 /// Builds batches of log records.
+#[derive(Default)]
 pub struct LogBuilder {
-    time: TimestampNanosecondBuilder,
-    observed_time: TimestampNanosecondBuilder,
-    resource: StringDictionaryBuilder<UInt32Type>,
-    scope: StringDictionaryBuilder<UInt32Type>,
-    severity_number: UInt8Builder,
-    severity_text: StringDictionaryBuilder<UInt32Type>,
-    event_name: StringDictionaryBuilder<UInt32Type>,
-    body: StringBuilder,
-    attributes: StringDictionaryBuilder<UInt32Type>,
-    trace_id: FixedSizeBinaryBuilder,
-    span_id: FixedSizeBinaryBuilder,
-    rows: usize,
-}
-
-impl Default for LogBuilder {
-    fn default() -> Self {
-        Self {
-            time: Default::default(),
-            observed_time: Default::default(),
-            resource: Default::default(),
-            scope: Default::default(),
-            severity_number: Default::default(),
-            severity_text: Default::default(),
-            event_name: Default::default(),
-            body: Default::default(),
-            attributes: Default::default(),
-            trace_id: FixedSizeBinaryBuilder::new(16),
-            span_id: FixedSizeBinaryBuilder::new(8),
-            rows: 0,
-        }
-    }
+    time: Vec<i64>,
+    observed_time: NumberBuilder<TimestampNanosecondType>,
+    resource: TextBuilder,
+    scope: TextBuilder,
+    severity_number: Vec<u8>,
+    severity_text: TextBuilder,
+    event_name: TextBuilder,
+    body: ProseBuilder,
+    attributes: TextBuilder,
+    trace_id: IdBuilder<16>,
+    span_id: IdBuilder<8>,
 }
 
 impl LogBuilder {
     /// Adds a row.
-    ///
-    /// # Panics
-    /// Never: ids have their fixed sizes by type.
     pub fn push(&mut self, row: &LogRow<'_>) {
-        self.time.append_value(row.time.0);
-        self.observed_time.append_option(row.observed_time.map(|t| t.0));
-        self.resource.append_value(row.resource);
-        self.scope.append_value(row.scope);
-        self.severity_number.append_value(row.severity_number);
-        self.severity_text.append_value(row.severity_text);
-        self.event_name.append_value(row.event_name);
-        self.body.append_value(row.body);
-        self.attributes.append_value(row.attributes);
-        match row.trace_id {
-            Some(id) => self.trace_id.append_value(id).expect("16 bytes"),
-            None => self.trace_id.append_null(),
-        }
-        match row.span_id {
-            Some(id) => self.span_id.append_value(id).expect("8 bytes"),
-            None => self.span_id.append_null(),
-        }
-        self.rows += 1;
+        self.attributes.append(row.attributes);
+        self.push_others(row);
+    }
+
+    /// As [`Self::push`], of a row whose attributes have been hashed before.
+    #[inline]
+    pub fn push_labelled(&mut self, row: &LogRow<'_>, attributes: Label<'_>) {
+        self.attributes.append_label(attributes);
+        self.push_others(row);
+    }
+
+    /// Adds all columns but the attributes.
+    #[inline]
+    fn push_others(&mut self, row: &LogRow<'_>) {
+        self.time.push(row.time.0);
+        self.observed_time.append(row.observed_time.map(|time| time.0));
+        self.resource.append(row.resource);
+        self.scope.append(row.scope);
+        self.severity_number.push(row.severity_number);
+        self.severity_text.append(row.severity_text);
+        self.event_name.append(row.event_name);
+        self.body.append(row.body);
+        self.trace_id.append(row.trace_id);
+        self.span_id.append(row.span_id);
     }
 
     /// Rows since the last batch.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.rows
+        self.time.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.time.is_empty()
     }
 
     /// The rows as a batch; the builder is empty afterwards.
@@ -149,19 +130,19 @@ impl LogBuilder {
     /// Never: the columns are built to the schema.
     #[must_use]
     pub fn finish(&mut self) -> RecordBatch {
-        self.rows = 0;
+        let time = TimestampNanosecondArray::from(take(&mut self.time));
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.time.finish().with_timezone("UTC")),
+            Arc::new(time.with_timezone("UTC")),
             Arc::new(self.observed_time.finish().with_timezone("UTC")),
-            Arc::new(self.resource.finish()),
-            Arc::new(self.scope.finish()),
-            Arc::new(self.severity_number.finish()),
-            Arc::new(self.severity_text.finish()),
-            Arc::new(self.event_name.finish()),
-            Arc::new(self.body.finish()),
-            Arc::new(self.attributes.finish()),
-            Arc::new(self.trace_id.finish()),
-            Arc::new(self.span_id.finish()),
+            self.resource.finish(),
+            self.scope.finish(),
+            Arc::new(UInt8Array::from(take(&mut self.severity_number))),
+            self.severity_text.finish(),
+            self.event_name.finish(),
+            self.body.finish(),
+            self.attributes.finish(),
+            self.trace_id.finish(),
+            self.span_id.finish(),
         ];
         RecordBatch::try_new(log_schema(), columns).expect("columns are built to the schema")
     }

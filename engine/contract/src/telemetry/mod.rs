@@ -5,7 +5,9 @@
 //! for each batch, however many rows use it.
 
 mod attributes;
+mod build;
 mod column;
+mod label;
 mod logs;
 mod points;
 mod spans;
@@ -14,8 +16,12 @@ use arrow::array::RecordBatch;
 
 pub use attributes::{Attributes, canonical, parse as parse_attributes};
 pub use column::DictionaryColumn;
+pub use label::{Label, fingerprint};
 pub use logs::{LogBuilder, LogRow, Logs, log_schema};
-pub use points::{Histogram, PointBuilder, PointKind, PointRow, Points, Temporality, point_schema};
+pub use points::{
+    Histogram, Measured, PointBuilder, PointKind, PointRow, PointRun, Points, Shared, Temporality,
+    point_schema,
+};
 pub use spans::{SpanBuilder, SpanKind, SpanRow, SpanStatus, Spans, span_schema};
 
 /// A batch of one of the three signals.

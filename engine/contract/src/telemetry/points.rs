@@ -4,15 +4,17 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::{
     array::{
-        BooleanArray, BooleanBuilder, Float64Array, Float64Builder, ListArray, ListBuilder, RecordBatch,
-        StringDictionaryBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder, UInt8Array,
-        UInt8Builder, UInt64Array, UInt64Builder,
+        ArrayBuilder, ArrayRef, BooleanArray, Float64Array, Float64Builder, ListArray, ListBuilder,
+        RecordBatch, TimestampNanosecondArray, UInt8Array, UInt64Array,
     },
-    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt32Type},
+    datatypes::{
+        DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit, TimestampNanosecondType, UInt64Type,
+    },
 };
 
 use super::{
-    BatchError, DictionaryColumn,
+    BatchError, DictionaryColumn, Label,
+    build::{Dictionary, NumberBuilder, TextBuilder, take},
     column::{dictionary, typed},
 };
 use crate::time::Timestamp;
@@ -129,70 +131,161 @@ pub fn point_schema() -> SchemaRef {
     SCHEMA.clone()
 }
 
+/// What points that follow each other have in common, as the points of a metric do.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared<'a> {
+    /// Canonical resource attributes.
+    pub resource: &'a str,
+    /// Canonical scope.
+    pub scope: &'a str,
+    /// Name of the metric.
+    pub name: &'a str,
+    /// Unit (UCUM), empty if none.
+    pub unit: &'a str,
+    /// Kind.
+    pub kind: PointKind,
+    /// Temporality.
+    pub temporality: Temporality,
+    /// Whether a sum only grows.
+    pub monotonic: bool,
+}
+
+/// What each of them has of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<'a> {
+    /// When it was measured.
+    pub time: Timestamp,
+    /// Start of what a sum or histogram covers.
+    pub start_time: Option<Timestamp>,
+    /// Value of a gauge or sum.
+    pub value: Option<f64>,
+    /// Of a histogram or summary.
+    pub histogram: Option<&'a Histogram>,
+}
+
+/// The shared columns of rows that follow each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Keys {
+    resource: u32,
+    scope: u32,
+    name: u32,
+    unit: u32,
+    kind: u8,
+    temporality: u8,
+    monotonic: bool,
+}
+
 /// Builds batches of points.
 #[derive(Default)]
 pub struct PointBuilder {
-    time: TimestampNanosecondBuilder,
-    start_time: TimestampNanosecondBuilder,
-    resource: StringDictionaryBuilder<UInt32Type>,
-    scope: StringDictionaryBuilder<UInt32Type>,
-    name: StringDictionaryBuilder<UInt32Type>,
-    unit: StringDictionaryBuilder<UInt32Type>,
-    attributes: StringDictionaryBuilder<UInt32Type>,
-    kind: UInt8Builder,
-    temporality: UInt8Builder,
-    monotonic: BooleanBuilder,
-    value: Float64Builder,
-    count: UInt64Builder,
-    sum: Float64Builder,
-    min: Float64Builder,
-    max: Float64Builder,
-    bounds: ListBuilder<Float64Builder>,
-    buckets: ListBuilder<Float64Builder>,
-    rows: usize,
+    time: Vec<i64>,
+    start_time: NumberBuilder<TimestampNanosecondType>,
+    attributes: TextBuilder,
+    value: NumberBuilder<Float64Type>,
+    histograms: Histograms,
+    resource: Dictionary,
+    scope: Dictionary,
+    name: Dictionary,
+    unit: Dictionary,
+    /// The columns that rows share, and the row after the last that shares them.
+    runs: Vec<(Keys, usize)>,
+}
+
+/// Points of a builder that have much in common.
+pub struct PointRun<'b, 'a> {
+    builder: &'b mut PointBuilder,
+    shared: Shared<'a>,
+    begun: bool,
+}
+
+impl PointRun<'_, '_> {
+    /// Adds a row.
+    #[inline(always)]
+    pub fn push(&mut self, attributes: Label<'_>, measured: &Measured<'_>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            // Not before there is a row: a batch holds no text that none of its rows has.
+            self.builder.begin(&self.shared);
+        }
+        self.builder.attributes.append_label(attributes);
+        self.builder.measured(measured);
+    }
 }
 
 impl PointBuilder {
     /// Adds a row.
     pub fn push(&mut self, row: &PointRow<'_>) {
-        self.time.append_value(row.time.0);
-        self.start_time.append_option(row.start_time.map(|t| t.0));
-        self.resource.append_value(row.resource);
-        self.scope.append_value(row.scope);
-        self.name.append_value(row.name);
-        self.unit.append_value(row.unit);
-        self.attributes.append_value(row.attributes);
-        self.kind.append_value(row.kind as u8);
-        self.temporality.append_value(row.temporality as u8);
-        self.monotonic.append_value(row.monotonic);
-        self.value.append_option(row.value);
-        self.count.append_option(row.histogram.map(|h| h.count));
-        self.sum.append_option(row.histogram.and_then(|h| h.sum));
-        self.min.append_option(row.histogram.and_then(|h| h.min));
-        self.max.append_option(row.histogram.and_then(|h| h.max));
-        match row.histogram {
-            Some(histogram) => {
-                self.bounds.append_value(histogram.bounds.iter().map(|v| Some(*v)));
-                self.buckets.append_value(histogram.buckets.iter().map(|v| Some(*v)));
-            }
-            None => {
-                self.bounds.append_null();
-                self.buckets.append_null();
-            }
+        self.begin(&Shared {
+            resource: row.resource,
+            scope: row.scope,
+            name: row.name,
+            unit: row.unit,
+            kind: row.kind,
+            temporality: row.temporality,
+            monotonic: row.monotonic,
+        });
+        self.attributes.append(row.attributes);
+        self.measured(&Measured {
+            time: row.time,
+            start_time: row.start_time,
+            value: row.value,
+            histogram: row.histogram,
+        });
+    }
+
+    /// Begins rows that have so much in common.
+    pub const fn run<'b, 'a>(&'b mut self, shared: Shared<'a>) -> PointRun<'b, 'a> {
+        PointRun { builder: self, shared, begun: false }
+    }
+
+    fn begin(&mut self, shared: &Shared<'_>) {
+        let keys = Keys {
+            resource: self.resource.key(shared.resource),
+            scope: self.scope.key(shared.scope),
+            name: self.name.key(shared.name),
+            unit: self.unit.key(shared.unit),
+            kind: shared.kind as u8,
+            temporality: shared.temporality as u8,
+            monotonic: shared.monotonic,
+        };
+        let rows = self.time.len();
+        if self.runs.last().is_none_or(|(last, _)| *last != keys) {
+            self.runs.push((keys, rows));
         }
-        self.rows += 1;
+    }
+
+    /// Adds to the run that began last what a row has of its own but for the attributes.
+    #[inline(always)]
+    fn measured(&mut self, measured: &Measured<'_>) {
+        if let Some(histogram) = measured.histogram {
+            self.histograms.append(histogram, self.time.len());
+        }
+        self.time.push(measured.time.0);
+        self.start_time.append(measured.start_time.map(|time| time.0));
+        self.value.append(measured.value);
+        if let Some((_, end)) = self.runs.last_mut() {
+            *end = self.time.len();
+        }
     }
 
     /// Rows since the last batch.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.rows
+        self.time.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.time.is_empty()
+    }
+
+    /// One value of each run for all of its rows.
+    fn spread<T: Clone>(&self, value: impl Fn(&Keys) -> T) -> Vec<T> {
+        let mut values = Vec::with_capacity(self.len());
+        for (keys, end) in &self.runs {
+            values.resize(*end, value(keys));
+        }
+        values
     }
 
     /// The rows as a batch; the builder is empty afterwards.
@@ -201,27 +294,84 @@ impl PointBuilder {
     /// Never: the columns are built to the schema.
     #[must_use]
     pub fn finish(&mut self) -> RecordBatch {
-        self.rows = 0;
-        let columns: Vec<arrow::array::ArrayRef> = vec![
-            Arc::new(self.time.finish().with_timezone("UTC")),
+        let rows = self.len();
+        let [resource, scope, name, unit]: [Vec<u32>; 4] = [
+            self.spread(|keys| keys.resource),
+            self.spread(|keys| keys.scope),
+            self.spread(|keys| keys.name),
+            self.spread(|keys| keys.unit),
+        ];
+        let kind = UInt8Array::from(self.spread(|keys| keys.kind));
+        let temporality = UInt8Array::from(self.spread(|keys| keys.temporality));
+        let monotonic = BooleanArray::from(self.spread(|keys| keys.monotonic));
+        self.runs.clear();
+        let time = TimestampNanosecondArray::from(take(&mut self.time));
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(time.with_timezone("UTC")),
             Arc::new(self.start_time.finish().with_timezone("UTC")),
-            Arc::new(self.resource.finish()),
-            Arc::new(self.scope.finish()),
-            Arc::new(self.name.finish()),
-            Arc::new(self.unit.finish()),
-            Arc::new(self.attributes.finish()),
-            Arc::new(self.kind.finish()),
-            Arc::new(self.temporality.finish()),
-            Arc::new(self.monotonic.finish()),
+            self.resource.column(resource),
+            self.scope.column(scope),
+            self.name.column(name),
+            self.unit.column(unit),
+            self.attributes.finish(),
+            Arc::new(kind),
+            Arc::new(temporality),
+            Arc::new(monotonic),
             Arc::new(self.value.finish()),
+        ];
+        columns.extend(self.histograms.finish(rows));
+        RecordBatch::try_new(point_schema(), columns).expect("columns are built to the schema")
+    }
+}
+
+/// The columns that only histograms and summaries have. They are behind the others' until a
+/// row needs them.
+#[derive(Default)]
+struct Histograms {
+    count: NumberBuilder<UInt64Type>,
+    sum: NumberBuilder<Float64Type>,
+    min: NumberBuilder<Float64Type>,
+    max: NumberBuilder<Float64Type>,
+    bounds: ListBuilder<Float64Builder>,
+    buckets: ListBuilder<Float64Builder>,
+}
+
+impl Histograms {
+    fn pad(&mut self, rows: usize) {
+        self.count.pad(rows);
+        for numbers in [&mut self.sum, &mut self.min, &mut self.max] {
+            numbers.pad(rows);
+        }
+        for lists in [&mut self.bounds, &mut self.buckets] {
+            lists.append_nulls(rows - lists.len());
+        }
+    }
+
+    /// Adds row number `row`.
+    fn append(&mut self, histogram: &Histogram, row: usize) {
+        self.pad(row);
+        self.count.append(Some(histogram.count));
+        self.sum.append(histogram.sum);
+        self.min.append(histogram.min);
+        self.max.append(histogram.max);
+        for (lists, values) in
+            [(&mut self.bounds, &histogram.bounds), (&mut self.buckets, &histogram.buckets)]
+        {
+            lists.values().append_slice(values);
+            lists.append(true);
+        }
+    }
+
+    fn finish(&mut self, rows: usize) -> [ArrayRef; 6] {
+        self.pad(rows);
+        [
             Arc::new(self.count.finish()),
             Arc::new(self.sum.finish()),
             Arc::new(self.min.finish()),
             Arc::new(self.max.finish()),
             Arc::new(self.bounds.finish()),
             Arc::new(self.buckets.finish()),
-        ];
-        RecordBatch::try_new(point_schema(), columns).expect("columns are built to the schema")
+        ]
     }
 }
 
@@ -290,5 +440,68 @@ impl<'a> Points<'a> {
             bounds: typed(batch, S, "bounds", "a list of f64")?,
             buckets: typed(batch, S, "buckets", "a list of f64")?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Array;
+
+    use super::*;
+
+    fn row<'a>(time: i64, name: &'a str, histogram: Option<&'a Histogram>) -> PointRow<'a> {
+        PointRow {
+            time: Timestamp(time),
+            start_time: (time % 2 == 0).then_some(Timestamp(1)),
+            resource: "{\"service.name\":\"cart\"}",
+            scope: "{}",
+            name,
+            unit: "",
+            attributes: if time % 3 == 0 { "{}" } else { "{\"a\":1}" },
+            kind: PointKind::Gauge,
+            temporality: Temporality::Unspecified,
+            monotonic: false,
+            value: histogram.is_none().then_some(time as f64),
+            histogram,
+        }
+    }
+
+    #[test]
+    fn points_of_a_run_are_rows_like_any() {
+        let histogram = Histogram {
+            count: 3,
+            sum: Some(2.0),
+            bounds: vec![1.0],
+            buckets: vec![1.0, 2.0],
+            ..Histogram::default()
+        };
+        let (mut single, mut run) = (PointBuilder::default(), PointBuilder::default());
+        for _ in 0..2 {
+            let names = [("a", 0..3), ("empty", 3..3), ("b", 3..5), ("b", 5..6), ("a", 6..7)];
+            for (name, times) in names {
+                let PointRow { resource, scope, unit, kind, temporality, monotonic, .. } = row(0, name, None);
+                let mut points =
+                    run.run(Shared { resource, scope, name, unit, kind, temporality, monotonic });
+                for time in times {
+                    let row = row(time, name, (time == 4).then_some(&histogram));
+                    single.push(&row);
+                    let PointRow { time, start_time, value, histogram, .. } = row;
+                    let measured = Measured { time, start_time, value, histogram };
+                    points.push(Label::new(row.attributes), &measured);
+                }
+            }
+            assert_eq!((single.len(), run.len()), (7, 7));
+            let (single, run) = (single.finish(), run.finish());
+            assert_eq!(single, run);
+            let points = Points::new(&run).expect("it has the schema");
+            assert_eq!(points.name.keys(), [0, 0, 0, 1, 1, 1, 0]);
+            assert_eq!(points.name.values().len(), 2, "no text that no row has");
+            assert_eq!(
+                points.count.iter().collect::<Vec<_>>(),
+                [None, None, None, None, Some(3), None, None]
+            );
+            assert_eq!(points.buckets.value(4).len(), 2);
+        }
+        assert!(single.is_empty() && run.is_empty());
     }
 }

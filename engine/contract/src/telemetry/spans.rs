@@ -3,16 +3,13 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::{
-    array::{
-        ArrayRef, FixedSizeBinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringArray, StringBuilder,
-        StringDictionaryBuilder, TimestampNanosecondArray, TimestampNanosecondBuilder, UInt8Array,
-        UInt8Builder,
-    },
-    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt32Type},
+    array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampNanosecondArray, UInt8Array},
+    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 
 use super::{
-    BatchError, DictionaryColumn,
+    BatchError, DictionaryColumn, Label,
+    build::{IdBuilder, ProseBuilder, TextBuilder, take},
     column::{dictionary, typed},
 };
 use crate::time::Timestamp;
@@ -110,82 +107,66 @@ pub fn span_schema() -> SchemaRef {
 }
 
 /// Builds batches of spans.
+#[derive(Default)]
 pub struct SpanBuilder {
-    trace_id: FixedSizeBinaryBuilder,
-    span_id: FixedSizeBinaryBuilder,
-    parent_span_id: FixedSizeBinaryBuilder,
-    name: StringDictionaryBuilder<UInt32Type>,
-    kind: UInt8Builder,
-    start: TimestampNanosecondBuilder,
-    end: TimestampNanosecondBuilder,
-    resource: StringDictionaryBuilder<UInt32Type>,
-    scope: StringDictionaryBuilder<UInt32Type>,
-    attributes: StringDictionaryBuilder<UInt32Type>,
-    status: UInt8Builder,
-    status_message: StringDictionaryBuilder<UInt32Type>,
-    events: StringBuilder,
-    links: StringBuilder,
-    rows: usize,
-}
-
-impl Default for SpanBuilder {
-    fn default() -> Self {
-        Self {
-            trace_id: FixedSizeBinaryBuilder::new(16),
-            span_id: FixedSizeBinaryBuilder::new(8),
-            parent_span_id: FixedSizeBinaryBuilder::new(8),
-            name: Default::default(),
-            kind: Default::default(),
-            start: Default::default(),
-            end: Default::default(),
-            resource: Default::default(),
-            scope: Default::default(),
-            attributes: Default::default(),
-            status: Default::default(),
-            status_message: Default::default(),
-            events: Default::default(),
-            links: Default::default(),
-            rows: 0,
-        }
-    }
+    trace_id: IdBuilder<16>,
+    span_id: IdBuilder<8>,
+    parent_span_id: IdBuilder<8>,
+    name: TextBuilder,
+    kind: Vec<u8>,
+    start: Vec<i64>,
+    end: Vec<i64>,
+    resource: TextBuilder,
+    scope: TextBuilder,
+    attributes: TextBuilder,
+    status: Vec<u8>,
+    status_message: TextBuilder,
+    events: ProseBuilder,
+    links: ProseBuilder,
 }
 
 impl SpanBuilder {
     /// Adds a row.
-    ///
-    /// # Panics
-    /// Never: ids have their fixed sizes by type.
     pub fn push(&mut self, row: &SpanRow<'_>) {
-        self.trace_id.append_value(row.trace_id).expect("16 bytes");
-        self.span_id.append_value(row.span_id).expect("8 bytes");
-        match row.parent_span_id {
-            Some(id) => self.parent_span_id.append_value(id).expect("8 bytes"),
-            None => self.parent_span_id.append_null(),
-        }
-        self.name.append_value(row.name);
-        self.kind.append_value(row.kind as u8);
-        self.start.append_value(row.start.0);
-        self.end.append_value(row.end.0);
-        self.resource.append_value(row.resource);
-        self.scope.append_value(row.scope);
-        self.attributes.append_value(row.attributes);
-        self.status.append_value(row.status as u8);
-        self.status_message.append_value(row.status_message);
-        self.events.append_value(row.events);
-        self.links.append_value(row.links);
-        self.rows += 1;
+        self.attributes.append(row.attributes);
+        self.push_others(row);
+    }
+
+    /// As [`Self::push`], of a row whose attributes have been hashed before.
+    #[inline]
+    pub fn push_labelled(&mut self, row: &SpanRow<'_>, attributes: Label<'_>) {
+        self.attributes.append_label(attributes);
+        self.push_others(row);
+    }
+
+    /// Adds all columns but the attributes.
+    #[inline]
+    fn push_others(&mut self, row: &SpanRow<'_>) {
+        self.trace_id.append(Some(row.trace_id));
+        self.span_id.append(Some(row.span_id));
+        self.parent_span_id.append(row.parent_span_id);
+        self.name.append(row.name);
+        self.kind.push(row.kind as u8);
+        self.start.push(row.start.0);
+        self.end.push(row.end.0);
+        self.resource.append(row.resource);
+        self.scope.append(row.scope);
+        self.status.push(row.status as u8);
+        self.status_message.append(row.status_message);
+        self.events.append(row.events);
+        self.links.append(row.links);
     }
 
     /// Rows since the last batch.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.rows
+        self.start.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.start.is_empty()
     }
 
     /// The rows as a batch; the builder is empty afterwards.
@@ -194,22 +175,23 @@ impl SpanBuilder {
     /// Never: the columns are built to the schema.
     #[must_use]
     pub fn finish(&mut self) -> RecordBatch {
-        self.rows = 0;
+        let [start, end] =
+            [&mut self.start, &mut self.end].map(|times| TimestampNanosecondArray::from(take(times)));
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.trace_id.finish()),
-            Arc::new(self.span_id.finish()),
-            Arc::new(self.parent_span_id.finish()),
-            Arc::new(self.name.finish()),
-            Arc::new(self.kind.finish()),
-            Arc::new(self.start.finish().with_timezone("UTC")),
-            Arc::new(self.end.finish().with_timezone("UTC")),
-            Arc::new(self.resource.finish()),
-            Arc::new(self.scope.finish()),
-            Arc::new(self.attributes.finish()),
-            Arc::new(self.status.finish()),
-            Arc::new(self.status_message.finish()),
-            Arc::new(self.events.finish()),
-            Arc::new(self.links.finish()),
+            self.trace_id.finish(),
+            self.span_id.finish(),
+            self.parent_span_id.finish(),
+            self.name.finish(),
+            Arc::new(UInt8Array::from(take(&mut self.kind))),
+            Arc::new(start.with_timezone("UTC")),
+            Arc::new(end.with_timezone("UTC")),
+            self.resource.finish(),
+            self.scope.finish(),
+            self.attributes.finish(),
+            Arc::new(UInt8Array::from(take(&mut self.status))),
+            self.status_message.finish(),
+            self.events.finish(),
+            self.links.finish(),
         ];
         RecordBatch::try_new(span_schema(), columns).expect("columns are built to the schema")
     }

@@ -105,18 +105,15 @@ impl Records {
     pub fn next_record(&mut self) -> io::Result<Option<&[u8]>> {
         self.record.clear();
         let mut joined: Option<Joined> = None;
-        loop {
-            let Some((length, whole)) = self.line()? else { break };
+        while let Some((length, whole)) = self.line()? {
             let line = trimmed(&self.input.data()[..length]);
             let blank = line.iter().all(u8::is_ascii_whitespace);
-            match &mut joined {
-                Some(joined) => {
-                    if !joined.takes(line) {
-                        break;
-                    }
+            if let Some(joined) = &mut joined {
+                if !joined.takes(line) {
+                    break;
                 }
-                None if !blank => joined = Some(Joined::begin(line)),
-                None => {}
+            } else if !blank {
+                joined = Some(Joined::begin(line));
             }
             if !blank {
                 let separator = usize::from(!self.record.is_empty());

@@ -25,6 +25,19 @@ pub(crate) fn bytes(bytes: &[u8]) -> u64 {
     fold(hash ^ u64::from_le_bytes(last), FACTOR)
 }
 
+/// Fingerprint of a part of a line, as [`bytes`] gives it.
+pub(crate) fn part(line: &[u8], start: usize, end: usize) -> u64 {
+    let length = end - start;
+    match line.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+        // Short words in one step: what is read behind them is masked out.
+        Some(chunk) if (1..8).contains(&length) => {
+            let word = u64::from_le_bytes(*chunk) & (u64::MAX >> (64 - 8 * length));
+            fold(SEED ^ length as u64 ^ word, FACTOR)
+        }
+        _ => bytes(&line[start..end]),
+    }
+}
+
 /// Fingerprint of a sequence, item by item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sequence(u64);
@@ -74,3 +87,18 @@ impl Hasher for Spread {
 /// A map whose keys are fingerprints.
 #[expect(clippy::disallowed_types, reason = "nothing iterates over it, so it has no order to differ")]
 pub(crate) type ByFingerprint<V> = std::collections::HashMap<u64, V, BuildHasherDefault<Spread>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_has_the_fingerprint_of_its_bytes() {
+        let line = b"some words of several lengths, 0123456789 and the last";
+        for start in 0..line.len() {
+            for end in start..line.len() {
+                assert_eq!(part(line, start, end), bytes(&line[start..end]), "{start} to {end}");
+            }
+        }
+    }
+}

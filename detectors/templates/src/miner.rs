@@ -127,7 +127,7 @@ impl Miner {
         self.shed.long_lines += u64::from(line.len() > self.settings.line_bytes_max);
         let line = self.looked_at(line);
         self.scanner.scan(line, self.settings.tokens_max);
-        self.signature.read(program, line, &self.scanner.tokens);
+        self.signature.read(program, line, &self.scanner);
         self.make_room();
         let (slot, new) = self.place(program, line);
         let lines = self.lines;

@@ -49,6 +49,8 @@ pub(crate) struct Token {
     pub(crate) kind: Kind,
     /// Whether a blank is before it.
     pub(crate) gap: bool,
+    /// It is letters and nothing else.
+    pub(crate) plain: bool,
 }
 
 impl Token {
@@ -62,6 +64,10 @@ const DELIMITER: u8 = 2;
 const DIGIT: u8 = 4;
 /// ASCII letters, and every byte of a character beyond ASCII.
 const LETTER: u8 = 8;
+/// May end a sentence: no part of the word before it then.
+const STOP: u8 = 16;
+/// Other marks within words.
+const MARK: u8 = 32;
 /// Ends a run of word characters.
 const END: u8 = BLANK | DELIMITER;
 
@@ -75,7 +81,8 @@ const CLASS: [u8; 256] = {
             | b'<' | b'>' | b'!' | b'?' | b'#' => DELIMITER,
             b'0'..=b'9' => DIGIT,
             b'a'..=b'z' | b'A'..=b'Z' | 0x80..=0xff => LETTER,
-            _ => 0,
+            b'.' | b'*' => STOP,
+            _ => MARK,
         };
         byte += 1;
     }
@@ -90,12 +97,15 @@ const fn class(byte: u8) -> u8 {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scanner {
     pub(crate) tokens: Vec<Token>,
+    /// Whether there is a quotation mark among them.
+    pub(crate) quoted: bool,
 }
 
 impl Scanner {
     /// Takes a line apart into at most `tokens_max` tokens; what is behind them is left out.
     pub(crate) fn scan(&mut self, line: &[u8], tokens_max: usize) {
         self.tokens.clear();
+        self.quoted = false;
         let mut at = 0;
         let mut gap = false;
         while at < line.len() && self.tokens.len() < tokens_max {
@@ -107,6 +117,7 @@ impl Scanner {
                     continue;
                 }
                 DELIMITER => {
+                    self.quoted |= byte == b'"';
                     self.push(at, at + 1, Kind::Delimiter, gap);
                     at += 1;
                 }
@@ -121,7 +132,7 @@ impl Scanner {
         reason = "a line is shorter than 4 GiB: the miner cuts it off"
     )]
     fn push(&mut self, start: usize, end: usize, kind: Kind, gap: bool) {
-        self.tokens.push(Token { start: start as u32, end: end as u32, kind, gap });
+        self.tokens.push(Token { start: start as u32, end: end as u32, kind, gap, plain: false });
     }
 
     /// Takes what begins at `start` and is neither blank nor delimiter; gives where it ends.
@@ -142,6 +153,17 @@ impl Scanner {
             let length = path(&line[start..]);
             self.push(start, start + length, Kind::Value(ValueKind::Path), gap);
             return start + length;
+        }
+        if classes == LETTER {
+            self.push(start, end, Kind::Word, gap);
+            if let Some(last) = self.tokens.last_mut() {
+                last.plain = true;
+            }
+            return end;
+        }
+        if classes & STOP == 0 {
+            self.word(line, start, end, classes, gap);
+            return end;
         }
         // The punctuation of a sentence is not a part of its last word.
         let core =

@@ -2,7 +2,7 @@
 
 use crate::{
     hash::{self, Sequence},
-    scan::{Kind, Token, ValueKind},
+    scan::{Kind, Scanner, Token, ValueKind},
 };
 
 /// Fingerprint of "something stands here".
@@ -47,30 +47,33 @@ pub(crate) struct Signature {
 
 impl Signature {
     /// Reads the signature from the tokens of a line of a program.
-    pub(crate) fn read(&mut self, program: u64, line: &[u8], tokens: &[Token]) {
+    pub(crate) fn read(&mut self, program: u64, line: &[u8], scanner: &Scanner) {
+        let tokens = scanner.tokens.as_slice();
         self.places.clear();
         let (mut words, mut whole) = (Sequence::of_program(program), Sequence::of_program(program));
         let mut any = false;
         let mut quotes = Quotes::default();
         for (at, token) in tokens.iter().enumerate() {
-            let quoted = quotes.pass(line, tokens, at);
+            let quoted = scanner.quoted && quotes.pass(line, tokens, at);
             let word = match token.kind {
                 Kind::Delimiter => continue,
                 Kind::Value(_) | Kind::Mixed => false,
                 Kind::Word | Kind::Named => {
-                    let text = token.text(line);
                     let before = at.checked_sub(1).map(|before| &tokens[before]);
-                    if before.is_some_and(|before| matches!(before.kind, Kind::Value(_))) && is_unit(text) {
+                    if before.is_some_and(|before| matches!(before.kind, Kind::Value(_)))
+                        && is_unit(token.text(line))
+                    {
                         continue;
                     }
                     // `a=b`, `a = b`; but in `a= b=` the value of `a` is empty.
                     let assigned =
                         before.is_some_and(|before| before.text(line) == b"=" && (before.gap || !token.gap));
-                    !((assigned || quoted) && !is_boolean(text) || is_component(text))
+                    let value = (assigned || quoted) && !is_boolean(token.text(line));
+                    !(value || !token.plain && is_component(token.text(line)))
                 }
             };
             if word {
-                let hash = hash::bytes(token.text(line));
+                let hash = hash::part(line, token.start as usize, token.end as usize);
                 self.places.push(Place { hash, token: u32::try_from(at).unwrap_or(u32::MAX) });
                 words.push(hash);
                 whole.push(hash);
@@ -158,12 +161,11 @@ pub(crate) const fn value_kind(kind: Kind) -> ValueKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::Scanner;
 
     fn signature(line: &str) -> String {
         let (mut scanner, mut signature) = (Scanner::default(), Signature::default());
         scanner.scan(line.as_bytes(), 100);
-        signature.read(0, line.as_bytes(), &scanner.tokens);
+        signature.read(0, line.as_bytes(), &scanner);
         let text = |place: &Place| match place.is_gap() {
             true => "*".into(),
             false => String::from_utf8_lossy(scanner.tokens[place.token as usize].text(line.as_bytes())),

@@ -14,6 +14,11 @@ const LAYOUTS_MAX: usize = 8;
 /// So many lines of a layout must agree on a word with digits in it before it is a part of the template.
 const SETTLED: u64 = 20;
 
+/// What so many lines have not shown to vary is looked for in some of the lines only, each of which stands
+/// for as many.
+const KNOWN: u64 = 1000;
+const STRIDE: u64 = 8;
+
 /// A token of a layout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Part {
@@ -171,9 +176,13 @@ impl Template {
     /// Takes a line in.
     pub(crate) fn see(&mut self, line: &[u8], tokens: &[Token]) {
         self.lines += 1;
+        let weight = if self.lines <= KNOWN { 1 } else { STRIDE };
+        if !self.lines.is_multiple_of(weight) {
+            return;
+        }
         let hash = layout_hash(line, tokens);
         if let Some(layout) = self.layouts.iter_mut().find(|layout| layout.hash == hash) {
-            layout.lines += 1;
+            layout.lines += weight;
             for (part, token) in layout.parts.iter_mut().zip(tokens) {
                 if part.form != Form::Delimiter {
                     part.see(token.text(line), Form::of(token.kind));
@@ -181,7 +190,7 @@ impl Template {
             }
         } else if self.layouts.len() < LAYOUTS_MAX {
             let parts = tokens.iter().map(|token| Part::of(line, token)).collect();
-            self.layouts.push(Layout { hash, lines: 1, parts });
+            self.layouts.push(Layout { hash, lines: weight, parts });
         }
     }
 

@@ -30,6 +30,16 @@ TEXT = [
     b"[2026-01-01T00:00:00Z] info ok\n1700000000.5 x\n\xff\xfe\n",
     b"no time at all\n",
 ]
+LINES = [
+    b"session opened for user ann by (uid=0)\nsession opened for user bob by (uid=1)\nsession opened for user cid by (uid=2)\n",
+    b"took 12 ms for /a/b from 10.0.0.7:80 0x1f blk_-12\nFri Jul  1 07:57:30 2005 2026-11-29T10:00:00Z a=\"b c\" {\"k\":\"v\"}\n",
+    b"ERROR a\njava.io.E: b\n\tat c\nCaused by: d\nTraceback (most recent call last):\n  x\nValueError: y\n",
+]
+EXPORTED = (
+    b'{"version":1,"settings":{"templates_max":8,"patterns_max":24,"line_bytes_max":200,"tokens_max":40},"lines":1,'
+    b'"changes":1,"next_id":1,"shed":{"templates":0,"long_lines":0},"aliases":[],"templates":[{"id":0,"lines":1,'
+    b'"latest":1,"layouts":[]}],"patterns":[{"program":0,"words":["a",null],"slot":0,"opened":false}]}'
+)
 # What is wrong with any input, whatever it should be.
 WRONG = [b"", b"\x00", b"\xff\xfet\x00i\x00m\x00e\x00\n\x00", b"\xef\xbb\xbf", b"x" * 5000, b"\n" * 64, b"[" * 400, b'{"a":' * 200]
 OTLP = [(FIXTURES / name).read_bytes() for name in ("otlp.jsonl", "otlp_named_enums.jsonl", "otlp_pretty.json")]
@@ -147,6 +157,8 @@ def main():
         "arrow_ipc": [bytes([signal]) + damage for signal in range(3) for damage in DAMAGES],
         "parquet": PARQUET,
         "text": TEXT,
+        "records": TEXT + LINES,
+        "templates": [bytes([kind]) + text for kind in (1, 2) for text in LINES] + [b"\0" + EXPORTED],
         "compressed": packed,
         "topics": [b"\0" + damage for damage in DAMAGES] + [b"\1" + commits + b"\0" + FRAME, b"\1" + commits[:-1]],
         "telemetry": [bytes([signal]) + damage for signal in range(3) for damage in DAMAGES],

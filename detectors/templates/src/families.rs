@@ -51,10 +51,17 @@ fn key_of(program: u64, pattern: &[Word], open: impl Fn(usize) -> bool) -> u64 {
     sequence.finish()
 }
 
+/// Messages of more words are not held against each other: what that costs in memory and time grows
+/// with the square of their number.
+const WORDS_MAX: usize = 40;
+
 /// A pattern in every way in which a place of it can be left open.
 pub(crate) fn opened(program: u64, pattern: &[Word], into: &mut Vec<Opened>) {
     into.clear();
     let words = pattern.iter().filter(|word| !word.is_gap()).count();
+    if words > WORDS_MAX {
+        return;
+    }
     let left = |open: usize| u32::try_from(words - open).unwrap_or(u32::MAX);
     for (at, word) in pattern.iter().enumerate() {
         // Between two gaps a word is the only thing that tells them apart.

@@ -14,7 +14,7 @@ use crate::{
 /// Name of a template: stays the same while the miner learns, and is never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct TemplateId(pub u32);
+pub struct TemplateId(pub u64);
 
 /// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub struct Miner {
     pub(crate) patterns: Vec<Pattern>,
     /// Names that were merged into others, and the names of those.
     pub(crate) aliases: Vec<(TemplateId, TemplateId)>,
-    pub(crate) next_id: u32,
+    pub(crate) next_id: u64,
     pub(crate) lines: u64,
     pub(crate) shed: Shed,
     /// Changes of what is known: new templates and merged ones.
@@ -421,11 +421,13 @@ impl Miner {
         }
         self.merged = (0..u32::try_from(kept.len()).unwrap_or(u32::MAX)).collect();
         self.templates = kept;
-        let living: std::collections::BTreeSet<u32> =
+        let living: std::collections::BTreeSet<u64> =
             self.templates.iter().flatten().map(|template| template.id).collect();
         let current: Vec<(TemplateId, TemplateId)> =
             self.aliases.iter().map(|(from, _)| (*from, self.current(*from))).collect();
         self.aliases = current.into_iter().filter(|(_, to)| living.contains(&to.0)).collect();
+        let oldest = self.aliases.len().saturating_sub(self.settings.templates_max);
+        self.aliases.drain(..oldest);
         self.index(left);
         self.version += 1;
     }

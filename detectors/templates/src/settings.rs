@@ -18,6 +18,6 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { templates_max: 20_000, patterns_max: 80_000, line_bytes_max: 8192, tokens_max: 512 }
+        Self { templates_max: 20_000, patterns_max: 40_000, line_bytes_max: 8192, tokens_max: 512 }
     }
 }

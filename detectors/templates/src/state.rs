@@ -34,7 +34,7 @@ struct State {
     settings: Settings,
     lines: u64,
     changes: u64,
-    next_id: u32,
+    next_id: u64,
     shed: Shed,
     aliases: Vec<(TemplateId, TemplateId)>,
     templates: Vec<Template>,
@@ -77,6 +77,9 @@ impl State {
         }
         if let Some(template) = self.templates.iter().find(|template| template.id >= self.next_id) {
             return wrong(format!("template {} is not below {}", template.id, self.next_id));
+        }
+        if !self.templates.is_sorted_by(|a, b| a.id < b.id) {
+            return wrong("templates are not in the order of their names, each once".to_owned());
         }
         if self.aliases.iter().any(|(from, to)| to >= from) || !self.aliases.is_sorted_by(|a, b| a.0 < b.0) {
             return wrong("names that were merged are not in order".to_owned());

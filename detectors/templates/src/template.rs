@@ -161,7 +161,7 @@ fn layout_hash(line: &[u8], tokens: &[Token]) -> u64 {
 /// What is known of the lines that one statement of a program writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Template {
-    pub(crate) id: u32,
+    pub(crate) id: u64,
     pub(crate) lines: u64,
     /// Number of the line that was its latest.
     pub(crate) latest: u64,
@@ -169,7 +169,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    pub(crate) const fn new(id: u32) -> Self {
+    pub(crate) const fn new(id: u64) -> Self {
         Self { id, lines: 0, latest: 0, layouts: Vec::new() }
     }
 
@@ -235,14 +235,14 @@ impl Template {
     pub(crate) fn varies(&self, line: &[u8], tokens: &[Token]) -> Vec<bool> {
         let hash = layout_hash(line, tokens);
         let layout = self.layouts.iter().find(|layout| layout.hash == hash);
+        let part = |at: usize| Some((layout?.parts.get(at)?, layout?.lines >= SETTLED));
         let varies = |(at, token): (usize, &Token)| match token.kind {
             Kind::Delimiter => false,
             Kind::Value(_) => true,
-            Kind::Word => layout.is_some_and(|layout| layout.parts[at].varies),
-            Kind::Named | Kind::Mixed => layout.is_none_or(|layout| {
-                let part = &layout.parts[at];
-                part.varies || layout.lines < SETTLED && !is_name(&part.text)
-            }),
+            Kind::Word => part(at).is_some_and(|(part, _)| part.varies),
+            Kind::Named | Kind::Mixed => {
+                part(at).is_none_or(|(part, settled)| part.varies || !settled && !is_name(&part.text))
+            }
         };
         tokens.iter().enumerate().map(varies).collect()
     }

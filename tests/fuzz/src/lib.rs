@@ -3,6 +3,7 @@
 //! | module | parses |
 //! |---|---|
 //! | [`read`] | files of telemetry |
+//! | [`logs`] | log lines: records, templates, what a miner exports |
 //! | [`payload`] | payloads of streams: OTLP in protobuf, remote write, Arrow IPC |
 //! | [`topics`] | the folder of the embedded log |
 //! | [`state`] | Arrow batches, checkpoints, facts |
@@ -10,6 +11,7 @@
 //! | [`datasets`] | NAB and Nezha |
 
 pub mod datasets;
+pub mod logs;
 pub mod payload;
 pub mod read;
 pub mod state;

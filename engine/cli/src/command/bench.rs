@@ -11,10 +11,13 @@ use theriac_connectors::{
     decode::{Rows, otlp_json},
     topics::Fsync,
 };
-use theriac_contract::{Entity, Interval, Series, SignalKind, Snapshot, Telemetry, Tick, Timestamp};
+use theriac_contract::{
+    Entity, Interval, Series, SignalKind, Snapshot, Telemetry, Tick, Timestamp, telemetry::Logs,
+};
 use theriac_datasets::simulator::{Scenario, World};
 use theriac_detect::Detect;
 use theriac_monitor::Monitor;
+use theriac_templates::{Miner, Settings};
 
 use crate::{
     config::Config,
@@ -114,6 +117,25 @@ fn frame(config: &Config, batches: &[Vec<Telemetry>]) -> Result<Vec<Tick>> {
     Ok(ticks)
 }
 
+/// What the logs among the batches say.
+fn log_lines(batches: &[Vec<Telemetry>]) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for telemetry in batches.iter().flatten() {
+        if let Telemetry::Logs(batch) = telemetry {
+            let logs = Logs::new(batch)?;
+            lines.extend((0..batch.num_rows()).map(|row| logs.body.value(row).to_owned()));
+        }
+    }
+    Ok(lines)
+}
+
+fn mine(mut miner: Miner, lines: &[String]) -> Miner {
+    lines.iter().for_each(|line| {
+        miner.add(line);
+    });
+    miner
+}
+
 /// Ticks of many series with values that repeat after a thousand.
 fn synthetic() -> Vec<Tick> {
     let series = |index: usize| {
@@ -178,6 +200,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let batches = decode(&payloads)?;
     let ticks = frame(&config, &batches)?;
     let bank = synthetic();
+    let lines = log_lines(&batches)?;
     let nothing = || Ok(());
     let mut stages = vec![
         measure("bench.decode_rows_per_s", "decode: OTLP/JSON to Arrow, rows", repetitions, nothing, |()| {
@@ -188,6 +211,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             black_box(frame(&config, &batches)?);
             Ok(rows)
         })?,
+        measure(
+            "bench.miner.lines_per_s",
+            "templates: log lines of templates that are known",
+            repetitions,
+            || Ok(mine(Miner::new(Settings::default()), &lines)),
+            |miner| {
+                black_box(mine(miner, &lines));
+                Ok(lines.len())
+            },
+        )?,
         measure(
             "bench.detect_fleet_series_ticks_per_s",
             "detect: the fleet, series-ticks",

@@ -122,13 +122,13 @@ mod tests {
     #[test]
     fn bins_widen_and_lose_nothing() {
         let mut tally = Tally::new(1);
-        for number in 0..1000_u32 {
+        for number in 0..1000_u64 {
             tally.add(TemplateId(number / 500), "record");
         }
         assert_eq!(tally.records, 1000);
         let bins = tally.bins();
         let counts = tally.by_current(|id| id);
-        let parts = |id: u32| counts[&TemplateId(id)].over_the_input(bins, 2);
+        let parts = |id: u64| counts[&TemplateId(id)].over_the_input(bins, 2);
         assert_eq!(parts(0).iter().sum::<u64>(), 500);
         assert!(parts(0)[1] <= 16 && parts(1)[0] <= 16, "{:?} {:?}", parts(0), parts(1));
         assert_eq!((counts[&TemplateId(1)].first, counts[&TemplateId(1)].latest), (501, 1000));
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn templates_that_became_one_are_counted_as_one() {
         let mut tally = Tally::new(2);
-        ["a", "b", "c"].iter().enumerate().for_each(|(id, record)| tally.add(TemplateId(id as u32), record));
+        ["a", "b", "c"].iter().enumerate().for_each(|(id, record)| tally.add(TemplateId(id as u64), record));
         let counts = tally.by_current(|_| TemplateId(0));
         assert_eq!(counts.len(), 1);
         let count = &counts[&TemplateId(0)];

@@ -89,8 +89,8 @@ pub struct Miner {
     /// Changes of what is known: new templates and merged ones.
     pub(crate) version: u64,
     living: usize,
-    /// Slot by the words of a signature.
-    by_words: ByFingerprint<u32>,
+    /// Slot by the words of a signature, and the first whole signature that had them.
+    by_words: ByFingerprint<(u32, u64)>,
     /// Whole signatures that are patterns.
     whole: ByFingerprint<()>,
     remembered: ByFingerprint<u32>,
@@ -110,8 +110,8 @@ impl Miner {
     /// The first line of a record, as far as it is looked at: a stack trace belongs to what it follows.
     fn looked_at<'a>(&self, record: &'a str) -> &'a [u8] {
         let record = record.trim_start().as_bytes();
-        let end = record.iter().take(self.settings.line_bytes_max).position(|byte| *byte == b'\n');
-        &record[..end.unwrap_or_else(|| record.len().min(self.settings.line_bytes_max))]
+        let record = &record[..record.len().min(self.settings.line_bytes_max)];
+        &record[..memchr::memchr(b'\n', record).unwrap_or(record.len())]
     }
 
     /// Takes a record and tells its template.
@@ -217,9 +217,9 @@ impl Miner {
 
     /// The slot of the line whose signature was read, and whether it was made for it.
     fn place(&mut self, program: u64, line: &[u8]) -> (u32, bool) {
-        if let Some(&slot) = self.by_words.get(&self.signature.words) {
+        if let Some(&(slot, whole)) = self.by_words.get(&self.signature.words) {
             let slot = self.slot(slot);
-            if self.whole.contains_key(&self.signature.whole) {
+            if whole == self.signature.whole || self.whole.contains_key(&self.signature.whole) {
                 return (slot, false);
             }
             // The same words with gaps in other places: one more way to write it.
@@ -292,7 +292,7 @@ impl Miner {
         }
         let whole = whole.finish();
         let of_words = if words.iter().any(|word| word.hash != GAP) { of_words.finish() } else { whole };
-        self.by_words.entry(of_words).or_insert(slot);
+        self.by_words.entry(of_words).or_insert((slot, whole));
         self.whole.insert(whole, ());
         self.patterns.push(pattern);
         let mut all = Vec::new();

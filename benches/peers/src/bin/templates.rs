@@ -1,9 +1,16 @@
 //! theriac's templates beside Drain3, the crate and the original in Python: one stream of the lines of
 //! many systems, the same masks for both of them, passes in turns, processor time of one thread.
 
-use std::{collections::BTreeMap, error::Error, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fs,
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use drain3::{Config, MaskingInstruction, Matcher};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use theriac_datasets::loghub::{self, LabelSet};
 use theriac_templates::{Miner, Settings};
@@ -11,9 +18,9 @@ use theriac_templates::{Miner, Settings};
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// Processor time of this thread.
-fn seconds() -> Fallible<f64> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    Ok(text.split(' ').next().unwrap_or_default().parse::<f64>()? / 1e9)
+fn seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Lines of all systems in an order without order.
@@ -41,17 +48,17 @@ fn passes<M>(
     count: usize,
     add: impl Fn(&mut M, &str),
     clusters: impl Fn(&M) -> usize,
-) -> Fallible<Passes> {
+) -> Passes {
     let mut passes = Vec::new();
     for _ in 0..count {
-        let begin = seconds()?;
+        let begin = seconds();
         lines.iter().for_each(|line| add(&mut miner, line));
-        passes.push((lines.len() as f64 / (seconds()? - begin), clusters(&miner)));
+        passes.push((lines.len() as f64 / (seconds() - begin), clusters(&miner)));
     }
-    Ok(passes)
+    passes
 }
 
-fn ours(lines: &[String], count: usize) -> Fallible<Passes> {
+fn ours(lines: &[String], count: usize) -> Passes {
     let add = |miner: &mut Miner, line: &str| {
         miner.add(line);
     };
@@ -72,7 +79,7 @@ fn masks() -> Vec<MaskingInstruction> {
     .into()
 }
 
-fn the_crate(lines: &[String], count: usize) -> Fallible<Passes> {
+fn the_crate(lines: &[String], count: usize) -> Passes {
     let config = Config::builder()
         .depth(4)
         .similarity_threshold(0.4)
@@ -84,10 +91,13 @@ fn the_crate(lines: &[String], count: usize) -> Fallible<Passes> {
     // Blanks are made single for it, as Drain3 does it; it would lose accuracy else.
     let lines: Vec<String> =
         lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    let add = |matcher: &mut Matcher, line: &str| {
-        let _ = matcher.add_log_message(line);
+    // It tells of clusters only with each line.
+    let add = |(matcher, clusters): &mut (Matcher, BTreeSet<usize>), line: &str| {
+        if let Ok(template) = matcher.add_log_message(line) {
+            clusters.insert(template.id());
+        }
     };
-    passes(Matcher::new(config), &lines, count, add, |matcher| matcher.templates().len())
+    passes((Matcher::new(config), BTreeSet::new()), &lines, count, add, |(_, clusters)| clusters.len())
 }
 
 /// The passes of the original, which its script prints.
@@ -108,7 +118,17 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn main() -> Fallible<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("templates: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Fallible<()> {
     let mut arguments = BTreeMap::from([("--rounds", "5".to_owned()), ("--passes", "10".to_owned())]);
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
@@ -127,7 +147,7 @@ fn main() -> Fallible<()> {
     let mut warm: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut last: BTreeMap<&str, Passes> = BTreeMap::new();
     for _ in 0..arguments["--rounds"].parse()? {
-        let mut runs = vec![("theriac", ours(&lines, count)?), ("drain3 (crate)", the_crate(&lines, count)?)];
+        let mut runs = vec![("theriac", ours(&lines, count)), ("drain3 (crate)", the_crate(&lines, count))];
         if let Some(program) = arguments.get("--python") {
             // It is slow; two passes are warm enough.
             runs.push(("Drain3 (Python)", python(program, &lines, count.min(3))?));

@@ -68,7 +68,7 @@ pub struct Shed {
     pub long_lines: u64,
 }
 
-/// Lines to remember by their words, of those whose words are values: cleared as soon as
+/// Lines to remember by their signatures, of those whose words are values: cleared as soon as
 /// something new is learnt, so it changes the speed only.
 const REMEMBERED_MAX: usize = 1 << 16;
 
@@ -226,7 +226,7 @@ impl Miner {
             self.learn(program, line, slot);
             return (self.slot(slot), false);
         }
-        if let Some(&slot) = self.remembered.get(&self.signature.words) {
+        if let Some(&slot) = self.remembered.get(&self.signature.whole) {
             return (slot, false);
         }
         let pattern = self.pattern(line);
@@ -240,7 +240,7 @@ impl Miner {
             if self.remembered.len() >= REMEMBERED_MAX {
                 self.remembered.clear();
             }
-            self.remembered.insert(self.signature.words, slot);
+            self.remembered.insert(self.signature.whole, slot);
             return (slot, false);
         }
         let slot = u32::try_from(self.templates.len()).expect("fewer templates than u32 holds");
@@ -281,7 +281,7 @@ impl Miner {
     /// Enters a pattern into the tables, and notes the families that now hold a value.
     fn enter(&mut self, pattern: Pattern, decided: &mut Vec<u64>) {
         let at = u32::try_from(self.patterns.len()).unwrap_or(u32::MAX);
-        let (program, slot) = (pattern.program, pattern.slot);
+        let (program, slot, opened_before) = (pattern.program, pattern.slot, pattern.opened);
         let words = known(&pattern.words);
         let (mut of_words, mut whole) = (Sequence::of_program(program), Sequence::of_program(program));
         for word in &words {
@@ -307,6 +307,7 @@ impl Miner {
         if words.iter().any(|word| word.hash == GAP) {
             let family = self.families.entry(whole).or_default();
             family.gap.get_or_insert(slot);
+            family.open |= opened_before;
             if family.open || family.holds_a_value() {
                 decided.push(whole);
             }
@@ -391,34 +392,35 @@ impl Miner {
         self.compact();
     }
 
-    /// Leaves out what is of no use any more: slots that were merged or forgotten, patterns that
-    /// open ones cover, names that lead nowhere.
+    /// Leaves out what is of no use any more: patterns that opened ones cover, templates that no
+    /// pattern leads to, slots that were merged or forgotten, names that lead nowhere.
     fn compact(&mut self) {
-        let mut place = vec![None; self.templates.len()];
-        let mut kept = Vec::with_capacity(self.living);
-        for (slot, template) in self.templates.iter_mut().enumerate() {
-            if let Some(template) = template.take() {
-                place[slot] = u32::try_from(kept.len()).ok();
-                kept.push(Some(template));
-            }
-        }
-        let patterns = std::mem::take(&mut self.patterns);
-        let mut left: Vec<Pattern> = patterns
-            .into_iter()
-            .filter_map(|pattern| {
-                let slot = place[self.slot(pattern.slot) as usize]?;
-                Some(Pattern { slot, ..pattern })
-            })
-            .collect();
-        if left.len() >= self.settings.patterns_max {
-            // The first of each template, and what was opened, tell the rest.
-            let mut seen = vec![false; kept.len()];
-            left.retain(|pattern| {
-                let first = !std::mem::replace(&mut seen[pattern.slot as usize], true);
+        let mut patterns = std::mem::take(&mut self.patterns);
+        patterns.iter_mut().for_each(|pattern| pattern.slot = self.slot(pattern.slot));
+        patterns.retain(|pattern| self.templates[pattern.slot as usize].is_some());
+        let most = self.settings.patterns_max / 2;
+        if patterns.len() > most {
+            let mut met = vec![false; self.templates.len()];
+            patterns.retain(|pattern| {
+                let first = !std::mem::replace(&mut met[pattern.slot as usize], true);
                 first || pattern.opened
             });
-            left.truncate(self.settings.patterns_max / 2);
+            patterns.drain(..patterns.len().saturating_sub(most));
         }
+        let mut led_to = vec![false; self.templates.len()];
+        patterns.iter().for_each(|pattern| led_to[pattern.slot as usize] = true);
+        let mut place = vec![u32::MAX; self.templates.len()];
+        let mut kept = Vec::with_capacity(self.living);
+        for (slot, template) in self.templates.iter_mut().enumerate() {
+            let Some(template) = template.take() else { continue };
+            if led_to[slot] {
+                place[slot] = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+                kept.push(Some(template));
+            } else {
+                self.shed.templates += 1;
+            }
+        }
+        patterns.iter_mut().for_each(|pattern| pattern.slot = place[pattern.slot as usize]);
         self.merged = (0..u32::try_from(kept.len()).unwrap_or(u32::MAX)).collect();
         self.templates = kept;
         let living: std::collections::BTreeSet<u64> =
@@ -428,7 +430,7 @@ impl Miner {
         self.aliases = current.into_iter().filter(|(_, to)| living.contains(&to.0)).collect();
         let oldest = self.aliases.len().saturating_sub(self.settings.templates_max);
         self.aliases.drain(..oldest);
-        self.index(left);
+        self.index(patterns);
         self.version += 1;
     }
 

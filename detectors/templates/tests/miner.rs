@@ -159,6 +159,7 @@ fn memory_is_bounded_whatever_comes() {
     let settings = Settings { templates_max: 500, patterns_max: 1000, ..Settings::default() };
     let mut miner = Miner::new(settings);
     let known = miner.add("a message that matters 1").template;
+    let user = ["ann", "bob", "cid"].map(|user| miner.add(&format!("session opened for user {user} by x")));
     let letters = |number: usize| -> String {
         (0..6).map(|digit| char::from(b'a' + (number / 7_usize.pow(digit) % 7) as u8)).collect()
     };
@@ -171,6 +172,8 @@ fn memory_is_bounded_whatever_comes() {
         longest = longest.max(miner.export().len() * usize::from(number % 3_000 == 2_999));
         if number % 100 == 0 {
             assert_eq!(miner.add("a message that matters 2").template, known, "what is seen often is kept");
+            let session = format!("session opened for user u{} by x", letters(number));
+            assert_eq!(miner.add(&session).template, user[0].template, "and what was learnt of it, too");
         }
     }
     assert!(longest < 2_000_000, "{longest} bytes");

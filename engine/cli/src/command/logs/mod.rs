@@ -115,9 +115,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.export {
         std::fs::write(path, miner.export()).with_context(|| path.display().to_string())?;
     }
-    let (count, bins) = (tally.records, tally.bins());
+    if miner.shed().templates > 0 {
+        tally.forget(&miner);
+    }
+    let (count, bins, forgotten) = (tally.records, tally.bins(), tally.forgotten);
     let counts = tally.by_current(|id| miner.current(id));
-    let found = Found { miner, familiar, counts, count, bins, by_age: arguments.known.is_none() };
+    let found = Found { miner, familiar, counts, count, forgotten, bins, by_age: arguments.known.is_none() };
     if arguments.output == Format::Json {
         return found.json(&totals);
     }
@@ -168,6 +171,7 @@ fn take(
         let text = String::from_utf8_lossy(record);
         let mined = miner.add(&text);
         tally.add(mined.template, &text);
+        tally.make_room(miner);
         if arguments.follow && mined.new {
             let line = text.lines().next().unwrap_or_default();
             say!("{:>10}  {}", tally.records, line);
@@ -193,6 +197,8 @@ struct Found {
     counts: BTreeMap<TemplateId, Count>,
     /// Records.
     count: u64,
+    /// Of them in templates that were forgotten.
+    forgotten: u64,
     bins: usize,
     /// What was met late is new, since nothing was known beforehand.
     by_age: bool,
@@ -238,7 +244,7 @@ impl Found {
             "lines": totals.lines,
             "bytes": totals.bytes,
             "cut": totals.cut,
-            "forgotten": shed.templates,
+            "forgotten": { "templates": shed.templates, "records": self.forgotten },
             "templates": self.counts.iter().map(template).collect::<Vec<_>>(),
             "missing": missing,
         });
@@ -305,7 +311,11 @@ impl Found {
         }
         let shed = self.miner.shed();
         if shed.templates > 0 {
-            note!("{} templates, those that were seen least, were forgotten to make room", shed.templates);
+            note!(
+                "{} templates, those that were seen least, were forgotten to make room; of their records {} are in none of the rows",
+                shed.templates,
+                self.forgotten
+            );
         }
     }
 }

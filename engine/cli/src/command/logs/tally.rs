@@ -1,8 +1,8 @@
 //! What is counted of each template on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use theriac_templates::TemplateId;
+use theriac_templates::{Miner, TemplateId};
 
 /// Bins over the input. Twice as many as are shown: two become one when they are full.
 const BINS: usize = 64;
@@ -46,11 +46,34 @@ pub(super) struct Tally {
     /// Records of a bin.
     width: u64,
     examples_max: usize,
+    /// Records of templates that the miner has forgotten.
+    pub(super) forgotten: u64,
 }
+
+/// Templates that are counted before it is looked which of them the miner still knows.
+const COUNTS_MAX: usize = 50_000;
 
 impl Tally {
     pub(super) const fn new(examples_max: usize) -> Self {
-        Self { counts: BTreeMap::new(), records: 0, width: 1, examples_max }
+        Self { counts: BTreeMap::new(), records: 0, width: 1, examples_max, forgotten: 0 }
+    }
+
+    /// Puts together the counts of templates that the miner has forgotten, if there are very many.
+    pub(super) fn make_room(&mut self, miner: &Miner) {
+        if self.counts.len() >= COUNTS_MAX {
+            self.forget(miner);
+        }
+    }
+
+    /// Puts together the counts of templates that the miner has forgotten.
+    pub(super) fn forget(&mut self, miner: &Miner) {
+        let known: BTreeSet<TemplateId> = miner.templates().into_iter().map(|known| known.id).collect();
+        let forgotten = &mut self.forgotten;
+        self.counts.retain(|id, count| {
+            let keep = known.contains(&miner.current(*id));
+            *forgotten += if keep { 0 } else { count.records };
+            keep
+        });
     }
 
     /// Counts a record.
@@ -132,6 +155,30 @@ mod tests {
         assert_eq!(parts(0).iter().sum::<u64>(), 500);
         assert!(parts(0)[1] <= 16 && parts(1)[0] <= 16, "{:?} {:?}", parts(0), parts(1));
         assert_eq!((counts[&TemplateId(1)].first, counts[&TemplateId(1)].latest), (501, 1000));
+    }
+
+    #[test]
+    fn what_the_miner_forgets_is_counted_together() {
+        let settings = theriac_templates::Settings { templates_max: 100, ..Default::default() };
+        let (mut miner, mut tally) = (Miner::new(settings), Tally::new(1));
+        let letters = |mut number: u32| -> String {
+            (0..5)
+                .map(|_| {
+                    let letter = number % 26;
+                    number /= 26;
+                    char::from(b'a' + letter as u8)
+                })
+                .collect()
+        };
+        for number in 0..2 * COUNTS_MAX as u32 {
+            let record = format!("{} {}x", letters(number), letters(7 * number + 3));
+            tally.add(miner.add(&record).template, &record);
+            tally.make_room(&miner);
+            assert!(tally.counts.len() <= COUNTS_MAX);
+        }
+        let kept: u64 = tally.counts.values().map(|count| count.records).sum();
+        assert_eq!(kept + tally.forgotten, tally.records);
+        assert!(tally.forgotten > 0);
     }
 
     #[test]

@@ -371,14 +371,18 @@ impl Miner {
         into
     }
 
-    /// Forgets the half of the templates that were seen least, if there is no room for one more.
+    /// Makes room if there is none for one more template or pattern.
     fn make_room(&mut self) {
-        if self.living < self.settings.templates_max {
-            if self.patterns.len() >= self.settings.patterns_max {
-                self.compact();
-            }
-            return;
+        if self.living >= self.settings.templates_max {
+            self.forget_half();
+            self.compact();
+        } else if self.patterns.len() >= self.settings.patterns_max {
+            self.compact();
         }
+    }
+
+    /// Forgets the half of the templates that was seen least, and of those the ones longest ago.
+    fn forget_half(&mut self) {
         let mut order: Vec<(u64, u64, u32)> = (0_u32..)
             .zip(&self.templates)
             .filter_map(|(slot, template)| template.as_ref().map(|t| (t.lines, t.latest, slot)))
@@ -389,11 +393,10 @@ impl Miner {
             self.living -= 1;
             self.shed.templates += 1;
         }
-        self.compact();
     }
 
-    /// Leaves out what is of no use any more: patterns that opened ones cover, templates that no
-    /// pattern leads to, slots that were merged or forgotten, names that lead nowhere.
+    /// Leaves out what is of no use any more: patterns that opened ones cover, slots that were merged
+    /// or forgotten, names that lead nowhere; and templates, if there are too many patterns yet.
     fn compact(&mut self) {
         let mut patterns = std::mem::take(&mut self.patterns);
         patterns.iter_mut().for_each(|pattern| pattern.slot = self.slot(pattern.slot));
@@ -405,7 +408,11 @@ impl Miner {
                 let first = !std::mem::replace(&mut met[pattern.slot as usize], true);
                 first || pattern.opened
             });
-            patterns.drain(..patterns.len().saturating_sub(most));
+            while patterns.len() > most && self.living > 1 {
+                self.forget_half();
+                patterns.retain(|pattern| self.templates[pattern.slot as usize].is_some());
+            }
+            patterns.truncate(most);
         }
         let mut led_to = vec![false; self.templates.len()];
         patterns.iter().for_each(|pattern| led_to[pattern.slot as usize] = true);

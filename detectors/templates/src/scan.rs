@@ -372,6 +372,7 @@ mod tests {
             ("failed", Kind::Word),
             ("größe", Kind::Word),
             ("Input/output", Kind::Word),
+            ("/", Kind::Delimiter),
             ("eth0", Kind::Named),
             ("blk_12", Kind::Mixed),
             ("node-D12", Kind::Mixed),
@@ -390,6 +391,8 @@ mod tests {
         );
         assert_eq!(texts("exception......0x1f..."), ["exception", "......", "0x1f", "..."]);
         assert_eq!(texts("  \t "), Vec::<String>::new());
+        // Behind brackets a slash divides.
+        assert_eq!(scanned("(ops)/s")[3], ("/s".to_owned(), Kind::Word));
     }
 
     proptest! {

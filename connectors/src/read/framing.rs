@@ -134,7 +134,9 @@ fn text(data: &[u8], ended: bool, bytes_max: usize) -> Frame {
                 }
                 next += step;
             }
-            _ if next > bytes_max => return Frame::Record { content, next },
+            // However the next line ends, it is too long to be joined; one more for the carriage
+            // return that is no part of it.
+            _ if data.len() > bytes_max.saturating_add(1) => return Frame::Record { content, next },
             other => return other,
         }
     }
@@ -268,6 +270,17 @@ mod tests {
         assert_eq!(records(text, b" 1 a\n 2 b\n"), [" 1 a", " 2 b"]);
         let long = format!("a\n{}", " 2345678\n".repeat(40));
         assert_eq!(records(text, long.as_bytes())[0].len(), 1 + 11 * 9, "no more lines than fit");
+    }
+
+    #[test]
+    fn a_line_does_not_wait_for_one_that_is_too_long_to_be_joined() {
+        let text = Framing::Text { bytes_max: 10 };
+        let mut data = b"ab\n ".to_vec();
+        assert_eq!(super::next(text, &data, false), Frame::More);
+        data.resize(11, b'x');
+        assert_eq!(super::next(text, &data, false), Frame::More, "it may be a carriage return");
+        data.resize(12, b'x');
+        assert_eq!(super::next(text, &data, false), Frame::Record { content: 2, next: 3 });
     }
 
     #[test]

@@ -20,7 +20,7 @@ use serde_json::json;
 use theriac_connectors::read::{RECORD_BYTES_MAX, Records};
 use theriac_templates::{Miner, Settings, TemplateId};
 
-use self::tally::{Count, Tally};
+use self::tally::{Count, PARTS, Tally};
 use crate::{
     output::{Format, Wrong, note, say},
     words::{fit, sparkline},
@@ -72,9 +72,6 @@ enum Order {
     Came,
 }
 
-/// Bars of a sparkline.
-const BARS: usize = 24;
-
 /// Records between two looks at the clock and at whether somebody wants an end.
 const PAUSE: u64 = 1024;
 
@@ -118,9 +115,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if miner.shed().templates > 0 {
         tally.forget(&miner);
     }
-    let (count, bins, forgotten) = (tally.records, tally.bins(), tally.forgotten);
+    let (count, forgotten) = (tally.records, tally.forgotten);
+    let (parts, bins_of_a_part) = (tally.parts(), tally.bins_of_a_part());
     let counts = tally.by_current(|id| miner.current(id));
-    let found = Found { miner, familiar, counts, count, forgotten, bins, by_age: arguments.known.is_none() };
+    let found = Found {
+        miner,
+        familiar,
+        counts,
+        count,
+        forgotten,
+        parts,
+        bins_of_a_part,
+        by_age: arguments.known.is_none(),
+    };
     if arguments.output == Format::Json {
         return found.json(&totals);
     }
@@ -199,7 +206,9 @@ struct Found {
     count: u64,
     /// Of them in templates that were forgotten.
     forgotten: u64,
-    bins: usize,
+    /// Records in each part of the input.
+    parts: Vec<u64>,
+    bins_of_a_part: usize,
     /// What was met late is new, since nothing was known beforehand.
     by_age: bool,
 }
@@ -218,6 +227,10 @@ impl Found {
         gone.filter_map(|id| Some((*id, self.miner.text(*id)?))).collect()
     }
 
+    fn over_the_input(&self, count: &Count) -> Vec<u64> {
+        count.over_the_input(self.parts.len(), self.bins_of_a_part)
+    }
+
     fn texts(&self) -> BTreeMap<TemplateId, String> {
         self.miner.templates().into_iter().map(|known| (known.id, known.text)).collect()
     }
@@ -232,7 +245,7 @@ impl Found {
                 "first": count.first,
                 "latest": count.latest,
                 "new": self.is_new(*id, count),
-                "over_the_input": count.over_the_input(self.bins, BARS),
+                "over_the_input": self.over_the_input(count),
                 "examples": count.examples,
             })
         };
@@ -266,16 +279,18 @@ impl Found {
         }
         let shown = if arguments.all { rows.len() } else { rows.len().min(arguments.top) };
         let width = terminal_width();
-        say!("{:>9}  {:>5}  {:<BARS$}   template (+ is new)", "records", "share", "over the input");
+        say!("{:>9}  {:>5}  {:<PARTS$}   template (+ is new)", "records", "share", "over the input");
         for (id, count) in &rows[..shown] {
             let mark = if self.is_new(**id, count) { '+' } else { ' ' };
             let share = count.records as f64 / self.count.max(1) as f64 * 100.0;
-            let bars = count.over_the_input(self.bins, BARS);
+            let over = self.over_the_input(count);
+            let bars: Vec<f64> =
+                over.iter().zip(&self.parts).map(|(count, of)| *count as f64 / *of as f64).collect();
             let text = texts.get(id).map_or("", String::as_str);
             let row = format!(
                 "{:>9}  {share:>4.1}%  {} {mark} {text}",
                 count.records,
-                fit(&bar_chart(&bars), BARS)
+                fit(&bar_chart(&bars), PARTS)
             );
             match width {
                 Some(width) => say!("{}", fit(&row, width).trim_end()),
@@ -283,7 +298,7 @@ impl Found {
             }
             for example in count.examples.iter().take(arguments.examples) {
                 for line in example.lines().take(12) {
-                    say!("{:>44}| {line}", "");
+                    say!("{:>52}| {line}", "");
                 }
             }
         }
@@ -294,7 +309,7 @@ impl Found {
         let missing = self.missing();
         if !missing.is_empty() {
             say!("\nknown, and not met:");
-            missing.iter().take(shown.max(10)).for_each(|(_, text)| say!("{:>42}- {text}", ""));
+            missing.iter().take(shown.max(10)).for_each(|(_, text)| say!("{:>50}- {text}", ""));
         }
         say!("");
         note!(
@@ -320,10 +335,10 @@ impl Found {
     }
 }
 
-/// Counts as bars from nothing on; none where there is nothing.
-fn bar_chart(counts: &[u64]) -> String {
-    let value = |count: &u64| if *count == 0 { f64::NAN } else { *count as f64 };
-    sparkline(std::iter::once(0.0).chain(counts.iter().map(value))).chars().skip(1).collect()
+/// Shares as bars from nothing on; none where there is nothing.
+fn bar_chart(shares: &[f64]) -> String {
+    let value = |share: &f64| if *share == 0.0 { f64::NAN } else { *share };
+    sparkline(std::iter::once(0.0).chain(shares.iter().map(value))).chars().skip(1).collect()
 }
 
 /// Columns of the terminal; none where the output goes elsewhere and lines may have any length.

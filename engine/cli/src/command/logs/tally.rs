@@ -7,6 +7,9 @@ use theriac_templates::{Miner, TemplateId};
 /// Bins over the input. Twice as many as are shown: two become one when they are full.
 const BINS: usize = 64;
 
+/// Parts of the input that are shown at most.
+pub(super) const PARTS: usize = 32;
+
 /// Counts over an input of unknown length: when the bins are full each becomes twice as wide.
 #[derive(Clone, Debug)]
 struct Bins {
@@ -120,21 +123,26 @@ impl Tally {
         all
     }
 
-    /// Bins that hold something.
-    pub(super) fn bins(&self) -> usize {
-        self.records.div_ceil(self.width).min(BINS as u64) as usize
+    /// Records in each of the parts that [`Count::over_the_input`] gives: the same number in all but
+    /// the last.
+    pub(super) fn parts(&self) -> Vec<u64> {
+        let width = self.width * self.bins_of_a_part() as u64;
+        let whole = usize::try_from(self.records / width).unwrap_or(usize::MAX);
+        let rest = self.records % width;
+        std::iter::repeat_n(width, whole).chain((rest > 0).then_some(rest)).collect()
+    }
+
+    /// Bins in a part, so that there are no more parts than are shown.
+    pub(super) fn bins_of_a_part(&self) -> usize {
+        let bins = self.records.div_ceil(self.width).min(BINS as u64) as usize;
+        bins.div_ceil(PARTS).max(1)
     }
 }
 
 impl Count {
-    /// Records over the input, in at most `columns` parts of about the same length.
-    pub(super) fn over_the_input(&self, bins: usize, columns: usize) -> Vec<u64> {
-        let columns = columns.min(bins).max(1);
-        let mut parts = vec![0; columns];
-        for (bin, count) in self.bins.counts[..bins].iter().enumerate() {
-            parts[bin * columns / bins] += count;
-        }
-        parts
+    /// Records over the input, in as many parts as [`Tally::parts`] has.
+    pub(super) fn over_the_input(&self, parts: usize, bins_of_a_part: usize) -> Vec<u64> {
+        self.bins.counts.chunks(bins_of_a_part).take(parts).map(|bins| bins.iter().sum()).collect()
     }
 }
 
@@ -149,11 +157,19 @@ mod tests {
             tally.add(TemplateId(number / 500), "record");
         }
         assert_eq!(tally.records, 1000);
-        let bins = tally.bins();
+        let (parts, of_a_part) = (tally.parts(), tally.bins_of_a_part());
+        assert_eq!(parts.iter().sum::<u64>(), 1000);
+        assert!(
+            parts.len() <= PARTS && parts[..parts.len() - 1].iter().all(|part| *part == parts[0]),
+            "{parts:?}"
+        );
         let counts = tally.by_current(|id| id);
-        let parts = |id: u64| counts[&TemplateId(id)].over_the_input(bins, 2);
-        assert_eq!(parts(0).iter().sum::<u64>(), 500);
-        assert!(parts(0)[1] <= 16 && parts(1)[0] <= 16, "{:?} {:?}", parts(0), parts(1));
+        let over = |id: u64| counts[&TemplateId(id)].over_the_input(parts.len(), of_a_part);
+        let (first, second) = (over(0), over(1));
+        assert_eq!((first.iter().sum::<u64>(), second.iter().sum::<u64>()), (500, 500));
+        for (at, part) in parts.iter().enumerate() {
+            assert_eq!(first[at] + second[at], *part, "every record is of one of them");
+        }
         assert_eq!((counts[&TemplateId(1)].first, counts[&TemplateId(1)].latest), (501, 1000));
     }
 
@@ -190,6 +206,6 @@ mod tests {
         let count = &counts[&TemplateId(0)];
         assert_eq!((count.records, count.first, count.latest), (3, 1, 3));
         assert_eq!(count.examples, ["a", "b"]);
-        assert_eq!(count.over_the_input(3, 3), [1, 1, 1]);
+        assert_eq!(count.over_the_input(3, 1), [1, 1, 1]);
     }
 }

@@ -3,7 +3,9 @@
 //! Rows are put into buckets of event time as they come. A bucket is turned into a
 //! [`Tick`](theriac_contract::Tick) once the watermark has passed its end, and only then:
 //! differences, rates, quantiles and the ids of new series are computed from all of its
-//! rows in an order that does not depend on how they arrived.
+//! rows in an order that does not depend on how they arrived. One thing does depend on it: log
+//! templates are learnt from records as they come, for to hold their texts back would take the memory
+//! of all that is late.
 //!
 //! | module | holds |
 //! |---|---|

@@ -70,10 +70,9 @@ impl Templates {
         if let Some(text) = known.get(&id) {
             return text.clone();
         }
-        // Under an older name, if it was found to be the same as another one.
-        let miner = &self.miner;
-        if let Some(text) = known.iter().find_map(|(old, text)| (miner.current(*old) == id).then_some(text)) {
-            let text = text.clone();
+        // Known by a name that has led to this one since it was found to be the same.
+        let old = known.keys().find(|old| self.miner.current(**old) == id).copied();
+        if let Some(text) = old.and_then(|old| known.remove(&old)) {
             known.insert(id, text.clone());
             return text;
         }
@@ -81,7 +80,7 @@ impl Templates {
             counts.other_templates += 1;
             return "<other>".to_owned();
         }
-        let mut text = miner.text(id).unwrap_or_default();
+        let mut text = self.miner.text(id).unwrap_or_default();
         if text.len() > TEXT_BYTES_MAX {
             text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
             text.push_str(" ...");

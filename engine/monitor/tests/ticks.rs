@@ -292,6 +292,35 @@ fn what_counts_is_zero_while_its_entity_is_heard_and_absent_otherwise() {
 }
 
 #[test]
+fn templates_that_become_one_are_one_series_from_then_on() {
+    let log = |ms, user: &str| Row::Log {
+        ms,
+        severity: 17,
+        body: format!("session opened for user {user} by (uid={ms})"),
+    };
+    let rows = [
+        log(1_000, "ann"),
+        log(2_000, "bob"),
+        log(11_000, "cid"),
+        log(12_000, "dan"),
+        log(13_000, "bob"),
+        log(21_000, "ann"),
+    ];
+    let (monitor, ticks) = run(&rows, settings());
+    let count = |tick: usize, user: &str| {
+        let text = format!(
+            r#"default|cart/cart-1|log.template|{{"severity":"error","template":"session opened for user {user} by (uid=<*>)"}}"#
+        );
+        value(&monitor, &ticks[tick], &text)
+    };
+    // Two names may be two messages; with the third they are one, which keeps the older series.
+    assert_eq!((count(0, "ann"), count(0, "bob")), (1.0, 1.0));
+    assert_eq!((count(1, "ann"), count(1, "bob")), (3.0, 0.0));
+    assert_eq!((count(2, "ann"), count(2, "bob")), (1.0, 0.0));
+    assert!(!monitor.series().iter().any(|series| series.attributes.contains("cid")));
+}
+
+#[test]
 fn a_call_is_an_edge_whether_the_caller_names_it_or_the_child_shows_it() {
     for peer in [true, false] {
         let span = |ms, duration_ms, id, parent, resource, error| Row::Span {

@@ -13,67 +13,12 @@ use super::{
 /// Bytes of a record at most; the rest of it is left out, and told.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 
-/// Where the bytes of records come from.
-enum Input {
-    File(Box<Stream>),
-    Pipe { reader: Box<dyn Read + Send>, buffer: Vec<u8>, start: usize, ended: bool },
-}
-
-/// What is asked of a pipe at once.
-const CHUNK: usize = 64 * 1024;
-
-impl Input {
-    fn data(&self) -> &[u8] {
-        match self {
-            Self::File(stream) => stream.data(),
-            Self::Pipe { buffer, start, .. } => &buffer[*start..],
-        }
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        match self {
-            Self::File(stream) => stream.consume(bytes),
-            Self::Pipe { start, .. } => *start += bytes,
-        }
-    }
-
-    /// Reads more; false at the end.
-    fn fill(&mut self) -> io::Result<bool> {
-        match self {
-            Self::File(stream) => {
-                let read = stream.fill()?;
-                match stream.damage.take() {
-                    Some(damage) => Err(io::Error::new(io::ErrorKind::InvalidData, damage)),
-                    None => Ok(read > 0),
-                }
-            }
-            Self::Pipe { ended: true, .. } => Ok(false),
-            Self::Pipe { reader, buffer, start, ended } => {
-                buffer.drain(..*start);
-                *start = 0;
-                let held = buffer.len();
-                buffer.resize(held + CHUNK, 0);
-                let read = loop {
-                    match reader.read(&mut buffer[held..]) {
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        other => break other?,
-                    }
-                };
-                buffer.truncate(held + read);
-                *ended = read == 0;
-                Ok(read > 0)
-            }
-        }
-    }
-}
-
 /// Records of one file or pipe.
 pub struct Records {
-    input: Input,
+    stream: Stream,
     record: Vec<u8>,
     lines: u64,
     cut: u64,
-    bytes: u64,
 }
 
 impl Records {
@@ -82,18 +27,26 @@ impl Records {
     /// # Errors
     /// If it cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let stream = Stream::open(&Origin::Path(path.to_owned()), 0, false)?;
-        Ok(Self::new(Input::File(Box::new(stream))))
+        Ok(Self::new(Stream::open(&Origin::Path(path.to_owned()), 0, false)?))
     }
 
     /// Records of a pipe.
     #[must_use]
     pub fn from_pipe(reader: Box<dyn Read + Send>) -> Self {
-        Self::new(Input::Pipe { reader, buffer: Vec::new(), start: 0, ended: false })
+        Self::new(Stream::from_pipe(reader))
     }
 
-    fn new(input: Input) -> Self {
-        Self { input, record: Vec::new(), lines: 0, cut: 0, bytes: 0 }
+    const fn new(stream: Stream) -> Self {
+        Self { stream, record: Vec::new(), lines: 0, cut: 0 }
+    }
+
+    /// Reads more; false at the end.
+    fn fill(&mut self) -> io::Result<bool> {
+        let read = self.stream.fill()?;
+        match self.stream.damage.take() {
+            Some(damage) => Err(io::Error::new(io::ErrorKind::InvalidData, damage)),
+            None => Ok(read > 0),
+        }
     }
 
     /// The next record without its last line end: a line, and the lines after it that belong to it.
@@ -106,7 +59,7 @@ impl Records {
         self.record.clear();
         let mut joined: Option<Joined> = None;
         while let Some((length, whole)) = self.line()? {
-            let line = trimmed(&self.input.data()[..length]);
+            let line = trimmed(&self.stream.data()[..length]);
             let blank = line.iter().all(u8::is_ascii_whitespace);
             if let Some(joined) = &mut joined {
                 if !joined.takes(line) {
@@ -124,8 +77,7 @@ impl Records {
                 self.record.extend_from_slice(&line[..line.len().min(room)]);
                 self.cut += u64::from(line.len() > room);
             }
-            self.input.consume(length);
-            self.bytes += length as u64;
+            self.stream.consume(length);
             self.lines += 1;
             if !whole {
                 self.skip_line()?;
@@ -138,7 +90,7 @@ impl Records {
     fn line(&mut self) -> io::Result<Option<(usize, bool)>> {
         let mut looked = 0;
         loop {
-            let data = self.input.data();
+            let data = self.stream.data();
             if let Some(at) = memchr::memchr(b'\n', &data[looked..]) {
                 return Ok(Some((looked + at + 1, true)));
             }
@@ -146,7 +98,7 @@ impl Records {
             if looked > RECORD_BYTES_MAX {
                 return Ok(Some((looked, false)));
             }
-            if !self.input.fill()? {
+            if !self.fill()? {
                 return Ok((looked > 0).then_some((looked, true)));
             }
         }
@@ -155,12 +107,11 @@ impl Records {
     /// Leaves out the rest of a line that is too long.
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
-            let data = self.input.data();
+            let data = self.stream.data();
             let end = memchr::memchr(b'\n', data).map(|at| at + 1);
             let length = end.unwrap_or(data.len());
-            self.input.consume(length);
-            self.bytes += length as u64;
-            if end.is_some() || !self.input.fill()? {
+            self.stream.consume(length);
+            if end.is_some() || !self.fill()? {
                 return Ok(());
             }
         }
@@ -181,7 +132,7 @@ impl Records {
     /// Bytes that were read, decompressed.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.bytes
+        self.stream.offset()
     }
 }
 

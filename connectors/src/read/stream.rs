@@ -143,19 +143,25 @@ impl Stream {
             Compression::Gzip => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(CHUNK, counted))),
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(counted)?),
         };
-        let mut stream = Self {
-            reader,
-            compression,
-            taken,
-            buffer: Vec::new(),
-            start: 0,
-            offset: if plain { offset } else { 0 },
-            ended: false,
-            follow,
-            damage: None,
-        };
+        let begin = if plain { offset } else { 0 };
+        let mut stream = Self { compression, taken, offset: begin, follow, ..Self::from_pipe(reader) };
         stream.skip_to(offset)?;
         Ok(stream)
+    }
+
+    /// Bytes as they come, to their end.
+    pub(super) fn from_pipe(reader: Box<dyn Read + Send>) -> Self {
+        Self {
+            reader,
+            compression: Compression::None,
+            taken: Arc::default(),
+            buffer: Vec::new(),
+            start: 0,
+            offset: 0,
+            ended: false,
+            follow: false,
+            damage: None,
+        }
     }
 
     fn skip_to(&mut self, offset: u64) -> io::Result<()> {

@@ -122,10 +122,9 @@ impl Miner {
     /// As [`Miner::add`], for records of several programs, which are told apart by a number: what
     /// one of them says is not held against what another says.
     pub fn add_of(&mut self, program: u64, record: &str) -> Mined {
-        let line = record;
         self.lines += 1;
-        self.shed.long_lines += u64::from(line.len() > self.settings.line_bytes_max);
-        let line = self.looked_at(line);
+        self.shed.long_lines += u64::from(record.len() > self.settings.line_bytes_max);
+        let line = self.looked_at(record);
         self.scanner.scan(line, self.settings.tokens_max);
         self.signature.read(program, line, &self.scanner);
         self.make_room();

@@ -161,3 +161,25 @@ fn change(
         description,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_goes_on_under_its_own_text_when_templates_become_one() {
+        let (mut templates, mut counts) = (Templates::default(), Counts::default());
+        let mut text = |user: &str, entity: usize| {
+            let body = format!("session opened for user {user} by (uid=0)");
+            templates.text(&body, (entity, 0), &mut counts, &Settings::default())
+        };
+        let ann = text("ann", 1);
+        let bob = text("bob", 2);
+        assert!(ann.contains("user ann by") && bob.contains("user bob by"));
+        // With the third name they are one template.
+        assert_eq!((text("cid", 1), text("dan", 2)), (ann, bob));
+        assert!(text("eve", 3).contains("user <*> by"), "a series that begins now has the text of now");
+        let known: Vec<usize> = templates.of_entity.values().map(BTreeMap::len).collect();
+        assert_eq!(known, [1, 1, 1]);
+    }
+}

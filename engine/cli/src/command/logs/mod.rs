@@ -107,6 +107,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         totals.lines += records.lines();
         totals.bytes += records.bytes();
         totals.cut += records.cut();
+        if stopped.load(Ordering::Relaxed) {
+            break;
+        }
     }
     let seconds = begin.elapsed().as_secs_f64();
     if let Some(path) = &arguments.export {

@@ -12,6 +12,7 @@
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
+//! | [`weighing`] | claims of any channels put together, for incidents that are given as data |
 //! | `class` | transient, permanent or Byzantine |
 //! | `diagnose` | the stage: one step per tick |
 //!
@@ -29,6 +30,7 @@ mod incident;
 mod restarts;
 pub mod settings;
 mod view;
+pub mod weighing;
 
 pub use diagnose::Diagnose;
 pub use family::{Family, family};

@@ -28,6 +28,9 @@ pub struct Mined {
 /// A value in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {
+    /// Where it stands: the same for lines of one template that are laid out alike, and another
+    /// one for every other place.
+    pub place: u64,
     /// Its form.
     pub kind: ValueKind,
     /// Its bytes, as they stand in the line.
@@ -88,7 +91,11 @@ pub struct Miner {
     pub(crate) shed: Shed,
     /// Changes of what is known: new templates and merged ones.
     pub(crate) version: u64,
+    /// Names that were given up because they turned out to be those of other templates.
+    pub(crate) given_up: u64,
     living: usize,
+    /// Slot of the line that was added last.
+    added: u32,
     /// Slot by the words of a signature, and the first whole signature that had them.
     by_words: ByFingerprint<(u32, u64)>,
     /// Whole signatures that are patterns.
@@ -133,22 +140,29 @@ impl Miner {
         let template = self.templates[slot as usize].as_mut().expect("a slot that is looked up lives");
         template.see(line, &self.scanner.tokens);
         template.latest = lines;
+        self.added = slot;
         let template = TemplateId(template.id);
         Mined { template, new }
     }
 
-    /// The values of the line that was added last, as it was given.
-    #[must_use]
-    pub fn parameters<'a>(&self, line: &'a str, mined: Mined) -> Vec<Parameter<'a>> {
+    /// The values of the line that was added last, as it was given, in order.
+    pub fn parameters<'a>(&'a self, line: &'a str) -> impl Iterator<Item = Parameter<'a>> {
         let line = self.looked_at(line);
         let tokens = &self.scanner.tokens;
-        let Some(template) = self.templates.iter().flatten().find(|template| template.id == mined.template.0)
-        else {
-            return Vec::new();
-        };
-        let varies = template.varies(line, tokens);
-        let values = tokens.iter().zip(varies).filter(|(_, varies)| *varies);
-        values.map(|(token, _)| Parameter { kind: value_kind(token.kind), text: token.text(line) }).collect()
+        let template = self.templates.get(self.added as usize).and_then(Option::as_ref);
+        let values = template.into_iter().flat_map(move |template| template.values(line, tokens));
+        values.map(move |(place, token)| Parameter {
+            place,
+            kind: value_kind(token.kind),
+            text: token.text(line),
+        })
+    }
+
+    /// Names that were given up so far because they turned out to be those of other templates: while
+    /// it stays the same, [`Self::current`] gives what it gave.
+    #[must_use]
+    pub const fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     /// The name that a name goes by now: templates that turn out to be one keep the older name.
@@ -366,6 +380,7 @@ impl Miner {
             && let Err(at) = self.aliases.binary_search_by_key(&old, |(from, _)| *from)
         {
             self.aliases.insert(at, (old, new));
+            self.given_up += 1;
         }
         into
     }

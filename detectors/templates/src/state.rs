@@ -35,6 +35,8 @@ struct State {
     lines: u64,
     changes: u64,
     next_id: u64,
+    #[serde(default)]
+    given_up: u64,
     shed: Shed,
     aliases: Vec<(TemplateId, TemplateId)>,
     templates: Vec<Template>,
@@ -59,6 +61,7 @@ impl State {
             lines: miner.lines,
             changes: miner.version,
             next_id: miner.next_id,
+            given_up: miner.given_up,
             shed: miner.shed,
             aliases: miner.aliases.clone(),
             templates,
@@ -99,7 +102,7 @@ impl TryFrom<State> for Miner {
         miner.aliases = state.aliases;
         miner.index(state.patterns);
         (miner.lines, miner.version) = (state.lines, state.changes);
-        (miner.next_id, miner.shed) = (state.next_id, state.shed);
+        (miner.next_id, miner.given_up, miner.shed) = (state.next_id, state.given_up, state.shed);
         Ok(miner)
     }
 }

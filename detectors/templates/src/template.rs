@@ -231,12 +231,16 @@ impl Template {
         text
     }
 
-    /// Whether the token at a place of a line varies, as far as is known.
-    pub(crate) fn varies(&self, line: &[u8], tokens: &[Token]) -> Vec<bool> {
+    /// The tokens of a line that vary, as far as is known, each with its place.
+    pub(crate) fn values<'a>(
+        &'a self,
+        line: &[u8],
+        tokens: &'a [Token],
+    ) -> impl Iterator<Item = (u64, &'a Token)> {
         let hash = layout_hash(line, tokens);
         let layout = self.layouts.iter().find(|layout| layout.hash == hash);
-        let part = |at: usize| Some((layout?.parts.get(at)?, layout?.lines >= SETTLED));
-        let varies = |(at, token): (usize, &Token)| match token.kind {
+        let part = move |at: usize| Some((layout?.parts.get(at)?, layout?.lines >= SETTLED));
+        let varies = move |at: usize, token: &Token| match token.kind {
             Kind::Delimiter => false,
             Kind::Value(_) => true,
             Kind::Word => part(at).is_some_and(|(part, _)| part.varies),
@@ -244,6 +248,12 @@ impl Template {
                 part(at).is_none_or(|(part, settled)| part.varies || !settled && !is_name(&part.text))
             }
         };
-        tokens.iter().enumerate().map(varies).collect()
+        let values = tokens.iter().enumerate().filter(move |(at, token)| varies(*at, token));
+        values.map(move |(at, token)| {
+            let mut place = Sequence::new();
+            place.push(hash);
+            place.push(at as u64);
+            (place.finish(), token)
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use theriac_connectors::read::{RECORD_BYTES_MAX, Records};
-use theriac_templates::{Miner, Settings};
+use theriac_templates::{FRAMES_MAX, Miner, Settings, Stack};
 
 /// Text as records of a pipe: all lines are counted, and no record is longer than the limit.
 pub fn records(bytes: &[u8]) {
@@ -22,6 +22,9 @@ pub fn templates(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     let Ok(text) = str::from_utf8(bytes) else { return };
     let settings = Settings { templates_max: 8, patterns_max: 24, line_bytes_max: 200, tokens_max: 40 };
+    if let Some(stack) = Stack::read(text) {
+        assert!(!stack.exception.is_empty() && stack.frames.len() <= FRAMES_MAX);
+    }
     let miner = match kind % 4 {
         0 => Miner::import(text).ok(),
         _ => Some(Miner::new(settings)),
@@ -36,7 +39,7 @@ pub fn templates(bytes: &[u8]) {
         let mined = miner.add_of(program, line);
         assert_eq!(mined, other.add_of(program, line), "another name after it was taken up");
         assert!(miner.text(mined.template).is_some(), "a template without a text");
-        for parameter in miner.parameters(line, mined) {
+        for parameter in miner.parameters(line) {
             assert!(!parameter.text.is_empty());
         }
     }

@@ -4,8 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{Change, Timestamp};
+use theriac_templates::TemplateId;
 
-use crate::{bits::Bits, distribution::Distribution, index::Slot};
+use crate::{
+    bits::Bits,
+    distribution::Distribution,
+    index::Slot,
+    logs::{At, Gathered, Session},
+};
 
 /// One point of a stream of sums or histograms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +39,18 @@ pub(crate) struct SpanRow {
     pub(crate) error: bool,
 }
 
+/// One log record, with what is needed to tell whether it came in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct LogRow {
+    pub(crate) session: Session,
+    pub(crate) time: i64,
+    pub(crate) template: TemplateId,
+    /// Number of the template as its entity says it.
+    pub(crate) kind: u32,
+    /// The series of its template; none if there was no room.
+    pub(crate) slot: Option<Slot>,
+}
+
 /// Rows by kind. Where the order of arrival could show, rows are sorted at the seal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Bucket {
@@ -42,6 +60,16 @@ pub(crate) struct Bucket {
     pub(crate) counts: BTreeMap<Slot, u64>,
     pub(crate) spans: Vec<SpanRow>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) logs: Vec<LogRow>,
+    /// Log records of each entity, and how many of them tell of errors.
+    pub(crate) severities: BTreeMap<usize, (u64, u64)>,
+    /// What stood in the places of templates, by entity.
+    #[serde(with = "crate::entries")]
+    pub(crate) parameters: BTreeMap<(At, usize), Gathered>,
+    /// Templates that were found to be others in this tick.
+    pub(crate) renamed: BTreeMap<TemplateId, TemplateId>,
+    /// Series of which nothing more will be heard from this tick on.
+    pub(crate) gone: Vec<Slot>,
     /// Earliest examples of each slot.
     pub(crate) examples: BTreeMap<Slot, Vec<(Timestamp, String)>>,
     /// Resource to signals heard.
@@ -51,7 +79,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// Rows that take memory until the seal.
     pub(crate) fn rows(&self) -> usize {
-        self.gauges.len() + self.accumulated.len() + self.spans.len() + self.changes.len()
+        self.gauges.len() + self.accumulated.len() + self.spans.len() + self.changes.len() + self.logs.len()
     }
 
     pub(crate) fn hear(&mut self, resource: u32, signal: u8) {

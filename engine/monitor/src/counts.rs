@@ -27,6 +27,12 @@ pub struct Counts {
     pub other_operations: u64,
     /// Spans whose parent was given up because too many waited.
     pub shed_links: u64,
+    /// Pairs of log templates that were not learnt because there were too many.
+    #[serde(default)]
+    pub shed_transitions: u64,
+    /// Values of log records that were not looked at because too many places are known.
+    #[serde(default)]
+    pub shed_parameters: u64,
     /// Ticks sealed.
     pub ticks: u64,
     /// Empty ticks that were passed over in gaps.

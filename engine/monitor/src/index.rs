@@ -146,6 +146,11 @@ impl Index {
         Some(slot)
     }
 
+    /// Nothing more will be heard of a series, which is no silence.
+    pub(crate) fn close(&mut self, slot: Slot) {
+        self.slots[slot as usize].silence = Silence::Absent;
+    }
+
     pub(crate) fn id(&self, slot: Slot) -> Option<SeriesId> {
         self.slots[slot as usize].id
     }

@@ -17,7 +17,8 @@
 //! | `bucket` | the rows of a tick that is not sealed yet |
 //! | `points`, `distribution` | gauges, rates, histograms |
 //! | `restarts` | processes that began anew, as changes |
-//! | `logs` | severities, templates, change events |
+//! | `logs` | severities, templates, stack traces, order, values, change events |
+//! | `entries` | maps in checkpoints |
 //! | `spans`, `durations`, `links` | operations, edges, quantiles |
 
 mod bits;
@@ -26,6 +27,7 @@ mod clock;
 pub mod counts;
 mod distribution;
 mod durations;
+mod entries;
 mod index;
 mod links;
 mod logs;

@@ -17,14 +17,14 @@ use crate::{
     clock::{Clock, StepChoice, Verdict},
     counts::Counts,
     index::{Index, Slot},
-    logs::Templates,
+    logs::Journal,
     points::{Metrics, PointReader, Taken},
     settings::Settings,
     spans::Traces,
 };
 
 const TABLE: &str = "monitor";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// Ticks in which rows must agree before a clock that jumped ahead is believed.
 const TICKS_TO_BELIEVE: usize = 3;
@@ -35,7 +35,7 @@ struct State {
     clock: Clock,
     index: Index,
     metrics: Metrics,
-    templates: Templates,
+    journal: Journal,
     traces: Traces,
     counts: Counts,
     /// Rows by tick.
@@ -295,7 +295,7 @@ impl State {
                 Taken::Shed => counts.shed_series += 1,
             },
             Columns::Logs(logs) => {
-                let taken = self.templates.take(logs, row, index, bucket, counts, settings);
+                let taken = self.journal.take(logs, row, index, bucket, counts, settings);
                 counts.shed_series += u64::from(!taken);
             }
             Columns::Spans(spans) => {
@@ -350,6 +350,8 @@ impl State {
         bucket.changes.extend(self.metrics.restarts(&self.index));
         let mut edges =
             self.traces.seal(&mut bucket, start, &mut self.index, &mut self.counts, settings, &mut values);
+        let (index, counts) = (&mut self.index, &mut self.counts);
+        self.journal.seal(&mut bucket, (number, start), index, counts, settings, &mut values);
         values.extend(bucket.counts.iter().map(|(slot, count)| (*slot, *count as f64)));
         let mut heard: BTreeMap<usize, u8> = BTreeMap::new();
         for (resource, signals) in &bucket.heard {

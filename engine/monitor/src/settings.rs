@@ -69,6 +69,14 @@ pub struct Settings {
     pub resources_max: usize,
     /// Log templates of one entity at most; others are counted under `<other>`.
     pub templates_max: usize,
+    /// A service is known for this many ticks before what is new in its logs is told.
+    pub novelty_after_ticks: u64,
+    /// Templates that are remembered as told before; of more, those that were not seen longest go.
+    pub told_templates_max: usize,
+    /// Pairs of templates that follow each other at most, over all services.
+    pub transitions_max: usize,
+    /// Places of templates whose values are watched at most, and as many of them in each tick.
+    pub parameters_max: usize,
     /// Operations of one entity at most; others are counted under `<other>`.
     pub operations_max: usize,
     /// Attribute sets of one histogram of one entity that get series of their own, beside
@@ -110,6 +118,10 @@ impl Default for Settings {
             series_max: 200_000,
             resources_max: 20_000,
             templates_max: 200,
+            novelty_after_ticks: 30,
+            told_templates_max: 20_000,
+            transitions_max: 50_000,
+            parameters_max: 10_000,
             operations_max: 50,
             histogram_details_max: 10,
             attributes_length_max: 2_048,

@@ -19,6 +19,7 @@ use crate::{
     proportion::{self, Proportion},
     reading::Reading,
     replicas::Replicas,
+    routine::Routine,
     rules::{Matters, Rule, direction},
     settings::Settings,
     siblings::Siblings,
@@ -50,13 +51,15 @@ struct Watched {
     counting: Option<Counting>,
     /// For a share of failures, when it is known among how many.
     proportion: Option<Proportion>,
+    /// For log lines that nobody worries about.
+    routine: Option<Routine>,
 }
 
 impl Watched {
     /// Whether its numbers are counts or shares, which a model of their own knows better than
     /// any other detector.
     const fn is_modelled(&self) -> bool {
-        self.counting.is_some() || self.proportion.is_some()
+        self.counting.is_some() || self.proportion.is_some() || self.routine.is_some()
     }
 
     /// Whether it is judged together with the other metrics of its entity, and beside the same metric
@@ -82,7 +85,7 @@ struct State {
 const TRUSTED_ALONE: f64 = 2.0 / 3.0;
 
 const TABLE: &str = "detect";
-const TABLE_VERSION: u16 = 3;
+const TABLE_VERSION: u16 = 4;
 
 /// The detect stage.
 pub struct Detect {
@@ -92,6 +95,8 @@ pub struct Detect {
     entities: Entities,
     replicas: Replicas,
     siblings: Siblings,
+    /// Series that counts all log lines of an entity, by domain and entity.
+    lines_of: BTreeMap<(String, Entity), SeriesId>,
     state: State,
     p_value: Vec<f64>,
     expected: Vec<f64>,
@@ -115,6 +120,7 @@ impl Detect {
             entities: Entities::new(&settings.entities),
             replicas: Replicas::new(settings.peers.filter(|_| settings.false_share_series == 0)),
             siblings: Siblings::default(),
+            lines_of: BTreeMap::new(),
             settings,
             state: State::default(),
             p_value: Vec::new(),
@@ -172,6 +178,12 @@ impl Detect {
             self.live(index, sight, idle, tick, known, &mut symptoms);
         }
         self.state.discovery.found(self.state.counts.opened - before, share);
+        for example in &tick.examples {
+            let watched = self.state.watched.get_mut(example.series.index());
+            if let Some(routine) = watched.and_then(|watched| watched.routine.as_mut()) {
+                routine.latest.clone_from(&example.text);
+            }
+        }
         symptoms
     }
 
@@ -206,9 +218,11 @@ impl Detect {
                 (false, true) => Some(Counting::silent_for(silent.min(self.settings.count_memory_ticks))),
                 (false, false) => None,
             };
-            self.state.watched.push(Watched { series: series.clone(), rule, counting, proportion: None });
+            let series = series.clone();
+            self.state.watched.push(Watched { series, rule, counting, proportion: None, routine: None });
         }
         self.pair(tick.opened.len());
+        self.admit_routine(tick.opened.len());
         self.compare(tick.opened.len());
         self.resize();
     }
@@ -248,6 +262,24 @@ impl Detect {
         for share in &mut watched[first..] {
             let pair = pairs.remove(&share.series.key);
             share.proportion = pair.map(|(of, a_second)| Proportion::new(of, a_second));
+        }
+    }
+
+    /// Begins to watch those of the last `opened` series that count routine log lines.
+    fn admit_routine(&mut self, opened: usize) {
+        let first = self.state.watched.len() - opened.min(self.state.watched.len());
+        for (id, watched) in (first as u32..).map(SeriesId).zip(&self.state.watched[first..]) {
+            if watched.series.signal == "log.count" {
+                let of = (watched.series.domain.clone(), watched.series.entity.clone());
+                self.lines_of.insert(of, id);
+            }
+        }
+        for watched in &mut self.state.watched[first..] {
+            if watched.rule.routine {
+                let of = (watched.series.domain.clone(), watched.series.entity.clone());
+                let all = self.lines_of.get(&of).copied().filter(|_| watched.series.signal != "log.count");
+                watched.routine = Some(Routine::new(all));
+            }
         }
     }
 
@@ -298,9 +330,40 @@ impl Detect {
         self.begin(tick);
     }
 
+    /// What log lines that nobody worries about show at this tick.
+    fn sight_of_routine(
+        routine: &mut Routine,
+        observed: f64,
+        learn: bool,
+        tick: &Tick,
+        memory: f64,
+    ) -> Sight {
+        let all =
+            routine.of().map_or(observed, |of| tick.values.get(of.index()).copied().unwrap_or(f64::NAN));
+        let silent = observed.is_nan() || all.is_nan();
+        let judged = (!silent).then(|| routine.observe(observed, all, learn, memory));
+        let p_value = judged.map_or(1.0, |judged| judged.p_value);
+        Sight {
+            start: tick.start,
+            end: tick.end(),
+            p_value,
+            alone: p_value,
+            observed: (!silent).then_some(observed),
+            expected: judged.map(|judged| judged.expected).filter(|expected| expected.is_finite()),
+            band: None,
+            direction: judged.map_or(Direction::None, |judged| judged.direction),
+            detectors: Vec::new(),
+            unlike: String::new(),
+        }
+    }
+
     /// What the series shows at this tick, after the rules.
     fn sight(&mut self, index: usize, observed: f64, tick: &Tick) -> Sight {
         let watched = &mut self.state.watched[index];
+        if let Some(routine) = &mut watched.routine {
+            let memory = self.settings.count_memory_ticks;
+            return Self::sight_of_routine(routine, observed, self.learn[index], tick, memory);
+        }
         let silent = observed.is_nan();
         let id = SeriesId(index as u32);
         let beside = [self.history.p_value(id), self.replicas.p_value(id)];
@@ -382,10 +445,12 @@ impl Detect {
     /// What each detector said of a series at this tick, the most surprised first.
     fn detectors(&self, index: usize) -> Vec<DetectorScore> {
         let watched = &self.state.watched[index];
-        let own = match (&watched.counting, &watched.proportion) {
-            (Some(_), _) => Some("counting"),
-            (None, Some(_)) => Some("proportion"),
-            (None, None) => None,
+        let own = match (&watched.counting, &watched.proportion, &watched.routine) {
+            (Some(_), ..) => Some("counting"),
+            (None, Some(_), _) => Some("proportion"),
+            (None, None, Some(_)) if self.readings[index].direction == Direction::Down => Some("absence"),
+            (None, None, Some(_)) => Some("proportion"),
+            (None, None, None) => None,
         };
         if let Some(own) = own {
             let p_value = self.readings[index].p_value;
@@ -428,7 +493,13 @@ impl Detect {
         }
         let mut episode = match self.state.episodes.remove(&id) {
             None if !unusual => return,
-            None => Episode::begin(sight),
+            None => {
+                let mut episode = Episode::begin(sight);
+                let routine = self.state.watched[index].routine.as_ref();
+                let latest = routine.map(|routine| routine.latest.clone()).filter(|line| !line.is_empty());
+                episode.examples.extend(latest.map(|line| format!("before: {line}")));
+                episode
+            }
             Some(mut episode) => {
                 let silence_judged =
                     episode.peak.observed.is_none() || self.state.watched[index].counting.is_some();
@@ -473,6 +544,9 @@ impl Detect {
                 }
                 if let Some(proportion) = &mut watched.proportion {
                     *proportion = Proportion::new(proportion.of, proportion.a_second);
+                }
+                if let Some(routine) = &mut watched.routine {
+                    *routine = routine.fresh();
                 }
                 return;
             }
@@ -559,8 +633,12 @@ impl Checkpointed for Detect {
         self.replicas.restore(tables, together.map(|(id, watched)| (id, &watched.series)))?;
         self.open = self.state.episodes.values().filter(|episode| episode.open.is_some()).count();
         self.siblings = Siblings::default();
+        self.lines_of.clear();
         for (id, watched) in (0..).map(SeriesId).zip(&self.state.watched) {
             self.siblings.admit(id, &watched.series);
+            if watched.series.signal == "log.count" {
+                self.lines_of.insert((watched.series.domain.clone(), watched.series.entity.clone()), id);
+            }
         }
         self.resize();
         Ok(())

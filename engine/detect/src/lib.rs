@@ -12,6 +12,8 @@
 //! | [`rules`] | which direction and which effect of a signal matter at all |
 //! | `counting` | p-values of event counts (Gamma-Poisson) |
 //! | `proportion` | p-values of shares of failures (beta-binomial) |
+//! | `absence` | p-values of gaps (Lomax) |
+//! | `routine` | log lines that are missed, or crowd out all others |
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `history` | series compared with all they ever did (the records detector), as far as there is room |
@@ -21,6 +23,7 @@
 //! | `siblings` | series of new replicas that begin with what is known of the others |
 //! | `explain` | the sentence for people |
 
+mod absence;
 mod counting;
 mod detect;
 mod discovery;
@@ -31,6 +34,7 @@ mod history;
 mod proportion;
 mod reading;
 mod replicas;
+mod routine;
 pub mod rules;
 pub mod settings;
 mod siblings;

@@ -35,6 +35,9 @@ pub struct Rule {
     pub counts: bool,
     /// Whether one event is nothing unusual, but several within minutes are.
     pub rare: bool,
+    /// Whether it counts log lines that nobody would worry about: they are told when they no
+    /// longer come, and when they crowd out all others.
+    pub routine: bool,
     /// Whether silence says something. What is derived from requests is silent without them.
     pub silence: bool,
 }
@@ -48,6 +51,7 @@ impl Default for Rule {
             effect_min: 0.0,
             counts: false,
             rare: false,
+            routine: false,
             silence: true,
         }
     }
@@ -57,12 +61,15 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 29] = [
+const BUILT_IN: [Row; 32] = [
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
     ("log.severity", Matters::Both, 0.5, 10.0, false),
     ("log.template", Matters::Rise, 0.5, 3.0, true),
+    ("log.sequence", Matters::Rise, 0.5, 3.0, true),
+    ("log.parameter", Matters::Rise, 0.5, 3.0, true),
+    ("log.exception", Matters::Rise, 0.5, 2.0, true),
     ("error_ratio", Matters::Rise, 0.25, 0.02, false),
     ("mismatch", Matters::Rise, 0.5, 0.0, true),
     ("restart", Matters::Rise, 0.0, 0.0, true),
@@ -102,7 +109,7 @@ impl Rule {
         }
         let silence = speaks_by_itself(series);
         if is_routine(series) {
-            return Self { matters: Matters::Nothing, silence: false, ..Self::default() };
+            return Self { matters: Matters::Nothing, routine: true, silence: false, ..Self::default() };
         }
         let row = BUILT_IN.iter().find(|row| fits(row.0));
         row.map_or_else(
@@ -114,6 +121,7 @@ impl Rule {
                 effect_min: *effect_min,
                 counts: *counts,
                 rare: *signal == "restart",
+                routine: false,
                 silence: silence && !*counts,
             },
         )
@@ -140,11 +148,12 @@ fn speaks_by_itself(series: &Series) -> bool {
     series.kind == SignalKind::Metric && !derived.iter().any(|end| series.signal.ends_with(end))
 }
 
-/// Whether it counts lines of a template that nobody would worry about: new ones come with
-/// every change of load or code.
+/// Whether it counts lines of a template that nobody would worry about, or all lines of an entity:
+/// how many there are is up to the load, and new ones come with every change of the code.
 fn is_routine(series: &Series) -> bool {
     let said = |severity: &str| series.attributes.contains(&format!("\"severity\":\"{severity}\""));
-    series.signal == "log.template" && ["trace", "debug", "info"].into_iter().any(said)
+    let quiet = ["trace", "debug", "info", "unspecified"].into_iter().any(said);
+    series.signal == "log.count" || series.signal == "log.template" && quiet
 }
 
 /// Which way `observed` departs from `expected`.

@@ -1,8 +1,8 @@
 //! The life of symptoms: a shift, a spike, silence, and going on after a restart.
 
 use theriac_contract::{
-    Checkpointed, Direction, Entity, Interval, Judgement, Series, SignalKind, Snapshot, Symptom,
-    SymptomPhase, Tick, Timestamp,
+    Checkpointed, Direction, Entity, Interval, Judgement, Series, SeriesId, SignalKind, Snapshot, Symptom,
+    SymptomPhase, Tick, Timestamp, frame::Example,
 };
 use theriac_detect::{Detect, EntitySettings, Settings};
 use theriac_detectors::{
@@ -305,4 +305,76 @@ fn a_replica_that_leaves_the_others_is_seen_though_its_values_are_ordinary() {
     for stop in [3, 400, 705, 720] {
         assert_eq!(run(Some(PeerSettings::default()), stop), told, "restored at {stop}");
     }
+}
+
+/// The log of one entity: its lines in each tick, of which the first series counts all, and the
+/// others those of one template each.
+fn log_lines(ticks: std::ops::Range<u64>, lines: impl Fn(u64) -> [f64; 2]) -> Vec<Symptom> {
+    let template = |text: &str| {
+        let attributes = format!(r#"{{"severity":"info","template":"{text}"}}"#);
+        let plain = series("log.template");
+        let key = Series::key_of("test", &plain.entity, None, "log.template", &attributes);
+        Series { key, attributes, kind: SignalKind::Log, ..plain }
+    };
+    let all = Series { kind: SignalKind::Log, ..series("log.count") };
+    let mut detect = Detect::new(Settings::default());
+    let mut told = Vec::new();
+    for number in ticks {
+        let of_templates = lines(number);
+        let values = vec![of_templates.iter().sum(), of_templates[0], of_templates[1]];
+        let example =
+            |id: u32, text: &str| Example { series: SeriesId(id), at: start(number), text: text.to_owned() };
+        let shown = [(1, "cleaned 3 carts"), (2, "served 7")];
+        let shown = shown.iter().filter(|(id, _)| values[*id as usize] > 0.0);
+        let tick = Tick {
+            opened: if number == 0 {
+                vec![all.clone(), template("cleaned <*> carts"), template("served <*>")]
+            } else {
+                Vec::new()
+            },
+            examples: shown.map(|(id, text)| example(*id, text)).collect(),
+            ..tick(number, &[], values)
+        };
+        told.extend(detect.step(&tick, &Snapshot::default()));
+    }
+    told
+}
+
+/// Lines of requests: some 20 in a tick.
+fn requests(number: u64) -> f64 {
+    (20.0 + 8.0 * noise(number)).round()
+}
+
+#[test]
+fn a_line_that_came_every_half_minute_is_missed_and_shown() {
+    let told = log_lines(0..900, |number| {
+        [if number < 600 && number % 6 == 0 { 1.0 } else { 0.0 }, requests(number)]
+    });
+    let first = &told[0];
+    assert_eq!((first.phase, first.direction), (SymptomPhase::Open, Direction::Down));
+    assert!(first.attributes.contains("cleaned"), "{first:?}");
+    assert_eq!(first.detectors[0].detector, "absence");
+    assert_eq!(first.examples, ["before: cleaned 3 carts"]);
+    let minutes = first.at.since(start(600)).as_seconds() / 60.0;
+    assert!((4.0..20.0).contains(&minutes), "missed after {minutes} minutes");
+    assert!(told.iter().all(|symptom| symptom.id == first.id), "it is one symptom");
+}
+
+#[test]
+fn lines_that_crowd_out_the_others_are_told_and_more_load_is_not() {
+    let busy = |number| if (500..520).contains(&number) { 4.0 } else { 1.0 };
+    let told = log_lines(0..900, |number| [busy(number) * 2.0, busy(number) * requests(number)]);
+    assert!(told.is_empty(), "{told:?}");
+    let told =
+        log_lines(0..900, |number| [if (500..520).contains(&number) { 60.0 } else { 2.0 }, requests(number)]);
+    let first = &told[0];
+    assert_eq!((first.phase, first.direction, first.onset), (SymptomPhase::Open, Direction::Up, start(500)));
+    assert!(first.attributes.contains("cleaned"), "{first:?}");
+}
+
+#[test]
+fn an_entity_that_says_nothing_any_more_is_one_symptom_not_one_for_each_template() {
+    let told = log_lines(0..900, |number| if number < 600 { [2.0, requests(number)] } else { [0.0, 0.0] });
+    assert_eq!((told[0].phase, told[0].signal.as_str()), (SymptomPhase::Open, "log.count"));
+    assert!(told.iter().all(|symptom| symptom.id == told[0].id), "it is one symptom");
 }

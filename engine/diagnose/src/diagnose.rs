@@ -151,7 +151,8 @@ impl Diagnose {
             if quiet {
                 return (None, false);
             }
-            if !case.changed || case.digits(self.settings.digits_each_max) < self.settings.evidence_digits {
+            let needed = self.settings.evidence_digits;
+            if !case.changed || case.digits(self.settings.digits_each_max, needed / 2.0) < needed {
                 case.changed = false;
                 return (None, true);
             }

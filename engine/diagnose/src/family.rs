@@ -59,7 +59,7 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 62] = [
+const TABLE: [(&str, Family); 64] = [
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
@@ -75,6 +75,8 @@ const TABLE: [(&str, Family); 62] = [
     ("availability", Family::Health),
     ("log.severity.error", Family::Errors),
     ("log.severity.fatal", Family::Errors),
+    ("log.error_ratio", Family::Errors),
+    ("log.count", Family::Missing),
     ("log.", Family::Log),
     ("error", Family::Errors),
     ("fail", Family::Errors),
@@ -188,6 +190,11 @@ mod tests {
             ("span.count", "{}", Family::Traffic),
             ("log.severity.error", "{}", Family::Errors),
             ("log.severity.info", "{}", Family::Log),
+            ("log.error_ratio", "{}", Family::Errors),
+            ("log.count", "{}", Family::Missing),
+            ("log.template.new", "{}", Family::Log),
+            ("log.sequence.unlikely", "{}", Family::Log),
+            ("log.exception", "{\"exception\":\"a.SQLException < b\"}", Family::Errors),
             ("log.template", "{\"template\":\"connection refused by <*>\"}", Family::Errors),
             ("log.template", "{\"template\":\"call to bank failed: timed out\"}", Family::Latency),
             ("CpuUsageRate(%)", "{}", Family::Cpu),

@@ -188,10 +188,15 @@ impl Case {
         self.symptoms.values().filter_map(|kept| kept.end).max().unwrap_or(self.touched)
     }
 
-    /// Decimal digits of surprise over all that stands.
-    pub(crate) fn digits(&self, each_max: f64) -> f64 {
+    /// Decimal digits of surprise over all that stands. What programs say in passing has at most
+    /// `passing_max` of them, all of it together: it changes with every version of the code, so
+    /// that alone it is no incident.
+    pub(crate) fn digits(&self, each_max: f64, passing_max: f64) -> f64 {
         let standing = self.symptoms.values().filter(|kept| kept.state == SymptomState::Open);
-        standing.map(|kept| kept.digits().min(each_max)).sum()
+        let (passing, other): (Vec<&Kept>, Vec<&Kept>) =
+            standing.partition(|kept| kept.family == Family::Log);
+        let sum = |of: Vec<&Kept>| of.into_iter().map(|kept| kept.digits().min(each_max)).sum::<f64>();
+        sum(passing).min(passing_max) + sum(other)
     }
 
     pub(crate) fn entities(&self) -> Vec<Entity> {

@@ -146,7 +146,7 @@ impl Diagnose {
 
     /// What a case has to say now, and whether it is kept.
     fn judge(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot) -> (Option<Incident>, bool) {
-        let quiet = !case.stands() && at.since(case.ended()) >= self.settings.resolve_after;
+        let quiet = !case.holds() && at.since(case.ended()) >= self.settings.resolve_after;
         let Some(said) = case.said.clone() else {
             if quiet {
                 return (None, false);

@@ -179,6 +179,13 @@ impl Case {
         self.symptoms.values().any(|kept| kept.state == SymptomState::Open)
     }
 
+    /// Whether anything stands that the incident is about: what programs say in passing began with
+    /// it perhaps, but may go on for good.
+    pub(crate) fn holds(&self) -> bool {
+        let open = |kept: &Kept| kept.state == SymptomState::Open;
+        self.symptoms.values().any(|kept| open(kept) && (self.said.is_none() || kept.family != Family::Log))
+    }
+
     pub(crate) fn lost(&self) -> bool {
         self.symptoms.values().any(|kept| kept.state == SymptomState::Lost)
     }

@@ -3,8 +3,10 @@
 //! The lines of a trace, or of a logger of a resource where there is no trace, are a sequence.
 //! If order said nothing, template `b` would follow `a` in `E = from(a) to(b) / all` cases. A pair
 //! that is seen so seldom that its count has a probability of at most [`AVOIDED`] under that
-//! Poisson law is avoided: the program does not go that way. A line that comes so nevertheless
-//! is told. What is interleaved by chance avoids nothing, so nothing is told of it.
+//! Poisson law is avoided: the program does not go that way. What is interleaved by chance avoids
+//! nothing, so nothing is told of it. A line that comes where it is avoided is told, as long as
+//! the chance that it does, `(pairs + 1) / (from(a) + 1)`, is at most [`UNLIKELY`]: a way that is
+//! gone now and then is known.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,9 @@ use crate::counts::Counts;
 
 /// Probability of a count at or below which a pair is avoided.
 const AVOIDED: f64 = 1e-4;
+
+/// Chance of a pair at or below which it is told.
+const UNLIKELY: f64 = 1e-3;
 
 /// Beyond so many pairs all counts are halved: what a program did long ago fades.
 const PAIRS_BEFORE_FADING: u64 = 1 << 20;
@@ -52,9 +57,10 @@ impl Transitions {
     /// Whether the pair is avoided, as far as is known.
     fn avoids(&self, pair: Pair) -> bool {
         let count = |of: &BTreeMap<TemplateId, u64>, id| of.get(&id).copied().unwrap_or(0) as f64;
-        let expected = count(&self.from, pair.0) * count(&self.to, pair.1) / (self.all as f64).max(1.0);
+        let (from, to) = (count(&self.from, pair.0), count(&self.to, pair.1));
         let seen = self.pairs.get(&pair).copied().unwrap_or(0);
-        poisson_at_most(seen, expected) <= AVOIDED
+        let chance = (seen as f64 + 1.0) / (from + 1.0);
+        chance <= UNLIKELY && poisson_at_most(seen, from * to / (self.all as f64).max(1.0)) <= AVOIDED
     }
 
     /// Counts a pair; gives whether there was room.
@@ -201,12 +207,13 @@ mod tests {
     #[test]
     fn a_step_that_was_never_taken_is_told_and_one_that_is_taken_is_not() {
         let (mut sequence, mut counts) = (Sequence::default(), Counts::default());
-        for session in 0..100 {
+        for session in 0..1_000 {
             assert!(sequence.step(&lines(&ORDER, session), 1_000, &mut counts).is_empty());
         }
-        let skipped = sequence.step(&lines(&[1, 2, 4], 200), 1_000, &mut counts);
+        let skipped = sequence.step(&lines(&[1, 2, 4], 2_000), 1_000, &mut counts);
         assert_eq!(skipped, [(2, TemplateId(2))], "the third step is left out");
-        assert!(sequence.step(&lines(&ORDER, 201), 1_000, &mut counts).is_empty());
+        assert!(sequence.step(&lines(&ORDER, 2_001), 1_000, &mut counts).is_empty());
+        assert!(sequence.step(&lines(&[1, 2, 4], 2_002), 1_000, &mut counts).is_empty(), "twice is known");
         assert_eq!(counts.shed_transitions, 0);
     }
 

@@ -17,7 +17,7 @@ const TICKS_MIN: f64 = 128.0;
 /// Gaps that are remembered.
 const MEMORY: f64 = 512.0;
 
-/// Gaps of one kind: in ticks, or in other lines.
+/// Gaps of one kind: in ticks, or in other events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Gaps {
     count: f64,
@@ -55,31 +55,30 @@ impl Gaps {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Absence {
     ticks: Gaps,
-    lines: Gaps,
+    others: Gaps,
     /// Ticks since the first event.
     age: f64,
 }
 
 impl Absence {
-    /// Takes a tick with `count` events while its entity said `others` other lines; gives how
-    /// likely so long a gap is. Without other lines, of which it may be one, a gap says nothing:
-    /// the chance is the larger of that in ticks and that in lines. `others` none: only ticks.
-    pub(crate) fn observe(&mut self, count: f64, others: Option<f64>, learn: bool) -> f64 {
+    /// Takes a tick with `count` events while there were `others` of which it might have been one;
+    /// gives how likely so long a gap is. Where nothing else comes either a gap says nothing: the
+    /// chance is the larger of that in ticks and that in others.
+    pub(crate) fn observe(&mut self, count: f64, others: f64, learn: bool) -> f64 {
         self.age += f64::from(u8::from(self.age > 0.0 || count > 0.0));
         self.ticks.now += 1.0;
-        self.lines.now += others.unwrap_or(0.0);
+        self.others.now += others;
         if count > 0.0 {
             // The first event ends no gap.
             let learn = learn && self.age > 1.0;
             self.ticks.end(learn);
-            self.lines.end(learn);
+            self.others.end(learn);
             return 1.0;
         }
         if self.ticks.count < GAPS_MIN || self.age < TICKS_MIN {
             return 1.0;
         }
-        let of_lines = if others.is_some() { self.lines.chance() } else { 0.0 };
-        self.ticks.chance().max(of_lines)
+        self.ticks.chance().max(self.others.chance())
     }
 
     /// Events that are expected in a tick.
@@ -93,14 +92,14 @@ mod tests {
     use super::*;
 
     /// Ticks after the last event until the chance falls to 1e-9; none within a thousand.
-    fn missed_after(absence: &mut Absence, others: Option<f64>) -> Option<usize> {
+    fn missed_after(absence: &mut Absence, others: f64) -> Option<usize> {
         (1..1_000).find(|_| absence.observe(0.0, others, false) <= 1e-9)
     }
 
     fn regular(every: usize, ticks: usize) -> Absence {
         let mut absence = Absence::default();
         for tick in 0..ticks {
-            let chance = absence.observe(f64::from(u8::from(tick % every == 0)), Some(5.0), true);
+            let chance = absence.observe(f64::from(u8::from(tick % every == 0)), 5.0, true);
             assert!(chance > 1e-4, "tick {tick}: {chance}");
         }
         absence
@@ -120,26 +119,25 @@ mod tests {
 
     #[test]
     fn a_heartbeat_is_missed_after_some_twenty_beats() {
-        let after = missed_after(&mut regular(1, 600), Some(5.0));
+        let after = missed_after(&mut regular(1, 600), 5.0);
         assert!(after.is_some_and(|ticks| (15..30).contains(&ticks)), "{after:?}");
-        let after = missed_after(&mut regular(10, 6_000), Some(5.0));
+        let after = missed_after(&mut regular(10, 6_000), 5.0);
         assert!(after.is_some_and(|ticks| (150..300).contains(&ticks)), "{after:?}");
     }
 
     #[test]
-    fn nothing_is_missed_of_what_says_nothing_else_either() {
-        assert_eq!(missed_after(&mut regular(1, 600), Some(0.0)), None);
-        assert!(missed_after(&mut regular(1, 600), None).is_some());
+    fn nothing_is_missed_where_nothing_else_comes_either() {
+        assert_eq!(missed_after(&mut regular(1, 600), 0.0), None);
     }
 
     #[test]
     fn what_comes_when_something_starts_is_no_habit() {
         let mut absence = Absence::default();
         for _ in 0..40 {
-            absence.observe(3.0, Some(5.0), true);
+            absence.observe(3.0, 5.0, true);
         }
         for _ in 0..60 {
-            assert_eq!(absence.observe(0.0, Some(5.0), true), 1.0);
+            assert_eq!(absence.observe(0.0, 5.0, true), 1.0);
         }
     }
 
@@ -147,7 +145,7 @@ mod tests {
     fn bursts_with_pauses_are_not_missed_in_a_pause() {
         let mut absence = Absence::default();
         for tick in 0..3_000 {
-            let chance = absence.observe(f64::from(u8::from(tick % 60 < 10)), Some(5.0), true);
+            let chance = absence.observe(f64::from(u8::from(tick % 60 < 10)), 5.0, true);
             assert!(tick < 300 || chance > 1e-4, "tick {tick}: {chance}");
         }
     }

@@ -97,6 +97,8 @@ pub struct Detect {
     siblings: Siblings,
     /// Series that counts all log lines of an entity, by domain and entity.
     lines_of: BTreeMap<(String, Entity), SeriesId>,
+    /// Log lines of this tick, by domain.
+    lines: BTreeMap<String, f64>,
     state: State,
     p_value: Vec<f64>,
     expected: Vec<f64>,
@@ -121,6 +123,7 @@ impl Detect {
             replicas: Replicas::new(settings.peers.filter(|_| settings.false_share_series == 0)),
             siblings: Siblings::default(),
             lines_of: BTreeMap::new(),
+            lines: BTreeMap::new(),
             settings,
             state: State::default(),
             p_value: Vec::new(),
@@ -162,6 +165,11 @@ impl Detect {
         self.admit(tick);
         self.score(tick);
         let alive = self.alive(tick);
+        self.lines.values_mut().for_each(|lines| *lines = 0.0);
+        for ((domain, _), id) in &self.lines_of {
+            let told = tick.values.get(id.index()).copied().filter(|lines| lines.is_finite());
+            *self.lines.entry(domain.clone()).or_default() += told.unwrap_or(0.0);
+        }
         let (share, span) = (self.settings.false_share, self.settings.false_share_ticks);
         let may_open = self.state.watched.len() - self.open.min(self.state.watched.len());
         self.level = match self.settings.false_share_series {
@@ -331,39 +339,35 @@ impl Detect {
     }
 
     /// What log lines that nobody worries about show at this tick.
-    fn sight_of_routine(
-        routine: &mut Routine,
-        observed: f64,
-        learn: bool,
-        tick: &Tick,
-        memory: f64,
-    ) -> Sight {
-        let all =
-            routine.of().map_or(observed, |of| tick.values.get(of.index()).copied().unwrap_or(f64::NAN));
+    fn sight_of_routine(&mut self, index: usize, observed: f64, tick: &Tick) -> Option<Sight> {
+        let watched = &mut self.state.watched[index];
+        let routine = watched.routine.as_mut()?;
+        let lines = self.lines.get(&watched.series.domain).copied().unwrap_or(0.0);
+        let all = routine.of().map_or(lines, |of| tick.values.get(of.index()).copied().unwrap_or(f64::NAN));
         let silent = observed.is_nan() || all.is_nan();
+        let (learn, memory) = (self.learn[index], self.settings.count_memory_ticks);
         let judged = (!silent).then(|| routine.observe(observed, all, learn, memory));
         let p_value = judged.map_or(1.0, |judged| judged.p_value);
-        Sight {
+        Some(Sight {
             start: tick.start,
             end: tick.end(),
             p_value,
-            alone: p_value,
+            alone: libm::pow(p_value, TRUSTED_ALONE),
             observed: (!silent).then_some(observed),
             expected: judged.map(|judged| judged.expected).filter(|expected| expected.is_finite()),
             band: None,
             direction: judged.map_or(Direction::None, |judged| judged.direction),
             detectors: Vec::new(),
             unlike: String::new(),
-        }
+        })
     }
 
     /// What the series shows at this tick, after the rules.
     fn sight(&mut self, index: usize, observed: f64, tick: &Tick) -> Sight {
-        let watched = &mut self.state.watched[index];
-        if let Some(routine) = &mut watched.routine {
-            let memory = self.settings.count_memory_ticks;
-            return Self::sight_of_routine(routine, observed, self.learn[index], tick, memory);
+        if let Some(sight) = self.sight_of_routine(index, observed, tick) {
+            return sight;
         }
+        let watched = &mut self.state.watched[index];
         let silent = observed.is_nan();
         let id = SeriesId(index as u32);
         let beside = [self.history.p_value(id), self.replicas.p_value(id)];

@@ -10,7 +10,8 @@ use crate::{absence::Absence, proportion::Proportion};
 const CROWD_MIN: f64 = 10.0;
 const CROWD_SHARE: f64 = 0.5;
 
-/// What is known of the lines of one template, or of all lines of an entity.
+/// What is known of the lines of one template among those of its entity, or of all lines of an
+/// entity among those of all entities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Routine {
     /// The lines of one template among all of its entity; none if it is all of them.
@@ -47,10 +48,10 @@ impl Routine {
         Self::new(self.of())
     }
 
-    /// How unusual `count` lines are where the entity says `all`; learns them if `learn`.
+    /// How unusual `count` lines are where the entity, or the whole domain, says `all`; learns them
+    /// if `learn`.
     pub(crate) fn observe(&mut self, count: f64, all: f64, learn: bool, memory_ticks: f64) -> Judged {
-        let others = self.share.is_some().then_some((all - count).max(0.0));
-        let missed = self.absence.observe(count, others, learn);
+        let missed = self.absence.observe(count, (all - count).max(0.0), learn);
         let expected = self.share.as_ref().map_or(f64::NAN, |share| share.expected() * all);
         let mut crowded = match &mut self.share {
             Some(share) if all > 0.0 => share.observe(count / all, all, learn, memory_ticks),

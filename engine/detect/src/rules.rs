@@ -68,7 +68,7 @@ const BUILT_IN: [Row; 32] = [
     ("log.severity", Matters::Both, 0.5, 10.0, false),
     ("log.template", Matters::Rise, 0.5, 3.0, true),
     ("log.sequence", Matters::Rise, 0.5, 3.0, true),
-    ("log.parameter", Matters::Rise, 0.5, 3.0, true),
+    ("log.parameter", Matters::Rise, 0.5, 1.5, true),
     ("log.exception", Matters::Rise, 0.5, 2.0, true),
     ("error_ratio", Matters::Rise, 0.25, 0.02, false),
     ("mismatch", Matters::Rise, 0.5, 0.0, true),

@@ -317,18 +317,19 @@ fn log_lines(ticks: std::ops::Range<u64>, lines: impl Fn(u64) -> [f64; 2]) -> Ve
         Series { key, attributes, kind: SignalKind::Log, ..plain }
     };
     let all = Series { kind: SignalKind::Log, ..series("log.count") };
+    let elsewhere = Series { kind: SignalKind::Log, ..of_replica("log.count", 2) };
     let mut detect = Detect::new(Settings::default());
     let mut told = Vec::new();
     for number in ticks {
         let of_templates = lines(number);
-        let values = vec![of_templates.iter().sum(), of_templates[0], of_templates[1]];
+        let values = vec![of_templates.iter().sum(), of_templates[0], of_templates[1], requests(number + 7)];
         let example =
             |id: u32, text: &str| Example { series: SeriesId(id), at: start(number), text: text.to_owned() };
         let shown = [(1, "cleaned 3 carts"), (2, "served 7")];
         let shown = shown.iter().filter(|(id, _)| values[*id as usize] > 0.0);
         let tick = Tick {
             opened: if number == 0 {
-                vec![all.clone(), template("cleaned <*> carts"), template("served <*>")]
+                vec![all.clone(), template("cleaned <*> carts"), template("served <*>"), elsewhere.clone()]
             } else {
                 Vec::new()
             },

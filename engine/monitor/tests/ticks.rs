@@ -366,15 +366,10 @@ fn lines_that_come_out_of_order_are_told_with_what_they_followed() {
 
 #[test]
 fn a_value_that_never_stood_there_is_told() {
-    let mut rows: Vec<Row> = (0..2_000_i64)
-        .map(|i| {
-            log(
-                100 * i,
-                &format!("session opened for user {} by (uid=0)", ["ann", "bob", "cid"][i as usize % 3]),
-            )
-        })
-        .collect();
-    rows.push(log(200_500, "session opened for user mallory by (uid=0)"));
+    let opened = |user: &str| format!("session opened for user {user} by (uid=0)");
+    let users = ["ann", "bob", "cid"];
+    let mut rows: Vec<Row> = (0..3_000_i64).map(|i| log(500 * i, &opened(users[i as usize % 3]))).collect();
+    rows.push(log(1_500_500, &opened("mallory")));
     let (monitor, ticks) = run(&rows, settings());
     let told = told(&monitor, &ticks, "log.parameter.unlikely");
     assert_eq!(told.len(), 1, "{told:?}");

@@ -208,7 +208,7 @@ impl Journal {
                 counts.shed_series += 1;
                 continue;
             };
-            values.insert(slot, found.lines as f64);
+            values.insert(slot, found.count as f64);
             for (at, text) in found.examples {
                 bucket.example(slot, at, &text, settings.examples_max, settings.example_length_max);
             }

@@ -38,7 +38,7 @@ impl What {
 /// How much of it there is, and lines that show it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Found {
-    pub(crate) lines: u64,
+    pub(crate) count: u64,
     pub(crate) examples: Vec<(Timestamp, String)>,
 }
 
@@ -81,7 +81,7 @@ impl Novelty {
         let mut told = Told::new();
         for row in self.unseen(&rows, tick, settings) {
             let found = told.entry((kinds.at(row.kind).entity, What::Template)).or_default();
-            found.lines += 1;
+            found.count += 1;
             found.examples.push((Timestamp(row.time), shown(row).to_owned()));
         }
         let line =
@@ -91,7 +91,7 @@ impl Novelty {
             let row = &rows[at];
             let entity = kinds.at(row.kind).entity;
             let found = told.entry((entity, What::Order)).or_default();
-            found.lines += 1;
+            found.count += 1;
             let before = kinds.text(entity, before).unwrap_or("another line");
             found.examples.push((Timestamp(row.time), format!("{}, after: {before}", shown(row))));
         }
@@ -157,9 +157,9 @@ impl Novelty {
             let gathered = gathered.iter().map(|(entity, gathered)| (*entity, gathered));
             for (entity, unlikely) in self.parameters.step(at, gathered, settings.parameters_max, counts) {
                 let found = told.entry((entity, What::Value)).or_default();
-                found.lines += unlikely.lines;
+                found.count += 1;
                 let template = kinds.text(entity, at.0).unwrap_or_default();
-                found.examples.push((Timestamp(start), format!("{}: {template}", unlikely.text)));
+                found.examples.push((Timestamp(start), format!("{unlikely}: {template}")));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What is known: an append-only list of facts, and the reading of it that stages get.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,18 @@ use crate::{
     time::Timestamp,
     topology::{Change, EdgeKind, Topology},
 };
+
+/// A log template as the instances of a service say it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct LogTemplate {
+    /// The service.
+    pub service: Entity,
+    /// Class of its severity: `info`, `error`, ...
+    pub severity: String,
+    /// What the program writes, with `<*>` where values stand, as it was known when it was first
+    /// said: the name by which its series go.
+    pub text: String,
+}
 
 /// One thing that became known. The list is closed: every fold handles every kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +54,11 @@ pub enum Fact {
     Changed {
         /// What.
         change: Change,
+    },
+    /// A service said something that none of its instances had said before.
+    TemplateSeen {
+        /// What.
+        template: LogTemplate,
     },
     /// An incident was opened.
     IncidentOpened {
@@ -173,6 +190,9 @@ pub struct Snapshot {
     pub beliefs: BTreeMap<String, Belief>,
     /// Changes in the order of time, the most recent kept (limit in the knowledge crate).
     pub changes: Vec<Change>,
+    /// What services say in their logs.
+    #[serde(default)]
+    pub templates: BTreeSet<LogTemplate>,
     /// What people said of symptoms: key from [`Snapshot::judgement_key`].
     #[serde(default)]
     pub judgements: BTreeMap<String, Judgement>,

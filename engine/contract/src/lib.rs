@@ -50,7 +50,7 @@ pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
 pub use id::Id;
 pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, SymptomRef};
-pub use knowledge::{Belief, Fact, Judgement, RecordedFact, Snapshot};
+pub use knowledge::{Belief, Fact, Judgement, LogTemplate, RecordedFact, Snapshot};
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use object::{ObjectError, Objects};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     frame::Tick,
-    series::Entity,
+    knowledge::LogTemplate,
+    series::{Entity, Series},
     symptom::Symptom,
+    telemetry::parse_attributes,
     time::Timestamp,
     topology::{Change, EdgeObservation},
 };
@@ -24,6 +26,8 @@ pub struct Sightings {
     pub edges: Vec<EdgeObservation>,
     /// Changes, sorted, each once.
     pub changes: Vec<Change>,
+    /// Log templates whose series began, sorted, each once.
+    pub templates: Vec<LogTemplate>,
 }
 
 impl Sightings {
@@ -39,19 +43,26 @@ impl Sightings {
         let mut changes = tick.changes.clone();
         changes.sort();
         changes.dedup();
-        Self { entities, edges: tick.edges.clone(), changes }
+        let mut templates: Vec<LogTemplate> = tick.opened.iter().filter_map(template).collect();
+        templates.sort();
+        templates.dedup();
+        Self { entities, edges: tick.edges.clone(), changes, templates }
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entities.is_empty() && self.edges.is_empty() && self.changes.is_empty()
+        self.count() == 0
     }
 
-    /// The same in parts of at most `most` entities, edges or changes; at least one part.
+    fn count(&self) -> usize {
+        self.entities.len() + self.edges.len() + self.changes.len() + self.templates.len()
+    }
+
+    /// The same in parts of at most `most` entities, edges, changes or templates; at least one part.
     #[must_use]
     pub fn parts(self, most: usize) -> Vec<Self> {
-        if self.entities.len() + self.edges.len() + self.changes.len() <= most {
+        if self.count() <= most {
             return vec![self];
         }
         let most = most.max(1);
@@ -60,7 +71,9 @@ impl Sightings {
         let edges = self.edges.chunks(most).map(|part| Self { edges: part.to_vec(), ..Self::default() });
         let changes =
             self.changes.chunks(most).map(|part| Self { changes: part.to_vec(), ..Self::default() });
-        entities.chain(edges).chain(changes).collect()
+        let templates =
+            self.templates.chunks(most).map(|part| Self { templates: part.to_vec(), ..Self::default() });
+        entities.chain(edges).chain(changes).chain(templates).collect()
     }
 
     /// Adds those of another place of the same tick.
@@ -71,7 +84,24 @@ impl Sightings {
         self.changes.extend(other.changes);
         self.changes.sort();
         self.changes.dedup();
+        self.templates.extend(other.templates);
+        self.templates.sort();
+        self.templates.dedup();
     }
+}
+
+/// The template whose lines a series counts, if that is what it does.
+fn template(series: &Series) -> Option<LogTemplate> {
+    if series.signal != "log.template" {
+        return None;
+    }
+    let attributes = parse_attributes(&series.attributes);
+    let text = |key: &str| attributes.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+    Some(LogTemplate {
+        service: Entity(series.entity.service().to_owned()),
+        severity: text("severity")?,
+        text: text("template")?,
+    })
 }
 
 /// A tick as the stages behind detection see it.

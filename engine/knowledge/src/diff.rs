@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Belief, Change, EdgeKind, Entity, Judgement, Snapshot};
+use theriac_contract::{Belief, Change, EdgeKind, Entity, Judgement, LogTemplate, Snapshot};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,13 @@ pub enum Difference {
         /// The change.
         change: Change,
     },
+    /// A log template is known in one of the two.
+    Template {
+        /// Whether the later one knows it.
+        added: bool,
+        /// The template.
+        template: LogTemplate,
+    },
     /// What people said of symptoms of a measure is not the same.
     Judgement {
         /// [`Snapshot::judgement_key`].
@@ -54,7 +61,8 @@ pub enum Difference {
     },
 }
 
-/// What leads from `a` to `b`: entities, edges, changes, beliefs, judgements, each in order.
+/// What leads from `a` to `b`: entities, edges, changes, log templates, beliefs, judgements, each in
+/// order.
 #[must_use]
 pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     let entities = |s: &Snapshot| s.topology.instances.values().flatten().cloned().collect::<BTreeSet<_>>();
@@ -68,6 +76,9 @@ pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     }
     for (added, change) in either(&changes(a), &changes(b)) {
         found.push(Difference::Change { added, change });
+    }
+    for (added, template) in either(&a.templates, &b.templates) {
+        found.push(Difference::Template { added, template });
     }
     for key in a.beliefs.keys().chain(b.beliefs.keys()).collect::<BTreeSet<_>>() {
         let (before, after) = (a.beliefs.get(key).copied(), b.beliefs.get(key).copied());
@@ -103,6 +114,9 @@ impl fmt::Display for Difference {
             Self::Change { added, change } => {
                 let Change { at, entity, kind, from, to, .. } = change;
                 write!(f, "{} {kind} of {entity} from `{from}` to `{to}` at {at}", sign(added))
+            }
+            Self::Template { added, template: LogTemplate { service, severity, text } } => {
+                write!(f, "{} {service} says ({severity}): {text}", sign(added))
             }
             Self::Judgement { measure, before, after } => {
                 let text = |said: &Judgement| format!("{} right, {} noise", said.right, said.noise);

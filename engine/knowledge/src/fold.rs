@@ -12,6 +12,9 @@ pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
         Fact::EdgeSeen { from, to, kind } => {
             snapshot.topology.connect(from, to, *kind);
         }
+        Fact::TemplateSeen { template } => {
+            snapshot.templates.insert(template.clone());
+        }
         Fact::Changed { change } => insert(&mut snapshot.changes, change, changes_max),
         Fact::Verified { fault, strategy, service, verdict, learn: true, .. } => {
             let success = match verdict {

@@ -1,6 +1,6 @@
 //! A fact as one line for people.
 
-use theriac_contract::{Change, Fact, RecordedFact, VerificationVerdict};
+use theriac_contract::{Change, Fact, LogTemplate, RecordedFact, VerificationVerdict};
 
 use crate::diff::verb;
 
@@ -21,6 +21,9 @@ fn text(fact: &Fact) -> String {
         Fact::EdgeSeen { from, to, kind } => format!("{from} {} {to}", verb(*kind)),
         Fact::Changed { change: Change { entity, kind, from, to, description, .. } } => {
             format!("{kind} of {entity} from `{from}` to `{to}` {description}").trim_end().to_owned()
+        }
+        Fact::TemplateSeen { template: LogTemplate { service, severity, text } } => {
+            format!("{service} says ({severity}): {text}")
         }
         Fact::IncidentOpened { incident } => format!("{} opened", incident.short()),
         Fact::IncidentEnded { incident, cause, fault, resolved } => {

@@ -131,14 +131,16 @@ impl Knowledge {
         recorded
     }
 
-    /// What sightings up to `at` make known: entities, edges and changes that are new, each once.
+    /// What sightings up to `at` make known: entities, edges, changes and log templates that are new,
+    /// each once.
     pub fn observe(&mut self, at: Timestamp, sightings: &Sightings) -> Vec<RecordedFact> {
-        let Sightings { entities, edges, changes } = self.news(sightings);
+        let Sightings { entities, edges, changes, templates } = self.news(sightings);
         let entities = entities.into_iter().map(|entity| Fact::EntitySeen { entity });
         let edges =
             edges.into_iter().map(|edge| Fact::EdgeSeen { from: edge.from, to: edge.to, kind: edge.kind });
         let changes = changes.into_iter().map(|change| Fact::Changed { change });
-        self.append(at, entities.chain(edges).chain(changes).collect())
+        let templates = templates.into_iter().map(|template| Fact::TemplateSeen { template });
+        self.append(at, entities.chain(edges).chain(changes).chain(templates).collect())
     }
 
     /// Of sightings, those that are not known yet.
@@ -155,6 +157,12 @@ impl Knowledge {
                 .cloned()
                 .collect(),
             changes: sightings.changes.iter().filter(|change| !known(change)).cloned().collect(),
+            templates: sightings
+                .templates
+                .iter()
+                .filter(|template| !self.snapshot.templates.contains(template))
+                .cloned()
+                .collect(),
         }
     }
 

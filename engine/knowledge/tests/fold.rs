@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use theriac_contract::{
-    Belief, Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, Id, Interval, RecordedFact,
-    Sightings, Snapshot, Tick, Timestamp, VerificationVerdict,
+    Belief, Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, Id, Interval, LogTemplate,
+    RecordedFact, Sightings, Snapshot, Tick, Timestamp, VerificationVerdict,
 };
 use theriac_knowledge::{Knowledge, KnowledgeError, Settings, as_of, diff, line};
 
@@ -25,6 +25,10 @@ fn change(at: i64) -> Change {
     Change { at: Timestamp(at), entity: Entity(text("cart")), kind, from, to, description }
 }
 
+fn says(text: &str) -> LogTemplate {
+    LogTemplate { service: Entity("cart".into()), severity: "error".into(), text: text.into() }
+}
+
 fn fact() -> impl Strategy<Value = Fact> {
     let entity = (0..4_u8, 0..3_u8).prop_map(|(s, i)| Entity(format!("s{s}/i{i}")));
     let verdict = prop_oneof![
@@ -36,6 +40,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         entity.clone().prop_map(|entity| Fact::EntitySeen { entity }),
         (entity.clone(), entity).prop_map(|(from, to)| Fact::EdgeSeen { from, to, kind: EdgeKind::Calls }),
         (0..50_i64).prop_map(|at| Fact::Changed { change: change(at) }),
+        (0..3_u8).prop_map(|text| Fact::TemplateSeen { template: says(&format!("order <*> failed {text}")) }),
         (verdict, any::<bool>()).prop_map(|(verdict, learn)| verified(verdict, learn)),
         (0..60_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
     ]
@@ -160,6 +165,7 @@ fn refuses_gaps_and_the_future() {
 fn says_what_differs() {
     let (knowledge, _) = recorded(vec![
         Fact::EntitySeen { entity: Entity("cart/1".into()) },
+        Fact::TemplateSeen { template: says("order <*> failed") },
         verified(VerificationVerdict::Recovered, true),
     ]);
     let lines: Vec<_> =
@@ -168,9 +174,24 @@ fn says_what_differs() {
         lines,
         [
             "+ cart/1",
+            "+ cart says (error): order <*> failed",
             "~ memory_leak|restart|*: nothing known -> 1 of 1 helped",
             "~ memory_leak|restart|cart: nothing known -> 1 of 1 helped",
         ]
     );
     assert_eq!(diff(knowledge.snapshot(), knowledge.snapshot()), []);
+}
+
+#[test]
+fn what_a_service_says_becomes_known_once() {
+    let sightings = Sightings { templates: vec![says("order <*> failed")], ..Sightings::default() };
+    let mut knowledge = Knowledge::new();
+    let facts = knowledge.observe(Timestamp(7), &sightings);
+    assert_eq!(facts.iter().map(|fact| fact.version).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        line(&facts[0]).trim_start(),
+        "1  1970-01-01T00:00:00.000000007Z  cart says (error): order <*> failed"
+    );
+    assert!(knowledge.observe(Timestamp(8), &sightings).is_empty());
+    assert!(knowledge.snapshot().templates.contains(&says("order <*> failed")));
 }

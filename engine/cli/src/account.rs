@@ -73,7 +73,7 @@ impl Account {
         lines
     }
 
-    fn plan(&self, plan: &Plan) -> Vec<String> {
+    pub(crate) fn plan(&self, plan: &Plan) -> Vec<String> {
         let steps: Vec<String> =
             plan.steps().map(|step| format!("{} {}", step.action.verb, step.action.target)).collect();
         let dry = if plan.dry_run { " (dry run)" } else { "" };
@@ -85,7 +85,7 @@ impl Account {
         lines
     }
 
-    fn outcome(&self, outcome: &Outcome) -> Option<String> {
+    pub(crate) fn outcome(&self, outcome: &Outcome) -> Option<String> {
         let (word, colour) = match outcome.kind {
             OutcomeKind::Succeeded => ("done", Color::Blue),
             OutcomeKind::Failed => ("failed", Color::Red),
@@ -102,7 +102,7 @@ impl Account {
         Some(self.line(outcome.at, word, colour, &text))
     }
 
-    fn verification(&self, verification: &Verification) -> String {
+    pub(crate) fn verification(&self, verification: &Verification) -> String {
         let (word, colour) = match verification.verdict {
             VerificationVerdict::Recovered => ("HEALED", Color::Green),
             VerificationVerdict::NotRecovered => ("NOT HEALED", Color::Red),

@@ -21,6 +21,7 @@ mod feedback;
 mod log;
 mod operations;
 mod output;
+mod propagation;
 mod report;
 #[cfg(feature = "kafka")]
 mod service;

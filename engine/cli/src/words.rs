@@ -96,6 +96,34 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
+/// A text in lines of at most `width` characters: words are kept whole where they fit, line feeds
+/// stay.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let indent: String = paragraph.chars().take_while(|c| *c == ' ').collect();
+        let mut line = indent.clone();
+        for word in paragraph.split_whitespace() {
+            let mut word: Vec<char> = word.chars().collect();
+            let begun = line.chars().count() > indent.len();
+            if begun && line.chars().count() + 1 + word.len() > width {
+                lines.push(std::mem::replace(&mut line, indent.clone()));
+            } else if begun {
+                line.push(' ');
+            }
+            while line.chars().count() + word.len() > width.max(indent.len() + 1) {
+                let rest = word.split_off(width.max(indent.len() + 1) - line.chars().count());
+                line.extend(word);
+                lines.push(std::mem::replace(&mut line, indent.clone()));
+                word = rest;
+            }
+            line.extend(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +154,13 @@ mod tests {
         assert_eq!(quantity(0.0, "1"), "0");
         assert_eq!(quantity(7.0, "{process}"), "7.00");
         assert_eq!(quantity(f64::NAN, "By"), "-");
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_and_lose_nothing() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("  a bcd\nefghijkl", 6), ["  a", "  bcd", "efghij", "kl"]);
+        assert_eq!(wrap("", 10), [""]);
     }
 
     #[test]

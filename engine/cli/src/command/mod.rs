@@ -6,6 +6,7 @@ mod demo;
 mod detectors;
 mod dlq;
 mod eval;
+mod explain;
 mod knowledge;
 mod logs;
 mod replay;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Logs(logs::Arguments),
     /// Check a configuration, its playbooks and its topology
     Validate(validate::Arguments),
+    /// One incident: what caused it and why, how it spread, what was done
+    Explain(explain::Arguments),
     /// Score the loop on a public benchmark
     Eval(eval::Arguments),
     /// Measure decode, frame, detect and the whole path on this machine
@@ -66,6 +69,7 @@ impl Command {
             Self::Logs(arguments) => logs::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
+            Self::Explain(arguments) => explain::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             #[cfg(feature = "sql")]
             Self::Sql(arguments) => sql::run(&arguments),

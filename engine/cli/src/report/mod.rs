@@ -1,9 +1,10 @@
 //! Pages that open from disk. Here: what became of each fault, the demo's closing table, its
 //! figures and its page; [`evaluation`] has the page of `theriac eval`, [`cards`] that of
-//! `theriac detectors`.
+//! `theriac detectors`, [`incident`] that of `theriac explain`.
 
 pub(crate) mod cards;
 pub(crate) mod evaluation;
+pub(crate) mod incident;
 mod page;
 mod plot;
 mod stretch;

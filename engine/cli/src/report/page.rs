@@ -143,7 +143,7 @@ fn plot(page: &mut String, row: &FaultRow, story: &Story, start: Timestamp, hist
     page.push_str(&plot.svg(&escape(&worst.signal)));
 }
 
-fn hypotheses(page: &mut String, ranked: &[Hypothesis]) {
+pub(super) fn hypotheses(page: &mut String, ranked: &[Hypothesis]) {
     page.push_str("<table><tr><th>possible cause<th>probability<th>class<th>because</tr>");
     for hypothesis in ranked {
         let entity = hypothesis.entity.as_ref().map_or("", |entity| entity.as_str());
@@ -169,7 +169,7 @@ fn reasons(evidence: &[Evidence], sign: &str) -> String {
     })
 }
 
-fn plan_card(page: &mut String, plan: &Plan, story: &Story) {
+pub(super) fn plan_card(page: &mut String, plan: &Plan, story: &Story) {
     let _ = write!(page, "<details open><summary>plan: {}</summary><ul>", escape(&plan.strategy));
     for step in plan.steps() {
         let told: Vec<String> = story

@@ -156,6 +156,7 @@ fn batch(row: &Row) -> Telemetry {
                 status_message: "",
                 events: "[]",
                 links: "[]",
+                trace_state: "",
             });
             return Telemetry::Spans(spans.finish());
         }

@@ -1,5 +1,6 @@
 //! What spans tell of traces: where time goes, how calls follow each other, what is incomplete.
 
+use proptest::prelude::*;
 use theriac_contract::{
     Checkpointed, Interval, Telemetry, Tick, Timestamp,
     frame::Example,
@@ -263,4 +264,73 @@ fn a_large_trace_is_shown_from_the_span_on_and_cut() {
     assert_eq!(longest, Some(1 + 12 + 1));
     let text = &ticks[0].examples.iter().find(|example| example.text.contains("more")).expect("one").text;
     assert!(text.ends_with("\n  … and 10 more") || text.ends_with("\n  … and 9 more"), "{text}");
+}
+
+/// Spans of a few traces whose parents may come, or not, in any tick.
+fn any_spans() -> impl Strategy<Value = Vec<Span>> {
+    let kinds =
+        [SpanKind::Unspecified, SpanKind::Internal, SpanKind::Server, SpanKind::Client, SpanKind::Consumer];
+    let names = (prop::sample::select(vec!["shop", "cart", "bank"]), prop::sample::select(vec!["a", "b"]));
+    let ids = (1_u64..4, 1_u64..12, 0_u64..12);
+    let times = (0_i64..90_000, prop_oneof![0_i64..2_000, 0_i64..20_000]);
+    let state = prop::sample::select(vec!["", "ot=th:8", "ot=th:fd70a4"]);
+    let one = (ids, names, prop::sample::select(kinds.to_vec()), times, any::<bool>(), any::<bool>(), state)
+        .prop_map(|((trace, id, parent), (service, name), kind, (end, length), named, error, state)| Span {
+            trace,
+            kind,
+            peer: if named { "bank" } else { "" },
+            error,
+            state,
+            ..span(id, parent, service, name, end - length, end)
+        });
+    prop::collection::vec(one, 1..120)
+}
+
+/// What ticks say, by key of the series.
+fn render(monitor: &Monitor, ticks: &[Tick]) -> Vec<String> {
+    let text = |tick: &Tick| {
+        let keys = monitor.series().iter().map(|series| &series.key);
+        let values: Vec<_> = keys.zip(tick.values.iter().map(|value| value.to_bits())).collect();
+        format!("{} {values:?} {:?} {:?} {:?}", tick.number, tick.opened, tick.edges, tick.examples)
+    };
+    ticks.iter().map(text).collect()
+}
+
+fn drain(monitor: &mut Monitor) -> Vec<Tick> {
+    std::iter::from_fn(|| monitor.seal()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn neither_the_order_of_arrival_nor_a_checkpoint_shows(
+        spans in any_spans(),
+        delays in prop::collection::vec(0_i64..4_999, 120),
+        cut in 0_usize..120,
+        links_max in prop_oneof![Just(5_usize), Just(100_000)],
+    ) {
+        let few = || Settings { links_max, ..settings() };
+        let (straight, ticks) = run(&spans, few());
+        let mut arrivals: Vec<(i64, Span)> =
+            spans.iter().zip(delays).map(|(span, delay)| (span.end + delay, *span)).collect();
+        arrivals.sort_by_key(|(arrival, _)| *arrival);
+        let (mut monitor, mut seen) = (Monitor::new(few()), Vec::new());
+        for (number, (_, span)) in arrivals.iter().enumerate() {
+            if number == cut {
+                let tables = monitor.snapshot().expect("a snapshot");
+                monitor = Monitor::new(few());
+                monitor.restore(&tables).expect("its own tables");
+            }
+            monitor.push(&[batch(&[*span])]).expect("spans are built to the schema");
+            seen.extend(drain(&mut monitor));
+        }
+        monitor.finish();
+        seen.extend(drain(&mut monitor));
+        prop_assert_eq!(monitor.counts().late, 0);
+        prop_assert_eq!(straight.counts(), monitor.counts());
+        let differs = render(&straight, &ticks).into_iter().zip(render(&monitor, &seen)).find(|(a, b)| a != b);
+        prop_assert_eq!(differs, None);
+        prop_assert_eq!(ticks.len(), seen.len());
+    }
 }

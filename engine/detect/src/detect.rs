@@ -447,7 +447,9 @@ impl Detect {
         // What was usual before is from before its first tick.
         let begins = episode.examples.is_empty();
         let shows = |example: &&Example| example.series.contains(&id) && (begins || !example.usual);
-        let shown = tick.examples.iter().filter(shows).take(room);
+        let mut shown: Vec<&Example> = tick.examples.iter().filter(shows).collect();
+        shown.sort_by_key(|example| !example.usual);
+        let shown = shown.into_iter().take(room);
         episode.examples.extend(shown.map(|example| example.text.clone()));
         let was_open = episode.open.is_some();
         if !was_open && self.open >= self.settings.open_symptoms_max {

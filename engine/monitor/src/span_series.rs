@@ -50,6 +50,8 @@ const EDGE: [Kind; 9] = [
 const OPERATION_FAILURES: [usize; 1] = [1];
 const EDGE_FAILURES: [usize; 2] = [1, 7];
 
+const VOLUME_FAILURES: [usize; 1] = [1];
+
 const VOLUME: [Kind; 2] = [("span.count", "1", Silence::Zero), ("span.error_ratio", "1", Silence::Absent)];
 
 const ORPHANS: [Kind; 1] = [("span.orphans", "1", Silence::Zero)];
@@ -110,6 +112,11 @@ impl Out<'_> {
 
 fn attribute(key: &str, text: &str) -> String {
     canonical(&Attributes::from([(key.to_owned(), Value::String(text.to_owned()))]))
+}
+
+/// Number of the spans of a service that are of one kind.
+const fn volume_number(service: u32, kind: u8) -> u32 {
+    service * KINDS.len() as u32 + kind as u32
 }
 
 fn spans(weight: u64) -> f64 {
@@ -226,7 +233,7 @@ impl Traces {
                 // What all operations of a kind say together is what its only one says.
                 if volume.weight > 0 && self.several.contains(&(service, kind)) {
                     let of = || (service as usize, None, attribute("kind", KINDS[usize::from(kind)]));
-                    let number = service * KINDS.len() as u32 + u32::from(kind);
+                    let number = volume_number(service, kind);
                     out.put(&mut self.series.volumes, number, &VOLUME, of, volume.values());
                 }
             }
@@ -311,6 +318,13 @@ impl Traces {
             }
         }
         counts.shed_examples += self.usual_edges.keep(&found, now, renew, max, usual_tree);
+        for service in tally.services.touched() {
+            for (kind, volume) in (0..).zip(&tally.services.at(service).kinds) {
+                let number = volume_number(service, kind);
+                let slots = slots(&self.series.volumes, number, &VOLUME_FAILURES, values);
+                show(&mut out, slots, &volume.shown, None, &draw);
+            }
+        }
         out
     }
 }

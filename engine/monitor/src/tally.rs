@@ -68,6 +68,7 @@ pub(crate) struct Volume {
     operation: Option<u32>,
     /// They are of more than one operation.
     pub(crate) several: bool,
+    pub(crate) shown: Shown,
 }
 
 impl Volume {
@@ -75,6 +76,7 @@ impl Volume {
     pub(crate) fn add(&mut self, row: &SpanRow, operation: u32) {
         self.weight = self.weight.saturating_add(row.weight);
         self.errors = self.errors.saturating_add(if row.error { row.weight } else { 0 });
+        self.shown.see(row, 0);
         self.several |= *self.operation.get_or_insert(operation) != operation;
     }
 }

@@ -195,7 +195,8 @@ impl Traces {
         }
         for operation in tally.operations.touched() {
             let told = tally.operations.at(operation);
-            if told.calls {
+            // A few spans of one instance have a mean that wanders; all of the service are told.
+            if told.calls && operation == catalog.at_service(operation) {
                 self.callers.insert(operation);
             }
             let told = told.values(self.callers.contains(&operation));

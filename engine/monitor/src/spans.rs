@@ -34,7 +34,7 @@ pub(crate) struct Traces {
     orders: Novelty,
     /// Edges, by service.
     pub(crate) new_edges: Novelty,
-    /// Operations, by number, that were seen to have children.
+    /// Operations of services, by number, that were seen to have children.
     pub(crate) callers: BTreeSet<u32>,
     /// Services and kinds of which there was more than one operation.
     pub(crate) several: BTreeSet<(u32, u8)>,

@@ -16,7 +16,8 @@ use arrow::{
 use theriac_contract::{
     Telemetry, codec,
     telemetry::{
-        Attributes, Logs, PointKind, Points, Spans, canonical, log_schema, point_schema, span_schema,
+        Attributes, Logs, PointKind, Points, Spans, canonical, lacks_trace_state, log_schema, no_trace_state,
+        point_schema, span_schema,
     },
 };
 
@@ -106,7 +107,12 @@ fn closest(schema: &Schema) -> Signal {
 
 /// Names the first column that differs.
 fn compare(schema: &Schema, signal: Signal) -> Result<(), String> {
-    let wanted = schema_of(signal);
+    let mut wanted = schema_of(signal);
+    if lacks_trace_state(schema) {
+        // Spans as they were before it had a column.
+        let columns: Vec<usize> = (0..schema.fields().len()).collect();
+        wanted = Arc::new(wanted.project(&columns).map_err(|error| error.to_string())?);
+    }
     let place = |at: usize| format!("the columns are not those of {}: column {at}", name(signal));
     for (at, field) in wanted.fields().iter().enumerate() {
         let Some(given) = schema.fields().get(at) else {
@@ -153,6 +159,9 @@ fn check(batch: &RecordBatch, signal: Signal, defaults: &Attributes) -> Result<T
             _ => Ok(Arc::clone(column)),
         };
         columns.push(column.map_err(|reason| format!("column `{}`: {reason}", field.name()))?);
+    }
+    if lacks_trace_state(&batch.schema()) {
+        columns.push(no_trace_state(batch.num_rows()));
     }
     let batch = RecordBatch::try_new(schema, columns).map_err(|error| error.to_string())?;
     match signal {
@@ -288,6 +297,16 @@ mod tests {
             .collect::<Vec<_>>();
         let more = compare(&Schema::new(more), Signal::Logs).unwrap_err();
         assert!(more.ends_with("column 11 is `time`; there should be no more"), "{more}");
+    }
+
+    #[test]
+    fn spans_may_lack_the_trace_state() {
+        let spans = span_schema();
+        let (last, before) = spans.fields().split_last().expect("columns");
+        let before = Schema::new(before.to_vec());
+        assert_eq!((last.name().as_str(), compare(&before, Signal::Spans)), ("trace_state", Ok(())));
+        let empty = no_trace_state(2);
+        assert_eq!((empty.len(), empty.data_type()), (2, last.data_type()));
     }
 
     #[test]

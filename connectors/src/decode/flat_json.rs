@@ -393,6 +393,7 @@ fn push_span(fields: &Fields<'_>, rows: &mut Rows) -> Result<(), String> {
         status_message: "",
         events: "[]",
         links: "[]",
+        trace_state: "",
     });
     Ok(())
 }

@@ -189,6 +189,7 @@ fn span(span: &Span) -> Value {
         "traceId": hex(&span.trace_id),
         "spanId": hex(&span.span_id),
         "parentSpanId": hex(&span.parent_span_id),
+        "traceState": span.trace_state,
         "name": span.name,
         "kind": span.kind,
         "startTimeUnixNano": span.start_time_unix_nano.to_string(),

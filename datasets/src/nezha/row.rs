@@ -267,6 +267,7 @@ impl Batches {
                 status_message: "",
                 events: "[]",
                 links: "[]",
+                trace_state: "",
             }),
         }
         if self.points.len().max(self.logs.len()).max(self.spans.len()) >= rows_max {

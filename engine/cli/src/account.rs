@@ -34,7 +34,7 @@ impl Account {
     pub(crate) fn tell(&self, outputs: &Outputs) -> Vec<String> {
         let mut lines = Vec::new();
         if self.symptoms {
-            lines.extend(outputs.symptoms.iter().map(|symptom| self.symptom(symptom)));
+            lines.extend(outputs.symptoms.iter().flat_map(|symptom| self.symptom(symptom)));
         }
         lines.extend(outputs.incidents.iter().flat_map(|incident| self.incident(incident)));
         lines.extend(outputs.plans.iter().flat_map(|plan| self.plan(plan)));
@@ -43,19 +43,21 @@ impl Account {
         lines
     }
 
-    fn symptom(&self, symptom: &Symptom) -> String {
+    /// With what shows it, each line indented, when it is told first.
+    fn symptom(&self, symptom: &Symptom) -> Vec<String> {
         let word = match symptom.phase {
             SymptomPhase::Open => "symptom",
             SymptomPhase::Peak => "worse",
             SymptomPhase::Close => "over",
             SymptomPhase::Lost => "lost",
         };
-        self.line(
-            symptom.at,
-            word,
-            Color::DarkGrey,
-            &format!("{} (p {:.1e})", symptom.explanation, symptom.p_value),
-        )
+        let text = format!("{} (p {:.1e})", symptom.explanation, symptom.p_value);
+        let mut lines = vec![self.line(symptom.at, word, Color::DarkGrey, &text)];
+        if symptom.phase == SymptomPhase::Open {
+            let shown = symptom.examples.iter().flat_map(|example| example.lines());
+            lines.extend(shown.map(|line| format!("{:<20}{line}", "")));
+        }
+        lines
     }
 
     fn incident(&self, incident: &Incident) -> Vec<String> {

@@ -12,7 +12,7 @@ use arrow::{
     ipc::{Message, reader::StreamReader, root_as_message, writer::StreamWriter},
 };
 
-use crate::telemetry::{Telemetry, log_schema, point_schema, span_schema};
+use crate::telemetry::{Telemetry, lacks_trace_state, log_schema, no_trace_state, point_schema, span_schema};
 
 /// One batch as an Arrow IPC stream.
 ///
@@ -127,7 +127,12 @@ pub fn decode_telemetry(signal: &[u8], bytes: &[u8]) -> Result<Telemetry, ArrowE
             return Err(ArrowError::IpcError(format!("`{}` is no signal", String::from_utf8_lossy(other))));
         }
     };
-    let batch = decode(bytes)?;
+    let mut batch = decode(bytes)?;
+    if signal == b"spans" && lacks_trace_state(&batch.schema()) {
+        let states = no_trace_state(batch.num_rows());
+        let columns = batch.columns().iter().cloned().chain([states]).collect();
+        batch = RecordBatch::try_new(schema.clone(), columns)?;
+    }
     if batch.schema() != schema {
         return Err(ArrowError::SchemaError("the batch does not have the columns of its signal".to_owned()));
     }

@@ -29,7 +29,7 @@ pub struct Tick {
     pub edges: Vec<EdgeObservation>,
     /// Deploys, configuration changes, flags, restarts, in the order of time.
     pub changes: Vec<Change>,
-    /// Log lines or spans that show what a derived series counts, sorted by series; at
+    /// Log lines or traces that show what a derived series tells, sorted by series; at
     /// most a few for each series and tick.
     pub examples: Vec<Example>,
 }
@@ -37,12 +37,14 @@ pub struct Tick {
 /// One readable example behind a derived series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
-    /// Which series it illustrates.
-    pub series: SeriesId,
+    /// Which series it illustrates, sorted.
+    pub series: Vec<SeriesId>,
     /// When it happened.
     pub at: Timestamp,
-    /// The line, or a one-line rendering of the span.
+    /// The line, or a trace as a tree: its id, then a line for each span.
     pub text: String,
+    /// It shows what was usual before, for comparison.
+    pub usual: bool,
 }
 
 impl Tick {

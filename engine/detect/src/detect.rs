@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, Series, SeriesId, Snapshot, StateError,
-    StateTable, Symptom, SymptomPhase, Tick,
+    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, Series, SeriesId, SignalKind, Snapshot,
+    StateError, StateTable, Symptom, SymptomPhase, Tick, frame::Example,
 };
 use theriac_detectors::{Bank, P_VALUE_MIN, Scores};
 
@@ -83,6 +83,9 @@ struct State {
 /// are exact; what the bank says of a value a hundred times rarer than all that it has seen is
 /// drawn out from a tail, and one request in a thousand makes a quantile of latencies jump.
 const TRUSTED_ALONE: f64 = 2.0 / 3.0;
+
+/// Traces that a symptom shows at most: what was usual, and two that are not.
+const TRACES_MAX: usize = 3;
 
 const TABLE: &str = "detect";
 const TABLE_VERSION: u16 = 4;
@@ -186,8 +189,8 @@ impl Detect {
             self.live(index, sight, idle, tick, known, &mut symptoms);
         }
         self.state.discovery.found(self.state.counts.opened - before, share);
-        for example in &tick.examples {
-            let watched = self.state.watched.get_mut(example.series.index());
+        for (example, id) in tick.examples.iter().flat_map(|one| one.series.iter().map(move |id| (one, id))) {
+            let watched = self.state.watched.get_mut(id.index());
             if let Some(routine) = watched.and_then(|watched| watched.routine.as_mut()) {
                 routine.latest.clone_from(&example.text);
             }
@@ -513,8 +516,15 @@ impl Detect {
                 episode
             }
         };
-        let room = self.settings.examples_max - episode.examples.len().min(self.settings.examples_max);
-        let shown = tick.examples.iter().filter(|example| example.series == id).take(room);
+        let is_trace = self.state.watched[index].series.kind == SignalKind::Trace;
+        let most = if is_trace { TRACES_MAX } else { self.settings.examples_max };
+        let room = most.saturating_sub(episode.examples.len());
+        // What was usual before is from before its first tick.
+        let begins = episode.examples.is_empty();
+        let shows = |example: &&Example| example.series.contains(&id) && (begins || !example.usual);
+        let mut shown: Vec<&Example> = tick.examples.iter().filter(shows).collect();
+        shown.sort_by_key(|example| !example.usual);
+        let shown = shown.into_iter().take(room);
         episode.examples.extend(shown.map(|example| example.text.clone()));
         let was_open = episode.open.is_some();
         if !was_open && self.open >= self.settings.open_symptoms_max {

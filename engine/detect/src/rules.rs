@@ -61,7 +61,7 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 32] = [
+const BUILT_IN: [Row; 40] = [
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
@@ -88,6 +88,17 @@ const BUILT_IN: [Row; 32] = [
     ("gc.", Matters::Rise, 0.5, 0.0, false),
     ("memory", Matters::Rise, 0.1, 0.0, false),
     ("cpu", Matters::Rise, 0.2, 0.02, false),
+    // The work itself, beside what was waited for.
+    ("self_time", Matters::Rise, 0.3, 0.0, false),
+    // A tenth of a request's time is what one would look for first.
+    ("critical_path", Matters::Rise, 0.3, 0.1, false),
+    // Clocks of both sides tell milliseconds apart, and hardly less.
+    ("edge.gap", Matters::Rise, 0.3, 0.001, false),
+    ("calls_per_request", Matters::Both, 0.3, 0.1, false),
+    ("edge.retries", Matters::Rise, 0.5, 3.0, true),
+    ("edge.new_calls", Matters::Rise, 0.5, 3.0, true),
+    ("span.new_order", Matters::Rise, 0.5, 3.0, true),
+    ("span.orphans", Matters::Rise, 0.5, 3.0, true),
     // How many of an operation come to one instance is up to its callers; the rate of all
     // requests that it serves tells of less load.
     ("span.count", Matters::Rise, 0.4, 5.0, false),

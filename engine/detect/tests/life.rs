@@ -323,8 +323,12 @@ fn log_lines(ticks: std::ops::Range<u64>, lines: impl Fn(u64) -> [f64; 2]) -> Ve
     for number in ticks {
         let of_templates = lines(number);
         let values = vec![of_templates.iter().sum(), of_templates[0], of_templates[1], requests(number + 7)];
-        let example =
-            |id: u32, text: &str| Example { series: SeriesId(id), at: start(number), text: text.to_owned() };
+        let example = |id: u32, text: &str| Example {
+            series: vec![SeriesId(id)],
+            at: start(number),
+            text: text.to_owned(),
+            usual: false,
+        };
         let shown = [(1, "cleaned 3 carts"), (2, "served 7")];
         let shown = shown.iter().filter(|(id, _)| values[*id as usize] > 0.0);
         let tick = Tick {

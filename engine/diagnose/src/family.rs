@@ -59,7 +59,7 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 64] = [
+const TABLE: [(&str, Family); 70] = [
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
@@ -103,6 +103,12 @@ const TABLE: [(&str, Family); 64] = [
     ("thread", Family::Queue),
     ("connections", Family::Queue),
     ("connection.count", Family::Queue),
+    ("edge.retries", Family::Errors),
+    ("edge.new_calls", Family::Traffic),
+    ("calls_per_request", Family::Traffic),
+    ("self_time", Family::Latency),
+    ("critical_path", Family::Latency),
+    ("edge.gap", Family::Latency),
     (".count", Family::Traffic),
     (".rate", Family::Traffic),
     ("workload", Family::Traffic),
@@ -188,6 +194,12 @@ mod tests {
             ("span.error_ratio", "{}", Family::Errors),
             ("edge.duration.mean", "{}", Family::Latency),
             ("span.count", "{}", Family::Traffic),
+            ("span.self_time.mean", "{}", Family::Latency),
+            ("span.critical_path.share", "{}", Family::Latency),
+            ("edge.gap.p95", "{}", Family::Latency),
+            ("edge.calls_per_request", "{}", Family::Traffic),
+            ("edge.retries", "{}", Family::Errors),
+            ("span.new_order", "{}", Family::Other),
             ("log.severity.error", "{}", Family::Errors),
             ("log.severity.info", "{}", Family::Log),
             ("log.error_ratio", "{}", Family::Errors),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Change, Timestamp};
+use theriac_contract::{Change, Timestamp, telemetry::SpanKind};
 use theriac_templates::TemplateId;
 
 use crate::{
@@ -22,21 +22,60 @@ pub(crate) struct Accumulated {
     pub(crate) body: Distribution,
 }
 
-/// One span, with what is needed to count it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// One span, with what is needed to count it and to find its parent and children. Rows are in the
+/// order of trace and span; who serves comes before who calls, for some let both sides of a call
+/// have one id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SpanRow {
-    pub(crate) end: i64,
     pub(crate) trace: u128,
     pub(crate) span: u64,
-    pub(crate) parent: Option<u64>,
-    pub(crate) resource: u32,
-    pub(crate) operation: u32,
-    /// Entity name that the span says it calls.
-    pub(crate) peer: Option<String>,
-    /// A call that is made, not served: counts for edges only.
-    pub(crate) outgoing: bool,
+    /// [`SpanKind`] as number.
+    pub(crate) kind: u8,
+    pub(crate) end: i64,
+    /// 0 for none.
+    pub(crate) parent: u64,
     pub(crate) nanoseconds: i64,
+    /// How many spans it stands for, in parts of [`crate::sketch::WHOLE`].
+    pub(crate) weight: u64,
+    /// Of its entity.
+    pub(crate) operation: u32,
+    /// Whom it says it calls, or [`crate::ids::NONE`].
+    pub(crate) call: u32,
     pub(crate) error: bool,
+    /// It says itself that it repeats a call.
+    pub(crate) resend: bool,
+    /// It was joined to its parent.
+    pub(crate) met: bool,
+    /// It was counted in an earlier tick.
+    pub(crate) counted: bool,
+}
+
+impl SpanRow {
+    /// A call that is made, not served: counts for edges only.
+    #[inline]
+    pub(crate) const fn is_outgoing(&self) -> bool {
+        self.kind == SpanKind::Client as u8 || self.kind == SpanKind::Producer as u8
+    }
+
+    /// A request that is served, as far as its kind tells.
+    #[inline]
+    pub(crate) const fn is_served(&self) -> bool {
+        self.kind == SpanKind::Server as u8 || self.kind == SpanKind::Consumer as u8
+    }
+
+    #[inline]
+    pub(crate) const fn start(&self) -> i64 {
+        self.end.saturating_sub(self.nanoseconds)
+    }
+}
+
+/// A trace for people, made when its tick is sealed.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownTrace {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) at: Timestamp,
+    pub(crate) text: String,
+    pub(crate) usual: bool,
 }
 
 /// One log record, with what is needed to tell whether it came in order.
@@ -72,6 +111,9 @@ pub(crate) struct Bucket {
     pub(crate) gone: Vec<Slot>,
     /// Earliest examples of each slot.
     pub(crate) examples: BTreeMap<Slot, Vec<(Timestamp, String)>>,
+    /// Traces for several series each.
+    #[serde(skip)]
+    pub(crate) traces: Vec<ShownTrace>,
     /// Resource to signals heard.
     pub(crate) heard: BTreeMap<u32, u8>,
 }

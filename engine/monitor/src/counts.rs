@@ -29,10 +29,18 @@ pub struct Counts {
     pub shed_links: u64,
     /// Pairs of log templates that were not learnt because there were too many.
     #[serde(default)]
-    pub shed_transitions: u64,
+    pub shed_log_pairs: u64,
     /// Values of log records that were not looked at because too many places are known.
     #[serde(default)]
     pub shed_parameters: u64,
+    /// Spans whose parent did not come while it was waited for: their traces are incomplete.
+    pub orphan_spans: u64,
+    /// Spans that came, by event time, in a later tick than their parent.
+    pub late_children: u64,
+    /// Spans that children of later ticks do not find any more, because too many are remembered.
+    pub forgotten_spans: u64,
+    /// Operations and edges of which no ordinary trace is kept, because there are too many.
+    pub shed_examples: u64,
     /// Ticks sealed.
     pub ticks: u64,
     /// Empty ticks that were passed over in gaps.

@@ -7,18 +7,20 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, EdgeKind, EdgeObservation, Series, StateError, StateTable, Telemetry, Tick, Timestamp,
+    Checkpointed, EdgeKind, EdgeObservation, Series, SeriesId, StateError, StateTable, Telemetry, Tick,
+    Timestamp,
     frame::Example,
     telemetry::{BatchError, Logs, Points, Spans},
 };
 
 use crate::{
-    bucket::Bucket,
+    bucket::{Bucket, ShownTrace},
     clock::{Clock, StepChoice, Verdict},
     counts::Counts,
     index::{Index, Slot},
     logs::Journal,
     points::{Metrics, PointReader, Taken},
+    reader::SpanReader,
     settings::Settings,
     spans::Traces,
 };
@@ -68,17 +70,17 @@ pub struct Monitor {
 
 /// A batch with its typed columns.
 enum Columns<'a> {
-    Points(PointReader<'a>),
-    Logs(Logs<'a>),
-    Spans(Spans<'a>),
+    Points(Box<PointReader<'a>>),
+    Logs(Box<Logs<'a>>),
+    Spans(Box<SpanReader<'a>>),
 }
 
 impl<'a> Columns<'a> {
     fn new(telemetry: &'a Telemetry) -> Result<Self, BatchError> {
         Ok(match telemetry {
-            Telemetry::Points(batch) => Self::Points(PointReader::new(Points::new(batch)?)),
-            Telemetry::Logs(batch) => Self::Logs(Logs::new(batch)?),
-            Telemetry::Spans(batch) => Self::Spans(Spans::new(batch)?),
+            Telemetry::Points(batch) => Self::Points(Box::new(PointReader::new(Points::new(batch)?))),
+            Telemetry::Logs(batch) => Self::Logs(Box::new(Logs::new(batch)?)),
+            Telemetry::Spans(batch) => Self::Spans(Box::new(SpanReader::new(Spans::new(batch)?))),
         })
     }
 
@@ -87,7 +89,7 @@ impl<'a> Columns<'a> {
         match self {
             Self::Points(points) => points.time(row),
             Self::Logs(logs) => logs.time.value(row),
-            Self::Spans(spans) => spans.end.value(row),
+            Self::Spans(reader) => reader.spans.end.value(row),
         }
     }
 }
@@ -298,8 +300,8 @@ impl State {
                 let taken = self.journal.take(logs, row, index, bucket, counts, settings);
                 counts.shed_series += u64::from(!taken);
             }
-            Columns::Spans(spans) => {
-                let taken = self.traces.take(spans, row, index, bucket, counts, settings);
+            Columns::Spans(reader) => {
+                let taken = self.traces.take(reader, row, index, bucket, counts, settings);
                 counts.shed_series += u64::from(!taken);
             }
         }
@@ -366,9 +368,15 @@ impl State {
         let mut examples: Vec<Example> = Vec::new();
         for (slot, kept) in bucket.examples {
             let Some(series) = self.index.id(slot) else { continue };
-            examples.extend(kept.into_iter().map(|(at, text)| Example { series, at, text }));
+            let example = |(at, text)| Example { series: vec![series], at, text, usual: false };
+            examples.extend(kept.into_iter().map(example));
         }
-        examples.sort_by(|a, b| (a.series, a.at, &a.text).cmp(&(b.series, b.at, &b.text)));
+        for ShownTrace { slots, at, text, usual } in bucket.traces {
+            let mut series: Vec<SeriesId> = slots.iter().filter_map(|slot| self.index.id(*slot)).collect();
+            series.sort_unstable();
+            examples.push(Example { series, at, text, usual });
+        }
+        examples.sort_by(|a, b| (&a.series, a.at, &a.text).cmp(&(&b.series, b.at, &b.text)));
         Tick {
             number,
             start: Timestamp(start),

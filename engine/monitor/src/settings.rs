@@ -74,7 +74,7 @@ pub struct Settings {
     /// Templates that are remembered as told before; of more, those that were not seen longest go.
     pub told_templates_max: usize,
     /// Pairs of templates that follow each other at most, over all services.
-    pub transitions_max: usize,
+    pub log_pairs_max: usize,
     /// Places of templates whose values are watched at most, and as many of them in each tick.
     pub parameters_max: usize,
     /// Operations of one entity at most; others are counted under `<other>`.
@@ -86,10 +86,19 @@ pub struct Settings {
     pub attributes_length_max: usize,
     /// Rows that wait for their tick at most.
     pub pending_rows_max: usize,
-    /// Spans whose parent or children may still come.
+    /// Spans of earlier ticks whose parent or children may still come at most.
     pub links_max: usize,
     /// How long they are waited for, event time.
     pub link_for: Interval,
+    /// What is new among calls: what an operation or a service did not do in this time, from when
+    /// it was first heard.
+    pub structure_learnt_for: Interval,
+    /// How long it is new. What goes on for longer is how things are now: a circuit that was opened
+    /// on purpose is no trouble.
+    pub structure_new_for: Interval,
+    /// Ways in which one child of an operation follows another at most; the order of who has more
+    /// is not judged.
+    pub transitions_max: usize,
     /// Durations of one operation and tick that are kept exactly; above, in buckets of 1 %.
     pub durations_exact_max: usize,
     /// An entity that only logs or traces counts as alive for this many silent ticks while
@@ -97,7 +106,9 @@ pub struct Settings {
     pub quiet_ticks_max: u64,
     /// Examples for each series and tick.
     pub examples_max: usize,
-    /// Longest example, in bytes.
+    /// Ordinary traces that are kept to be shown beside others, of operations and of edges.
+    pub usual_traces_max: usize,
+    /// Longest example that is a log line, in bytes.
     pub example_length_max: usize,
     /// Resource attributes that give the domain, the first that is there.
     pub domain_attributes: Vec<String>,
@@ -120,7 +131,7 @@ impl Default for Settings {
             templates_max: 200,
             novelty_after_ticks: 30,
             told_templates_max: 20_000,
-            transitions_max: 50_000,
+            log_pairs_max: 50_000,
             parameters_max: 10_000,
             operations_max: 50,
             histogram_details_max: 10,
@@ -128,9 +139,13 @@ impl Default for Settings {
             pending_rows_max: 5_000_000,
             links_max: 100_000,
             link_for: Interval::from_seconds(60),
+            structure_learnt_for: Interval::from_seconds(600),
+            structure_new_for: Interval::from_seconds(60),
+            transitions_max: 100,
             durations_exact_max: 1_000,
             quiet_ticks_max: 30,
             examples_max: 3,
+            usual_traces_max: 2_000,
             example_length_max: 400,
             domain_attributes: ["tenant.id", "deployment.environment.name", "deployment.environment"]
                 .map(str::to_owned)

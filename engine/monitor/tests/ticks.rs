@@ -156,6 +156,7 @@ fn batch(row: &Row) -> Telemetry {
                 status_message: "",
                 events: "[]",
                 links: "[]",
+                trace_state: "",
             });
             return Telemetry::Spans(spans.finish());
         }
@@ -330,7 +331,8 @@ fn told(monitor: &Monitor, ticks: &[Tick], signal: &str) -> Vec<(u64, f64, Vec<S
     let key = format!("default|cart/cart-1|{signal}|{{}}");
     let Some(id) = monitor.series().iter().position(|series| series.key == key) else { return Vec::new() };
     let examples = |tick: &Tick| {
-        let of_series = tick.examples.iter().filter(|example| example.series.index() == id);
+        let of_series =
+            tick.examples.iter().filter(|example| example.series.iter().any(|one| one.index() == id));
         of_series.map(|example| example.text.clone()).collect()
     };
     let spoke = ticks.iter().filter(|tick| tick.values.get(id).is_some_and(|value| *value > 0.0));

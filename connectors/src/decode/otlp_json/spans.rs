@@ -27,6 +27,8 @@ struct Span<'a> {
     #[serde(borrow, default)]
     parent_span_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    trace_state: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     name: Option<Cow<'a, str>>,
     #[serde(default)]
     kind: Option<EnumValue>,
@@ -120,6 +122,7 @@ fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> 
         status_message: span.status.as_ref().and_then(|s| s.message.as_deref()).unwrap_or_default(),
         events: &events(span.events)?,
         links: &links(span.links)?,
+        trace_state: span.trace_state.as_deref().unwrap_or_default(),
     });
     Ok(())
 }

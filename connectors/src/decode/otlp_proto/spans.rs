@@ -15,7 +15,7 @@ use crate::decode::{
 /// Adds a `Span`.
 pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(), String> {
     let (mut trace_id, mut span_id, mut parent) = (&[][..], &[][..], &[][..]);
-    let (mut name, mut kind, mut start, mut end) = ("", 0, 0, 0);
+    let (mut name, mut kind, mut start, mut end, mut trace_state) = ("", 0, 0, 0, "");
     let (mut events, mut links) = (List::default(), List::default());
     let mut status = None;
     let mut attributes = Attributes::new(raw, 9);
@@ -25,6 +25,7 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
         match number {
             1 => trace_id = value.bytes("traceId")?,
             2 => span_id = value.bytes("spanId")?,
+            3 => trace_state = value.text("traceState")?,
             4 => parent = value.bytes("parentSpanId")?,
             5 => name = value.text("name")?,
             6 => kind = value.int32("kind")?,
@@ -60,6 +61,7 @@ pub(super) fn decode(raw: &[u8], origin: &Origin, rows: &mut Rows) -> Result<(),
         status_message,
         events: events.text()?,
         links: links.text()?,
+        trace_state,
     };
     rows.spans.push_labelled(&row, attributes);
     Ok(())

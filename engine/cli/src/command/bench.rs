@@ -2,6 +2,7 @@
 
 mod bank;
 mod checkpoint;
+mod spans;
 
 use std::{hint::black_box, time::Instant};
 
@@ -16,7 +17,7 @@ use theriac_contract::{
 };
 use theriac_datasets::simulator::{Scenario, World};
 use theriac_detect::Detect;
-use theriac_monitor::Monitor;
+use theriac_monitor::{Monitor, Step};
 use theriac_templates::{Miner, Settings};
 
 use crate::{
@@ -136,6 +137,13 @@ fn mine(mut miner: Miner, lines: &[String]) -> Miner {
     miner
 }
 
+/// Settings with a step that does not wait for metric points.
+fn stepping(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.monitor.step = Step::Fixed(STEP);
+    config
+}
+
 /// Ticks of many series with values that repeat after a thousand.
 fn synthetic() -> Vec<Tick> {
     let series = |index: usize| {
@@ -201,6 +209,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let ticks = frame(&config, &batches)?;
     let bank = synthetic();
     let lines = log_lines(&batches)?;
+    let spans = spans::batches(arguments.points / spans::A_TRACE);
+    let span_rows: usize = spans.iter().flatten().map(Telemetry::rows).sum();
+    let span_config = stepping(&config);
     let nothing = || Ok(());
     let mut stages = vec![
         measure("bench.decode_rows_per_s", "decode: OTLP/JSON to Arrow, rows", repetitions, nothing, |()| {
@@ -219,6 +230,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             |miner| {
                 black_box(mine(miner, &lines));
                 Ok(lines.len())
+            },
+        )?,
+        measure(
+            "bench.spans.statistics_per_s",
+            "span statistics: Arrow to values of sealed ticks, spans",
+            repetitions,
+            nothing,
+            |()| {
+                black_box(frame(&span_config, &spans)?);
+                Ok(span_rows)
             },
         )?,
         measure(
@@ -268,16 +289,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let digest = config.digest(&config.playbooks()?)?;
         let mut report = Report::new("bench", digest, String::new(), Some(SEED));
         report.set("bench.rows", rows as f64);
+        report.set("bench.spans.rows", span_rows as f64);
         for stage in &stages {
             report.set(stage.metric, stage.median());
         }
         return report.print();
     }
     say!("{rows} rows, {bytes} bytes of OTLP/JSON, {} ticks; one thread, {repetitions} times", ticks.len());
-    say!("{:<44} {:>12} {:>12} {:>12}", "a second and core", "median", "least", "most");
+    say!("{}", spans::about(span_rows));
+    say!("{:<56} {:>12} {:>12} {:>12}", "a second and core", "median", "least", "most");
     for stage in &stages {
         let at = |share| quantile(&stage.rates, share).unwrap_or(f64::NAN);
-        say!("{:<44} {:>12.0} {:>12.0} {:>12.0}", stage.what, at(0.5), at(0.0), at(1.0));
+        say!("{:<56} {:>12.0} {:>12.0} {:>12.0}", stage.what, at(0.5), at(0.0), at(1.0));
     }
     Ok(())
 }

@@ -139,6 +139,9 @@ fn plot(page: &mut String, row: &FaultRow, story: &Story, start: Timestamp, hist
         marks.push((after(ended), "ended", "fault over".to_owned()));
     }
     let _ = write!(page, "<p class=quiet>{}</p>", escape(&worst.explanation));
+    if !worst.examples.is_empty() {
+        let _ = write!(page, "<pre>{}</pre>", escape(&worst.examples.join("\n")));
+    }
     let plot = Plot { values: &shown, band: worst.band, shade: (after(begin), after(end)), marks };
     page.push_str(&plot.svg(&escape(&worst.signal)));
 }

@@ -22,7 +22,9 @@ pub use points::{
     Histogram, Measured, PointBuilder, PointKind, PointRow, PointRun, Points, Shared, Temporality,
     point_schema,
 };
-pub use spans::{SpanBuilder, SpanKind, SpanRow, SpanStatus, Spans, span_schema};
+pub use spans::{
+    SpanBuilder, SpanKind, SpanRow, SpanStatus, Spans, lacks_trace_state, no_trace_state, span_schema,
+};
 
 /// A batch of one of the three signals.
 #[derive(Clone, Debug, PartialEq)]

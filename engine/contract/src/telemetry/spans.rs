@@ -75,7 +75,12 @@ pub struct SpanRow<'a> {
     pub events: &'a str,
     /// Links as a JSON array, `[]` if none.
     pub links: &'a str,
+    /// W3C trace state, empty if none: it tells how the span was sampled.
+    pub trace_state: &'a str,
 }
+
+/// The column that version 1 of the schema did not have; the last.
+const TRACE_STATE: &str = "trace_state";
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = || DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
@@ -95,15 +100,32 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("status_message", text(), false),
         Field::new("events", DataType::Utf8, false),
         Field::new("links", DataType::Utf8, false),
+        Field::new(TRACE_STATE, text(), false),
     ];
-    let metadata = [("schema", "spans"), ("version", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let metadata = [("schema", "spans"), ("version", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     Arc::new(Schema::new(fields).with_metadata(metadata.into()))
 });
 
-/// The schema of spans, version 1.
+/// The schema of spans, version 2.
 #[must_use]
 pub fn span_schema() -> SchemaRef {
     SCHEMA.clone()
+}
+
+/// Whether a batch has the columns of version 1, all but the last.
+#[must_use]
+pub fn lacks_trace_state(schema: &Schema) -> bool {
+    let columns = SCHEMA.fields().len() - 1;
+    schema.fields().len() == columns
+        && schema.fields().iter().zip(SCHEMA.fields()).all(|(a, b)| a.name() == b.name())
+}
+
+/// The column of trace states where none was written, `[rows]`.
+#[must_use]
+pub fn no_trace_state(rows: usize) -> ArrayRef {
+    let mut states = TextBuilder::default();
+    (0..rows).for_each(|_| states.append(""));
+    states.finish()
 }
 
 /// Builds batches of spans.
@@ -123,6 +145,7 @@ pub struct SpanBuilder {
     status_message: TextBuilder,
     events: ProseBuilder,
     links: ProseBuilder,
+    trace_state: TextBuilder,
 }
 
 impl SpanBuilder {
@@ -155,6 +178,7 @@ impl SpanBuilder {
         self.status_message.append(row.status_message);
         self.events.append(row.events);
         self.links.append(row.links);
+        self.trace_state.append(row.trace_state);
     }
 
     /// Rows since the last batch.
@@ -192,6 +216,7 @@ impl SpanBuilder {
             self.status_message.finish(),
             self.events.finish(),
             self.links.finish(),
+            self.trace_state.finish(),
         ];
         RecordBatch::try_new(span_schema(), columns).expect("columns are built to the schema")
     }
@@ -228,6 +253,8 @@ pub struct Spans<'a> {
     pub events: &'a StringArray,
     /// Links.
     pub links: &'a StringArray,
+    /// W3C trace state.
+    pub trace_state: DictionaryColumn,
 }
 
 impl<'a> Spans<'a> {
@@ -252,6 +279,7 @@ impl<'a> Spans<'a> {
             status_message: dictionary(batch, S, "status_message")?,
             events: typed(batch, S, "events", "text")?,
             links: typed(batch, S, "links", "text")?,
+            trace_state: dictionary(batch, S, TRACE_STATE)?,
         })
     }
 }

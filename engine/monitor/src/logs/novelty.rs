@@ -87,7 +87,7 @@ impl Novelty {
         let line =
             |row: &LogRow| -> Line { (row.session, row.time, kinds.at(row.kind).service, row.template) };
         let lines: Vec<Line> = rows.iter().map(line).collect();
-        for (at, before) in self.sequence.step(&lines, settings.transitions_max, counts) {
+        for (at, before) in self.sequence.step(&lines, settings.log_pairs_max, counts) {
             let row = &rows[at];
             let entity = kinds.at(row.kind).entity;
             let found = told.entry((entity, What::Order)).or_default();

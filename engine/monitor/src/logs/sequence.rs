@@ -133,7 +133,7 @@ impl Sequence {
         let unlikely = unlikely.map(|(at, _, pair)| (*at, pair.0)).collect();
         for (_, service, pair) in followed {
             let transitions = self.of_service.entry(service).or_default();
-            counts.shed_transitions += u64::from(!transitions.learn(pair, &mut self.kept, pairs_max));
+            counts.shed_log_pairs += u64::from(!transitions.learn(pair, &mut self.kept, pairs_max));
             if transitions.all >= PAIRS_BEFORE_FADING {
                 transitions.fade();
                 self.kept = self.of_service.values().map(|t| t.pairs.len()).sum();
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(skipped, [(2, TemplateId(2))], "the third step is left out");
         assert!(sequence.step(&lines(&ORDER, 2_001), 1_000, &mut counts).is_empty());
         assert!(sequence.step(&lines(&[1, 2, 4], 2_002), 1_000, &mut counts).is_empty(), "twice is known");
-        assert_eq!(counts.shed_transitions, 0);
+        assert_eq!(counts.shed_log_pairs, 0);
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(sequence.of_service[&0].pairs[&(TemplateId(1), TemplateId(2))], 100);
         sequence.step(&lines(&(0..500).collect::<Vec<_>>(), 900), 100, &mut counts);
         assert_eq!(sequence.kept, 100);
-        assert!(counts.shed_transitions > 300);
+        assert!(counts.shed_log_pairs > 300);
         sequence.expire(0, 10);
         assert_eq!(sequence.latest.len(), 10);
     }

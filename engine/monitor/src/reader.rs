@@ -1,0 +1,106 @@
+//! A batch of spans, with what was found for each entry of its dictionaries.
+
+use arrow::array::Array;
+use theriac_contract::telemetry::{SpanKind, SpanStatus, Spans};
+
+use crate::{
+    asked::Asked, bucket::SpanRow, catalog::Catalog, counts::Counts, ids::NONE, index::Index, sampling,
+    settings::Settings,
+};
+
+/// A resource that there was no room for.
+const REFUSED: u32 = NONE - 1;
+
+/// Reads the rows of a batch; each text is looked up once.
+pub(crate) struct SpanReader<'a> {
+    pub(crate) spans: Spans<'a>,
+    /// By key of the column; [`NONE`] where nobody asked yet.
+    resources: Vec<u32>,
+    names: Vec<Option<u32>>,
+    said: Vec<Option<Asked>>,
+    /// 0 where nobody asked yet.
+    weights: Vec<u64>,
+}
+
+fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
+    slice.try_into().unwrap_or([0; N])
+}
+
+impl<'a> SpanReader<'a> {
+    pub(crate) fn new(spans: Spans<'a>) -> Self {
+        Self {
+            resources: vec![NONE; spans.resource.values().len()],
+            names: vec![None; spans.name.values().len()],
+            said: vec![None; spans.attributes.values().len()],
+            weights: vec![0; spans.trace_state.values().len()],
+            spans,
+        }
+    }
+
+    /// The resource of a row; none if there are too many.
+    #[inline]
+    pub(crate) fn resource(&mut self, row: usize, index: &mut Index, settings: &Settings) -> Option<u32> {
+        let known = &mut self.resources[self.spans.resource.keys()[row] as usize];
+        if *known == NONE {
+            *known = index.resource(self.spans.resource.text(row), settings).unwrap_or(REFUSED);
+        }
+        (*known != REFUSED).then_some(*known)
+    }
+
+    /// What is kept of a row.
+    #[inline]
+    pub(crate) fn row(
+        &mut self,
+        row: usize,
+        resource: u32,
+        catalog: &mut Catalog,
+        index: &Index,
+        counts: &mut Counts,
+        settings: &Settings,
+    ) -> SpanRow {
+        let spans = &self.spans;
+        let kind = spans.kind.value(row);
+        let (start, end) = (spans.start.value(row), spans.end.value(row));
+        let name = &mut self.names[spans.name.keys()[row] as usize];
+        if name.is_none() {
+            *name = catalog.names.get(spans.name.text(row));
+        }
+        let operation = catalog.operation(resource, *name, spans.name.text(row), index, counts, settings);
+        let weight = &mut self.weights[spans.trace_state.keys()[row] as usize];
+        if *weight == 0 {
+            *weight = sampling::weight(spans.trace_state.text(row));
+        }
+        let mut kept = SpanRow {
+            trace: u128::from_be_bytes(bytes(spans.trace_id.value(row))),
+            span: u64::from_be_bytes(bytes(spans.span_id.value(row))),
+            kind,
+            end,
+            parent: if spans.parent_span_id.is_null(row) {
+                0
+            } else {
+                u64::from_be_bytes(bytes(spans.parent_span_id.value(row)))
+            },
+            nanoseconds: end.saturating_sub(start).max(0),
+            weight: *weight,
+            operation,
+            call: NONE,
+            error: spans.status.value(row) == SpanStatus::Error as u8,
+            resend: false,
+            met: false,
+            counted: false,
+        };
+        if kind == SpanKind::Client as u8 || kind == SpanKind::Producer as u8 {
+            let key = spans.attributes.keys()[row] as usize;
+            let said = self.said[key].get_or_insert_with(|| Asked::of(spans.attributes.text(row)));
+            kept.resend = said.resend;
+            if let Some(peer) = &said.peer {
+                let from = index.at(resource);
+                match catalog.call(from.entity, from.service, peer, settings) {
+                    Some(call) => kept.call = call,
+                    None => counts.shed_series += 1,
+                }
+            }
+        }
+        kept
+    }
+}

@@ -7,6 +7,7 @@ pub mod nab;
 pub mod nezha;
 pub mod null_fleet;
 mod random;
+pub mod ranking;
 mod read_error;
 pub mod scoring;
 pub mod simulator;

@@ -12,6 +12,7 @@
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
+//! | [`channel`] | evidence from observations as they are, for incidents that are given as data |
 //! | [`weighing`] | claims of any channels put together, for incidents that are given as data |
 //! | `class` | transient, permanent or Byzantine |
 //! | `diagnose` | the stage: one step per tick |
@@ -19,6 +20,7 @@
 //! Scores add up log likelihood ratios of channels that are taken as independent (naive
 //! Bayes); they are set by principle (what kind of fault shows what), never by data.
 
+pub mod channel;
 mod class;
 mod correlate;
 mod diagnose;

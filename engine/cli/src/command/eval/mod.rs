@@ -10,6 +10,7 @@
 //! | [`results`] | result files in NAB's layout |
 //! | [`compare`] | two evaluations, file by file |
 //! | [`loghub`] | templates of logs |
+//! | [`nezha`] | causes of incidents, from logs, traces and metrics |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
@@ -19,6 +20,7 @@ mod labelled;
 pub(super) mod live;
 mod loghub;
 mod nab;
+mod nezha;
 mod results;
 
 use std::path::{Path, PathBuf};
@@ -64,6 +66,8 @@ enum Verb {
     FalseDiscovery(false_discovery::Arguments),
     /// Hold templates of logs against the true ones
     Loghub(loghub::Arguments),
+    /// Find the causes of incidents from one minute of logs, traces and metrics
+    Nezha(nezha::Arguments),
 }
 
 /// How to evaluate.
@@ -100,6 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(Verb::Compare(arguments)) => return compare::run(arguments),
         Some(Verb::FalseDiscovery(arguments)) => return false_discovery::run(arguments),
         Some(Verb::Loghub(arguments)) => return loghub::run(arguments),
+        Some(Verb::Nezha(arguments)) => return nezha::run(arguments),
         None => {}
     }
     let options = &arguments.options;

@@ -1,0 +1,56 @@
+//! Trouble goes from callee to caller: who is troubled itself and is called by troubled ones
+//! explains them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use theriac_contract::Entity;
+
+use super::{
+    Claim, claim,
+    window::{Window, callees},
+};
+use crate::weighing::{Suspect, weigh};
+
+/// Name of this channel.
+pub const CHANNEL: &str = "call_graph";
+
+/// All that a service calls, itself left out.
+fn below<'a>(of: &'a str, callees: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![of];
+    while let Some(service) = open.pop() {
+        for callee in callees.get(service).into_iter().flatten() {
+            if *callee != of && found.insert(*callee) {
+                open.push(callee);
+            }
+        }
+    }
+    found
+}
+
+/// What `claims` say is trouble, explained along the calls of two windows: a suspect is credited
+/// with the trouble of its most troubled caller, but with no more than its own, for one that shows
+/// little explains little.
+#[must_use]
+pub fn callers(normal: &Window, fault: &Window, claims: &[Claim]) -> Vec<Claim> {
+    let callees = callees(&[normal, fault]);
+    let mut trouble: BTreeMap<Entity, f64> = BTreeMap::new();
+    for weighed in weigh(claims, 0.0) {
+        if let Some(suspect) = weighed.suspect.filter(|_| weighed.log_odds > 0.0) {
+            let most = trouble.entry(suspect.entity).or_default();
+            *most = most.max(weighed.log_odds);
+        }
+    }
+    let mut explained: Vec<Claim> = Vec::new();
+    for (entity, own) in &trouble {
+        let above =
+            trouble.iter().filter(|(other, _)| below(other.service(), &callees).contains(entity.service()));
+        let Some((caller, theirs)) = above.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0))) else {
+            continue;
+        };
+        let text = format!("it would explain the trouble of {}, which calls it", caller.service());
+        let suspect = Suspect { entity: entity.clone(), part: String::new() };
+        explained.push(claim(suspect, CHANNEL, own.min(*theirs), text));
+    }
+    explained
+}

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use theriac_contract::Entity;
 
 use super::{
-    Claim, claim,
+    Claim, claim, errors, transitions,
     window::{Window, callees},
 };
 use crate::weighing::{Suspect, weigh};
@@ -28,12 +28,12 @@ fn below<'a>(of: &'a str, callees: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTr
     found
 }
 
-/// What `claims` say is trouble, explained along the calls of two windows: a suspect is credited
-/// with the trouble of its most troubled caller, but with no more than its own, for one that shows
-/// little explains little.
-#[must_use]
-pub fn callers(normal: &Window, fault: &Window, claims: &[Claim]) -> Vec<Claim> {
-    let callees = callees(&[normal, fault]);
+/// What callers feel of their callees: what they do next, and errors. Their processors, their own
+/// work and their messages are their own.
+const FELT: [&str; 2] = [transitions::CHANNEL, errors::CHANNEL];
+
+/// The log odds of the most suspect part of each entity, of those that are in trouble.
+fn trouble(claims: &[Claim]) -> BTreeMap<Entity, f64> {
     let mut trouble: BTreeMap<Entity, f64> = BTreeMap::new();
     for weighed in weigh(claims, 0.0) {
         if let Some(suspect) = weighed.suspect.filter(|_| weighed.log_odds > 0.0) {
@@ -41,15 +41,27 @@ pub fn callers(normal: &Window, fault: &Window, claims: &[Claim]) -> Vec<Claim> 
             *most = most.max(weighed.log_odds);
         }
     }
+    trouble
+}
+
+/// What `claims` say is trouble, explained along the calls of two windows: a suspect is credited
+/// with what its most troubled caller feels, but with no more than its own trouble, for one that
+/// shows little explains little.
+#[must_use]
+pub fn callers(normal: &Window, fault: &Window, claims: &[Claim]) -> Vec<Claim> {
+    let callees = callees(&[normal, fault]);
+    let felt: Vec<Claim> =
+        claims.iter().filter(|claim| FELT.contains(&claim.1.channel.as_str())).cloned().collect();
+    let felt = trouble(&felt);
     let mut explained: Vec<Claim> = Vec::new();
-    for (entity, own) in &trouble {
+    for (entity, own) in trouble(claims) {
         let above =
-            trouble.iter().filter(|(other, _)| below(other.service(), &callees).contains(entity.service()));
+            felt.iter().filter(|(caller, _)| below(caller.service(), &callees).contains(entity.service()));
         let Some((caller, theirs)) = above.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0))) else {
             continue;
         };
         let text = format!("it would explain the trouble of {}, which calls it", caller.service());
-        let suspect = Suspect { entity: entity.clone(), part: String::new() };
+        let suspect = Suspect { entity, part: String::new() };
         explained.push(claim(suspect, CHANNEL, own.min(*theirs), text));
     }
     explained

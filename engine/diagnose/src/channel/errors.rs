@@ -38,26 +38,25 @@ fn requests(window: &Window) -> BTreeMap<&str, Requests<'_>> {
 }
 
 /// Services in which the share of requests with an error has risen. A stack trace and the many
-/// lines of one failure count as one, by request.
+/// lines of one failure count as one, by request. What share is usual for a service is known from
+/// its own fault-free requests and, since most have no error in them, from those of all.
 #[must_use]
 pub fn errors(normal: &Window, fault: &Window) -> Vec<Claim> {
     let (before, after) = (requests(normal), requests(fault));
     let entities = entities(normal, fault);
-    let services = after.values().filter(|service| !service.all.is_empty()).count();
+    let sum = |count: fn(&Requests<'_>) -> usize| before.values().map(count).sum::<usize>() as f64;
+    let of_all = (sum(|one| one.failed.len()) + 0.5) / (sum(|one| one.all.len()) + 1.0);
     let none = Requests::default();
     let mut claims = Vec::new();
     for (service, now) in &after {
         let then = before.get(service).unwrap_or(&none);
         let count = |requests: &Requests<'_>| (requests.failed.len() as f64, requests.all.len() as f64);
         let ((failed_then, all_then), (failed, all)) = (count(then), count(now));
-        if failed * all_then.max(1.0) <= failed_then * all {
-            continue;
-        }
-        let table = [(failed_then, failed), (all_then - failed_then, all - failed)];
-        let ratio = ratio::changed(&table) - libm::log(services.max(1) as f64);
+        let usual = of_all.max((failed_then + of_all) / (all_then + 1.0));
         let most = now.statements.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
         let (Some(entity), Some((statement, _))) = (entities.get(service), most) else { continue };
-        if ratio > 0.0 {
+        let ratio = ratio::beyond(failed, all, usual);
+        if failed > usual * all && ratio > 0.0 {
             let text = format!(
                 "logs errors in {failed} of {all} requests, before in {failed_then} of {all_then}: {statement}"
             );

@@ -48,13 +48,16 @@ pub fn transitions(normal: &Window, fault: &Window) -> Vec<Claim> {
     let called = called.into_iter().map(|((source, target), followed)| (source, Some(target), followed));
     let followed = sources.into_iter().map(|(source, followed)| (source, None, followed));
     let told: Vec<_> = followed.chain(called).collect();
-    let compared = told.iter().filter(|(_, _, followed)| is_compared(followed)).count();
+    let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((service, ..), ..) in told.iter().filter(|(_, _, followed)| is_compared(followed)) {
+        *compared.entry(service).or_default() += 1;
+    }
     let mut claims = Vec::new();
     for ((service, path, event), target, followed) in told {
         let Some(entity) = entities.get(service) else { continue };
-        // One of all that were compared would be the cause: each is the less likely the more there are.
-        let ratio = ratio::changed(&followed.values().copied().collect::<Vec<_>>())
-            - libm::log(compared.max(1) as f64);
+        // One of all that the service does would be the cause: each the less likely the more there are.
+        let places = compared.get(service).copied().unwrap_or(1) as f64;
+        let ratio = ratio::changed(&followed.values().copied().collect::<Vec<_>>()) - libm::log(places);
         if ratio <= 0.0 {
             continue;
         }

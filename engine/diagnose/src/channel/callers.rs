@@ -7,7 +7,7 @@ use theriac_contract::Entity;
 
 use super::{
     Claim, claim, errors, transitions,
-    window::{Window, callees},
+    window::{Observed, callees},
 };
 use crate::weighing::{Suspect, weigh};
 
@@ -48,8 +48,8 @@ fn trouble(claims: &[Claim]) -> BTreeMap<Entity, f64> {
 /// with what its most troubled caller feels, but with no more than its own trouble, for one that
 /// shows little explains little.
 #[must_use]
-pub fn callers(normal: &Window, fault: &Window, claims: &[Claim]) -> Vec<Claim> {
-    let callees = callees(&[normal, fault]);
+pub fn callers(normal: &Observed<'_>, fault: &Observed<'_>, claims: &[Claim]) -> Vec<Claim> {
+    let callees = callees([normal, fault]);
     let felt: Vec<Claim> =
         claims.iter().filter(|claim| FELT.contains(&claim.1.channel.as_str())).cloned().collect();
     let felt = trouble(&felt);

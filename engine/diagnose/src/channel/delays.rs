@@ -2,10 +2,10 @@
 //! itself.
 //!
 //! A call between two entities takes the client longer than the server; the difference is what the
-//! messages took, whatever the clocks say. A request is late with something if that took twice as
-//! long as nine of ten did in the fault-free window, and if that is a tenth of the whole request:
-//! what nobody can feel needs no cause. How often requests are late anyway is told by those before
-//! and by all that does not concern the suspect now: if everything is slower, nobody is accused.
+//! messages took, whatever the clocks say. A request is late with an entity if what the entity did
+//! in it took twice as long as nine of ten such things did in the fault-free window, and a tenth of
+//! the whole request longer: what nobody can feel needs no cause. How often requests are late anyway
+//! is told by those before and by the other entities now: if everything is slower, nobody is accused.
 
 use std::{collections::BTreeMap, f64::consts::LN_2};
 
@@ -13,7 +13,7 @@ use theriac_contract::Entity;
 
 use super::{
     CPU, Claim, NETWORK, RATIO_MAX, claim, ratio,
-    window::{Call, Calls, Window},
+    window::{Observed, entities},
 };
 use crate::weighing::Suspect;
 
@@ -28,24 +28,56 @@ const FACTOR: f64 = 2.0;
 /// Share of a request, from which on a delay can be felt.
 const FELT: f64 = 0.1;
 
-/// What of one kind took in one request.
-#[derive(Clone, Copy, Debug, Default)]
-struct Took {
-    /// Milliseconds, summed over how often it was done.
-    sum: f64,
-    /// How often.
-    count: f64,
+type Trace = [u8; 16];
+
+/// Something that took time.
+struct Sample<'a> {
+    /// Who did it; for messages, client and server.
+    services: [&'a str; 2],
+    /// What, among those.
+    what: String,
+    trace: Trace,
+    milliseconds: f64,
 }
 
-/// By kind and request.
-type Samples<'a> = BTreeMap<Kind<'a>, BTreeMap<[u8; 16], Took>>;
-/// Who does it (for messages: client and server), and what.
-type Kind<'a> = (&'a str, &'a str, String);
+type Kind<'s> = ([&'s str; 2], &'s str);
 
-fn add<'a>(samples: &mut Samples<'a>, kind: Kind<'a>, trace: [u8; 16], milliseconds: f64) {
-    let took = samples.entry(kind).or_default().entry(trace).or_default();
-    took.sum += milliseconds;
-    took.count += 1.0;
+/// What nine of ten took at most, by kind.
+fn usual<'s>(samples: &'s [Sample<'_>]) -> BTreeMap<Kind<'s>, f64> {
+    let mut of_kind: BTreeMap<Kind<'s>, Vec<f64>> = BTreeMap::new();
+    for sample in samples {
+        of_kind.entry((sample.services, &sample.what)).or_default().push(sample.milliseconds);
+    }
+    let ninth = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[(values.len() * 9).div_ceil(10) - 1].max(0.0)
+    };
+    of_kind.into_iter().map(|(kind, values)| (kind, ninth(values))).collect()
+}
+
+/// What a service took in a request, and what is usual for that, milliseconds.
+#[derive(Clone, Copy, Default)]
+struct Took {
+    took: f64,
+    usual: f64,
+}
+
+/// By service and request, of what was seen in the fault-free window, too.
+fn by_request<'a>(
+    samples: &[Sample<'a>],
+    usual: &BTreeMap<Kind<'_>, f64>,
+) -> BTreeMap<&'a str, BTreeMap<Trace, Took>> {
+    let mut found: BTreeMap<&str, BTreeMap<Trace, Took>> = BTreeMap::new();
+    for sample in samples {
+        let Some(usual) = usual.get(&(sample.services, sample.what.as_str())) else { continue };
+        let [one, other] = sample.services;
+        for service in [Some(one), (other != one).then_some(other)].into_iter().flatten() {
+            let took = found.entry(service).or_default().entry(sample.trace).or_default();
+            took.took += sample.milliseconds;
+            took.usual += usual;
+        }
+    }
+    found
 }
 
 /// How many requests were late, of how many.
@@ -58,122 +90,90 @@ struct Late {
 }
 
 impl Late {
-    fn of(requests: &BTreeMap<[u8; 16], Took>, usual: f64, lasted: &BTreeMap<[u8; 16], f64>) -> Self {
-        let mut of_kind = Self::default();
-        for (trace, took) in requests {
-            let excess = took.sum - took.count * usual;
-            of_kind.all += 1.0;
+    fn of(requests: Option<&BTreeMap<Trace, Took>>, lasted: &BTreeMap<Trace, f64>) -> Self {
+        let mut late = Self::default();
+        for (trace, Took { took, usual }) in requests.into_iter().flatten() {
             let whole = lasted.get(trace).copied().unwrap_or(0.0);
-            if took.sum > FACTOR * took.count * usual && excess >= FELT * whole {
-                of_kind.late += 1.0;
-                of_kind.excess += excess;
+            late.all += 1.0;
+            if *took > FACTOR * usual && took - usual >= FELT * whole {
+                late.late += 1.0;
+                late.excess += took - usual;
             }
         }
-        of_kind
+        late
     }
 
     fn plus(self, other: Self) -> Self {
         Self { late: self.late + other.late, all: self.all + other.all, excess: self.excess + other.excess }
     }
 
-    /// Share that is late, of which a half of one more is.
+    /// The share that is late, as if half of one more were.
     fn share(self) -> f64 {
         (self.late + 0.5) / (self.all + 1.0)
     }
 }
 
 /// Milliseconds that each request lasted: its longest span.
-fn lasted(window: &Window) -> BTreeMap<[u8; 16], f64> {
-    let mut lasted: BTreeMap<[u8; 16], f64> = BTreeMap::new();
-    for call in &window.calls {
+fn lasted(observed: &Observed<'_>) -> BTreeMap<Trace, f64> {
+    let mut lasted: BTreeMap<Trace, f64> = BTreeMap::new();
+    for (_, call) in observed.calls() {
         let longest = lasted.entry(call.trace).or_default();
         *longest = longest.max(call.milliseconds());
     }
     lasted
 }
 
-/// What nine of ten took at most, once.
-fn usual(requests: &BTreeMap<[u8; 16], Took>) -> f64 {
-    let mut means: Vec<f64> = requests.values().map(|took| took.sum / took.count).collect();
-    means.sort_by(f64::total_cmp);
-    means.get((means.len() * 9).div_ceil(10).max(1) - 1).copied().unwrap_or(0.0).max(0.0)
-}
-
-/// Late requests of each kind that was seen in both windows: before, and now.
-fn late<'a>([normal, fault]: [&Samples<'a>; 2], windows: [&Window; 2]) -> BTreeMap<Kind<'a>, (Late, Late)> {
-    let lasted = windows.map(lasted);
-    let mut found = BTreeMap::new();
-    for (kind, requests) in fault {
-        if let Some(before) = normal.get(kind) {
-            let usual = usual(before);
-            let both = (Late::of(before, usual, &lasted[0]), Late::of(requests, usual, &lasted[1]));
-            found.insert(kind.clone(), both);
-        }
-    }
-    found
-}
-
-/// An entity with how much likelier late requests are if it is the cause, and why.
+/// An entity with how much likelier the late requests are if it is the cause, and why.
 struct Accused<'a> {
     entity: &'a Entity,
     ratio: f64,
     text: String,
 }
 
-/// Whoever the late requests concern, weighed against those before and all that does not concern
-/// them.
-fn accuse<'a>(
-    found: &BTreeMap<Kind<'_>, (Late, Late)>,
-    entities: &BTreeMap<&str, &'a Entity>,
-    concerns: impl Fn(&Kind<'_>, &str) -> bool,
-    what: &str,
-) -> Vec<Accused<'a>> {
+/// Each entity that did something of the sort, beside all others.
+fn accuse<'a>(windows: [&Observed<'a>; 2], samples: [&[Sample<'a>]; 2], what: &str) -> Vec<Accused<'a>> {
+    let usual = usual(samples[0]);
+    let [before, now] = [0, 1].map(|at| {
+        let lasted = lasted(windows[at]);
+        let requests = by_request(samples[at], &usual);
+        requests.iter().map(|(name, own)| (*name, Late::of(Some(own), &lasted))).collect::<BTreeMap<_, _>>()
+    });
+    let all = now.values().fold(Late::default(), |sum, late| sum.plus(*late));
+    let entities = entities(windows[0], windows[1]);
     let mut accused = Vec::new();
-    for (service, entity) in entities {
-        let (mut before, mut own, mut rest) = (Late::default(), Late::default(), Late::default());
-        for (kind, (then, now)) in found {
-            if concerns(kind, service) {
-                (before, own) = (before.plus(*then), own.plus(*now));
-            } else {
-                rest = rest.plus(*now);
-            }
-        }
-        if own.all == 0.0 {
+    for (service, own) in &now {
+        let (Some(entity), then) = (entities.get(service), before.get(service).copied().unwrap_or_default())
+        else {
             continue;
-        }
-        let expected = rest.share().max(before.share());
+        };
+        let rest = Late { late: all.late - own.late, all: all.all - own.all, excess: 0.0 };
+        let expected = rest.share().max(then.share());
         let risen = own.late > expected * own.all;
+        let ratio = if risen { ratio::beyond(own.late, own.all, expected) } else { f64::NEG_INFINITY };
         let text = format!(
             "{what} far longer in {:.0} of {:.0} requests, by {:.1} ms on average; before in {:.0} of {:.0}, elsewhere in {:.0} of {:.0}",
             own.late,
             own.all,
             own.excess / own.late.max(1.0),
-            before.late,
-            before.all,
+            then.late,
+            then.all,
             rest.late,
             rest.all
         );
-        let ratio = if risen { ratio::beyond(own.late, own.all, expected) } else { f64::NEG_INFINITY };
         accused.push(Accused { entity, ratio, text });
     }
     accused
 }
 
-/// Calls between entities, with the one that waits.
-fn between<'a>(calls: &Calls<'a>) -> Vec<(&'a Call, &'a Call)> {
-    let pair = |call: &'a Call| {
-        let parent = calls.parent(call)?;
-        (parent.entity.service() != call.entity.service()).then_some((parent, call))
-    };
-    calls.all().filter_map(pair).collect()
-}
-
-fn gap_samples(window: &Window) -> Samples<'_> {
-    let calls = Calls::of(window);
-    let mut samples = Samples::new();
-    for (client, server) in between(&calls) {
-        let kind = (client.entity.service(), server.entity.service(), String::new());
-        add(&mut samples, kind, server.trace, client.milliseconds() - server.milliseconds());
+fn messages<'a>(observed: &Observed<'a>) -> Vec<Sample<'a>> {
+    let mut samples = Vec::new();
+    for (at, server) in observed.calls() {
+        let Some((_, client)) = observed.parent(at) else { continue };
+        let services = [client.entity.service(), server.entity.service()];
+        if services[0] != services[1] {
+            let milliseconds = client.milliseconds() - server.milliseconds();
+            samples.push(Sample { services, what: String::new(), trace: server.trace, milliseconds });
+        }
     }
     samples
 }
@@ -185,11 +185,9 @@ fn gap_samples(window: &Window) -> Samples<'_> {
 /// A late message concerns both ends but has one cause: beyond what a channel may say, all are
 /// lowered by as much as the surest.
 #[must_use]
-pub fn gaps(normal: &Window, fault: &Window) -> Vec<Claim> {
-    let found = late([&gap_samples(normal), &gap_samples(fault)], [normal, fault]);
-    let entities = super::window::entities(normal, fault);
-    let concerns = |kind: &Kind<'_>, service: &str| kind.0 == service || kind.1 == service;
-    let accused = accuse(&found, &entities, concerns, "messages to and from it take");
+pub fn gaps(normal: &Observed<'_>, fault: &Observed<'_>) -> Vec<Claim> {
+    let samples = [&messages(normal)[..], &messages(fault)[..]];
+    let accused = accuse([normal, fault], samples, "messages to and from it take");
     let surest = accused.iter().map(|one| one.ratio).fold(RATIO_MAX, f64::max);
     let mut claims = Vec::new();
     for one in accused {
@@ -203,35 +201,33 @@ pub fn gaps(normal: &Window, fault: &Window) -> Vec<Claim> {
     claims
 }
 
-fn self_samples(window: &Window) -> Samples<'_> {
-    let calls = Calls::of(window);
-    let mut within: BTreeMap<[u8; 8], f64> = BTreeMap::new();
-    let mut waits: BTreeMap<[u8; 8], bool> = BTreeMap::new();
-    for call in calls.all() {
-        if let Some(parent) = calls.parent(call) {
-            *within.entry(parent.span).or_default() += call.milliseconds();
-            *waits.entry(parent.span).or_default() |= parent.entity.service() != call.entity.service();
+fn work<'a>(observed: &Observed<'a>) -> Vec<Sample<'a>> {
+    let targets = observed.targets();
+    let mut within = vec![0.0; targets.len()];
+    let mut waits = vec![false; targets.len()];
+    for (at, call) in observed.calls() {
+        if let Some((parent, caller)) = observed.parent(at) {
+            within[parent] += call.milliseconds();
+            waits[parent] |= caller.entity.service() != call.entity.service();
         }
     }
-    let mut samples = Samples::new();
-    for call in calls.all() {
-        // What waits for another entity waits for messages too; those are not its own work.
-        if waits.get(&call.span).copied().unwrap_or(false) {
-            continue;
-        }
-        let own = (call.milliseconds() - within.get(&call.span).copied().unwrap_or(0.0)).max(0.0);
-        add(&mut samples, (call.entity.service(), "", calls.path(call)), call.trace, own);
-    }
-    samples
+    // What waits for another entity waits for messages too; those are not its own work.
+    let own = observed.calls().filter(|(at, _)| !waits[*at]);
+    own.map(|(at, call)| Sample {
+        services: [call.entity.service(); 2],
+        // Where a call that is usual is not seen, its time would look like the caller's own.
+        what: format!("{} {}", observed.path(at), targets[at].join(" ")),
+        trace: call.trace,
+        milliseconds: (call.milliseconds() - within[at]).max(0.0),
+    })
+    .collect()
 }
 
 /// Work that takes longer by itself: a claim for the processor of each entity that does some.
 #[must_use]
-pub fn self_time(normal: &Window, fault: &Window) -> Vec<Claim> {
-    let found = late([&self_samples(normal), &self_samples(fault)], [normal, fault]);
-    let entities = super::window::entities(normal, fault);
-    let concerns = |kind: &Kind<'_>, service: &str| kind.0 == service;
-    let accused = accuse(&found, &entities, concerns, "its own work takes");
+pub fn self_time(normal: &Observed<'_>, fault: &Observed<'_>) -> Vec<Claim> {
+    let samples = [&work(normal)[..], &work(fault)[..]];
+    let accused = accuse([normal, fault], samples, "its own work takes");
     let claim = |one: Accused<'_>| {
         let suspect = Suspect { entity: one.entity.clone(), part: CPU.to_owned() };
         claim(suspect, SELF_TIME, one.ratio, one.text)

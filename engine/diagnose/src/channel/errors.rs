@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Claim, claim, ratio,
-    window::{Window, entities},
+    Claim, RATIO_MAX, claim, ratio,
+    window::{Observed, Window, entities},
 };
 use crate::weighing::Suspect;
 
 /// Name of this channel.
 pub const CHANNEL: &str = "errors";
 /// OpenTelemetry: ERROR and above.
-const ERROR: u8 = 17;
+pub(super) const ERROR: u8 = 17;
+/// What errors add where transitions are told, too, for a new error is one of these: ln 10. It says
+/// that work now goes wrong and not only another way, as it does in one of ten harmless changes.
+const AFTER_A_CHANGE: f64 = std::f64::consts::LN_10;
 
 /// Requests of a service: all, and those in which it logged an error.
 #[derive(Default)]
@@ -19,12 +22,16 @@ struct Requests<'a> {
     all: BTreeSet<[u8; 16]>,
     failed: BTreeSet<[u8; 16]>,
     statements: BTreeMap<&'a str, usize>,
+    /// There are spans of it, so that transitions are told.
+    traced: bool,
 }
 
 fn requests(window: &Window) -> BTreeMap<&str, Requests<'_>> {
     let mut services: BTreeMap<&str, Requests<'_>> = BTreeMap::new();
     for call in &window.calls {
-        services.entry(call.entity.service()).or_default().all.insert(call.trace);
+        let service = services.entry(call.entity.service()).or_default();
+        service.all.insert(call.trace);
+        service.traced = true;
     }
     for line in &window.lines {
         let service = services.entry(line.entity.service()).or_default();
@@ -41,8 +48,8 @@ fn requests(window: &Window) -> BTreeMap<&str, Requests<'_>> {
 /// lines of one failure count as one, by request. What share is usual for a service is known from
 /// its own fault-free requests and, since most have no error in them, from those of all.
 #[must_use]
-pub fn errors(normal: &Window, fault: &Window) -> Vec<Claim> {
-    let (before, after) = (requests(normal), requests(fault));
+pub fn errors(normal: &Observed<'_>, fault: &Observed<'_>) -> Vec<Claim> {
+    let (before, after) = (requests(normal.window), requests(fault.window));
     let entities = entities(normal, fault);
     let sum = |count: fn(&Requests<'_>) -> usize| before.values().map(count).sum::<usize>() as f64;
     let of_all = (sum(|one| one.failed.len()) + 0.5) / (sum(|one| one.all.len()) + 1.0);
@@ -61,7 +68,8 @@ pub fn errors(normal: &Window, fault: &Window) -> Vec<Claim> {
                 "logs errors in {failed} of {all} requests, before in {failed_then} of {all_then}: {statement}"
             );
             let suspect = Suspect { entity: (*entity).clone(), part: String::new() };
-            claims.push(claim(suspect, CHANNEL, ratio, text));
+            let most = if now.traced { AFTER_A_CHANGE } else { RATIO_MAX };
+            claims.push(claim(suspect, CHANNEL, ratio.min(most), text));
         }
     }
     claims

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use theriac_contract::Entity;
 
-use super::{Claim, claim, window::Window};
+use super::{
+    Claim, claim,
+    window::{Observed, Window},
+};
 use crate::weighing::Suspect;
 
 /// Name of this channel.
@@ -53,8 +56,8 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 /// Levels of a resource, one claim for each entity that it was measured of.
 #[must_use]
-pub fn levels(normal: &Window, fault: &Window, resource: &'static str) -> Vec<Claim> {
-    let (before, after) = (by_entity(normal, resource), by_entity(fault, resource));
+pub fn levels(normal: &Observed<'_>, fault: &Observed<'_>, resource: &'static str) -> Vec<Claim> {
+    let (before, after) = (by_entity(normal.window, resource), by_entity(fault.window, resource));
     let changes = after.iter().filter_map(|(entity, level)| {
         let change = log_odds(*level) - log_odds(*before.get(entity)?);
         Some(change.abs())

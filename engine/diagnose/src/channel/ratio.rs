@@ -26,14 +26,16 @@ pub(super) fn changed(counts: &[(f64, f64)]) -> f64 {
 }
 
 /// `hits` of `trials`: ln of how much likelier they are if any share is as likely as another than
-/// if the share is `expected`. Binomial coefficients cancel but for those that the uniform prior
-/// integrates to 1/(trials + 1).
+/// if shares scatter around `expected` as exponential variables do, Beta(1, 1/expected − 1): what is
+/// usual differs between services, so many trials do not make a small difference a sure one.
 pub(super) fn beyond(hits: f64, trials: f64, expected: f64) -> f64 {
-    if trials <= 0.0 {
+    if trials <= 0.0 || expected >= 0.5 {
         return 0.0;
     }
+    let rest = 1.0 / expected - 1.0;
     let any = ln_beta([hits + 1.0, trials - hits + 1.0].into_iter());
-    any - hits * libm::log(expected) - (trials - hits) * libm::log(1.0 - expected)
+    let usual = ln_beta([hits + 1.0, trials - hits + rest].into_iter()) - ln_beta([1.0, rest].into_iter());
+    any - usual
 }
 
 #[cfg(test)]
@@ -47,8 +49,9 @@ mod tests {
         // The same outcome: (1/2)(1/2) against B(5/2, 1/2)/B(1/2, 1/2) = 3/8.
         assert!((changed(&[(1.0, 1.0), (0.0, 0.0)]) - libm::log(2.0 / 3.0)).abs() < 1e-12);
         assert_eq!(changed(&[(3.0, 0.0), (2.0, 0.0)]), 0.0);
-        // All of two: B(3, 1) = 1/3 against 1/100.
-        assert!((beyond(2.0, 2.0, 0.1) - libm::log(100.0 / 3.0)).abs() < 1e-12);
+        // One of one: 1/2 against the mean, 1/10. None of one: 1/2 against 9/10.
+        assert!((beyond(1.0, 1.0, 0.1) - libm::log(5.0)).abs() < 1e-12);
+        assert!((beyond(0.0, 1.0, 0.1) - libm::log(5.0 / 9.0)).abs() < 1e-12);
         assert_eq!(beyond(0.0, 0.0, 0.1), 0.0);
     }
 

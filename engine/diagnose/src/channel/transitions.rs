@@ -4,16 +4,19 @@
 //! Events of a span are its start, the log statements that it wrote in the order of time, and its
 //! end. (When a child began is left out of the order: clocks of logs and spans differ by more than
 //! that. Whether it was called is compared by itself.) A request counts once for a source, however
-//! often it passed there, for its passages are not independent.
+//! often it passed there, for its passages are not independent. What a service did in requests that
+//! it logged errors in is no norm, so it is left out of the fault-free window.
 //!
 //! After G. Yu et al., "Nezha", ESEC/FSE 2023, which compares the support of event pairs; shares
 //! given the source, with their likelihood ratio, need no threshold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Claim, claim, ratio,
-    window::{Call, Calls, Line, Window, entities},
+    Claim, claim,
+    errors::ERROR,
+    ratio,
+    window::{Call, Line, Observed, entities},
 };
 use crate::weighing::Suspect;
 
@@ -30,20 +33,24 @@ type Followed = BTreeMap<String, (f64, f64)>;
 /// Transitions whose shares differ between two windows, one claim for each source: named after the
 /// target that lost the most, for that is where the work used to go on.
 #[must_use]
-pub fn transitions(normal: &Window, fault: &Window) -> Vec<Claim> {
+pub fn transitions(normal: &Observed<'_>, fault: &Observed<'_>) -> Vec<Claim> {
     let mut sources: BTreeMap<Source<'_>, Followed> = BTreeMap::new();
     let mut called: BTreeMap<(Source<'_>, String), Followed> = BTreeMap::new();
-    for (window, is_fault) in [(normal, false), (fault, true)] {
-        for ((source, target), share) in successions(window) {
+    // What is not logged in one of the windows was not collected, rather than not done.
+    let logged = [normal, fault].iter().all(|observed| !observed.window.lines.is_empty());
+    let healthy = Norm { wrong: failures(normal), logged };
+    let any = Norm { wrong: BTreeSet::new(), logged };
+    for (observed, norm, is_fault) in [(normal, &healthy, false), (fault, &any, true)] {
+        for ((source, target), share) in successions(observed, norm) {
             add(sources.entry(source).or_default().entry(target).or_default(), share, is_fault);
         }
-        for ((source, target), share) in callings(window) {
+        for ((source, target), share) in callings(observed, norm) {
             let outcomes = called.entry((source, target)).or_default();
             add(outcomes.entry("called".to_owned()).or_default(), share, is_fault);
             add(outcomes.entry("not called".to_owned()).or_default(), 0.0, is_fault);
         }
     }
-    complete(&mut called, [normal, fault].map(passages));
+    complete(&mut called, [passages(normal, &healthy), passages(fault, &any)]);
     let entities = entities(normal, fault);
     let called = called.into_iter().map(|((source, target), followed)| (source, Some(target), followed));
     let followed = sources.into_iter().map(|(source, followed)| (source, None, followed));
@@ -124,51 +131,60 @@ fn split<'a, T: Ord + Clone>(
     counts
 }
 
+/// What of a window is compared.
+struct Norm<'a> {
+    /// Services with the requests that they logged errors in.
+    wrong: BTreeSet<(&'a str, [u8; 16])>,
+    /// Log lines are.
+    logged: bool,
+}
+
+impl Norm<'_> {
+    fn holds(&self, call: &Call) -> bool {
+        self.wrong.is_empty() || !self.wrong.contains(&(call.entity.service(), call.trace))
+    }
+}
+
+fn failures<'a>(observed: &Observed<'a>) -> BTreeSet<(&'a str, [u8; 16])> {
+    let wrong = observed.window.lines.iter().filter(|line| line.severity >= ERROR);
+    wrong.map(|line| (line.entity.service(), line.trace)).collect()
+}
+
 /// Each event of each span with the one after it.
-fn successions(window: &Window) -> BTreeMap<(Source<'_>, String), f64> {
-    let calls = Calls::of(window);
+fn successions<'a>(observed: &Observed<'a>, norm: &Norm<'_>) -> BTreeMap<(Source<'a>, String), f64> {
     let mut lines: BTreeMap<[u8; 8], Vec<&Line>> = BTreeMap::new();
-    for line in &window.lines {
+    for line in observed.window.lines.iter().filter(|_| norm.logged) {
         lines.entry(line.span).or_default().push(line);
     }
-    let mut seen: BTreeMap<(Source<'_>, [u8; 16]), Vec<String>> = BTreeMap::new();
-    for call in calls.all() {
+    let mut seen: BTreeMap<(Source<'a>, [u8; 16]), Vec<String>> = BTreeMap::new();
+    for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
         let mut written = lines.remove(&call.span).unwrap_or_default();
         written.retain(|line| line.entity == call.entity);
         written.sort_by(|a, b| (a.time, &a.statement).cmp(&(b.time, &b.statement)));
         let mut events = vec![format!("{} start", call.operation)];
         events.extend(written.iter().map(|line| line.statement.clone()));
         events.push(format!("{} end", call.operation));
-        let path = calls.path(call);
         for pair in events.windows(2) {
-            let source = (call.entity.service(), path.clone(), pair[0].clone());
+            let source = (call.entity.service(), observed.path(at).to_owned(), pair[0].clone());
             seen.entry((source, call.trace)).or_default().push(pair[1].clone());
         }
     }
     split(seen)
 }
 
-fn start_of<'a>(calls: &Calls<'a>, call: &'a Call) -> Source<'a> {
-    (call.entity.service(), calls.path(call), format!("{} start", call.operation))
+fn start_of<'a>(observed: &Observed<'a>, at: usize, call: &'a Call) -> Source<'a> {
+    (call.entity.service(), observed.path(at).to_owned(), format!("{} start", call.operation))
 }
 
 /// Share of the requests that pass a piece of work in which it calls another: by pieces.
-fn callings(window: &Window) -> BTreeMap<(Source<'_>, String), f64> {
-    let calls = Calls::of(window);
-    let mut children: BTreeMap<[u8; 8], Vec<String>> = BTreeMap::new();
-    for call in calls.all() {
-        if let Some(parent) = call.parent {
-            children.entry(parent).or_default().push(target_of(&calls, call));
-        }
+fn callings<'a>(observed: &Observed<'a>, norm: &Norm<'_>) -> BTreeMap<(Source<'a>, String), f64> {
+    let mut targets = observed.targets();
+    let mut pieces: BTreeMap<(Source<'a>, [u8; 16]), Vec<Vec<String>>> = BTreeMap::new();
+    for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
+        let of_request = pieces.entry((start_of(observed, at, call), call.trace)).or_default();
+        of_request.push(std::mem::take(&mut targets[at]));
     }
-    let mut pieces: BTreeMap<(Source<'_>, [u8; 16]), Vec<Vec<String>>> = BTreeMap::new();
-    for call in calls.all() {
-        let mut targets = children.remove(&call.span).unwrap_or_default();
-        targets.sort_unstable();
-        targets.dedup();
-        pieces.entry((start_of(&calls, call), call.trace)).or_default().push(targets);
-    }
-    let mut counts: BTreeMap<(Source<'_>, String), f64> = BTreeMap::new();
+    let mut counts: BTreeMap<(Source<'a>, String), f64> = BTreeMap::new();
     for ((source, _), pieces) in pieces {
         let share = 1.0 / pieces.len() as f64;
         for target in pieces.into_iter().flatten() {
@@ -178,22 +194,11 @@ fn callings(window: &Window) -> BTreeMap<(Source<'_>, String), f64> {
     counts
 }
 
-/// How a call is named by whoever makes it.
-fn target_of(calls: &Calls<'_>, call: &Call) -> String {
-    let own = calls.parent(call).is_some_and(|parent| parent.entity.service() == call.entity.service());
-    if own {
-        format!("{} start", call.operation)
-    } else {
-        format!("{} {} start", call.entity.service(), call.operation)
-    }
-}
-
 /// Requests that passed each piece of work.
-fn passages(window: &Window) -> BTreeMap<Source<'_>, f64> {
-    let calls = Calls::of(window);
-    let mut seen: BTreeMap<(Source<'_>, [u8; 16]), Vec<()>> = BTreeMap::new();
-    for call in calls.all() {
-        seen.entry((start_of(&calls, call), call.trace)).or_default().push(());
+fn passages<'a>(observed: &Observed<'a>, norm: &Norm<'_>) -> BTreeMap<Source<'a>, f64> {
+    let mut seen: BTreeMap<(Source<'a>, [u8; 16]), Vec<()>> = BTreeMap::new();
+    for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
+        seen.entry((start_of(observed, at, call), call.trace)).or_default().push(());
     }
     split(seen).into_iter().map(|((source, ()), count)| (source, count)).collect()
 }

@@ -71,43 +71,95 @@ pub struct Window {
     pub levels: Vec<Level>,
 }
 
-/// The calls of a window by their ids.
-pub(super) struct Calls<'a> {
-    by_span: BTreeMap<[u8; 8], &'a Call>,
+/// A window with its calls put in order, once for all channels.
+#[derive(Debug)]
+pub struct Observed<'a> {
+    pub(super) window: &'a Window,
+    /// By span id, each once.
+    calls: Vec<&'a Call>,
+    /// Place of the parent of each call, if it was observed.
+    parents: Vec<Option<usize>>,
+    /// For each call, which of `paths` leads to it.
+    path_of: Vec<usize>,
+    paths: Vec<String>,
 }
 
-impl<'a> Calls<'a> {
-    pub(super) fn of(window: &'a Window) -> Self {
-        Self { by_span: window.calls.iter().map(|call| (call.span, call)).collect() }
+impl<'a> Observed<'a> {
+    /// Puts a window in order.
+    #[must_use]
+    pub fn new(window: &'a Window) -> Self {
+        let mut calls: Vec<&Call> = window.calls.iter().collect();
+        let rest = |call: &'a Call| (call.start, call.end, &call.entity, &call.operation);
+        calls.sort_by(|a, b| a.span.cmp(&b.span).then_with(|| rest(a).cmp(&rest(b))));
+        calls.dedup_by_key(|call| call.span);
+        let place = |span: [u8; 8]| calls.binary_search_by_key(&span, |call| call.span).ok();
+        let parents: Vec<Option<usize>> = (0..)
+            .zip(&calls)
+            .map(|(at, call)| call.parent.and_then(place).filter(|parent| *parent != at))
+            .collect();
+        let mut observed = Self { window, calls, parents, path_of: Vec::new(), paths: Vec::new() };
+        let mut known: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
+        for at in 0..observed.calls.len() {
+            let operations = observed.operations(at);
+            let next = known.len();
+            let path = *known.entry(operations).or_insert_with_key(|operations| {
+                observed.paths.push(operations.join(" / "));
+                next
+            });
+            observed.path_of.push(path);
+        }
+        observed
     }
 
-    /// In the order of their ids, each once.
-    pub(super) fn all(&self) -> impl Iterator<Item = &'a Call> {
-        self.by_span.values().copied()
-    }
-
-    pub(super) fn get(&self, span: [u8; 8]) -> Option<&'a Call> {
-        self.by_span.get(&span).copied()
-    }
-
-    pub(super) fn parent(&self, call: &Call) -> Option<&'a Call> {
-        self.get(call.parent?).filter(|parent| parent.span != call.span)
-    }
-
-    /// The operations within the entity that lead to a call, outermost first: what follows `GET`
-    /// depends on who asked for it.
-    pub(super) fn path(&self, call: &Call) -> String {
-        let mut operations = vec![call.operation.as_str()];
+    /// The operations within the entity that lead to a call, outermost first.
+    fn operations(&self, call: usize) -> Vec<&'a str> {
+        let mut operations = vec![self.calls[call].operation.as_str()];
         let mut at = call;
-        // As deep as traces are read; a cycle of parents must end somewhere, too.
-        while let Some(parent) =
-            self.parent(at).filter(|parent| parent.entity == call.entity && operations.len() < PATH_MAX)
+        // A cycle of parents must end somewhere, too.
+        while let Some(parent) = self.parents[at]
+            && self.calls[parent].entity == self.calls[call].entity
+            && operations.len() < PATH_MAX
         {
-            operations.push(&parent.operation);
+            operations.push(&self.calls[parent].operation);
             at = parent;
         }
         operations.reverse();
-        operations.join(" / ")
+        operations
+    }
+
+    /// All calls with their places, in the order of their ids.
+    pub(super) fn calls(&self) -> impl Iterator<Item = (usize, &'a Call)> {
+        self.calls.iter().copied().enumerate()
+    }
+
+    /// The call that waits for one.
+    pub(super) fn parent(&self, call: usize) -> Option<(usize, &'a Call)> {
+        self.parents[call].map(|parent| (parent, self.calls[parent]))
+    }
+
+    /// The operations within the entity that lead to a call: what follows `GET` depends on who asked
+    /// for it.
+    pub(super) fn path(&self, call: usize) -> &str {
+        &self.paths[self.path_of[call]]
+    }
+
+    /// Names of what each call calls, sorted, each once.
+    pub(super) fn targets(&self) -> Vec<Vec<String>> {
+        let mut targets = vec![Vec::new(); self.calls.len()];
+        for (at, call) in self.calls() {
+            if let Some((parent, caller)) = self.parent(at) {
+                targets[parent].push(if caller.entity.service() == call.entity.service() {
+                    format!("{} start", call.operation)
+                } else {
+                    format!("{} {} start", call.entity.service(), call.operation)
+                });
+            }
+        }
+        for targets in &mut targets {
+            targets.sort_unstable();
+            targets.dedup();
+        }
+        targets
     }
 }
 
@@ -115,12 +167,11 @@ impl<'a> Calls<'a> {
 const PATH_MAX: usize = 16;
 
 /// Which service calls which, in any of some windows.
-pub(super) fn callees<'a>(windows: &[&'a Window]) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+pub(super) fn callees<'a>(windows: [&Observed<'a>; 2]) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut callees: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for window in windows {
-        let calls = Calls::of(window);
-        for call in calls.all() {
-            if let Some(parent) = calls.parent(call) {
+    for observed in windows {
+        for (at, call) in observed.calls() {
+            if let Some((_, parent)) = observed.parent(at) {
                 let (caller, callee) = (parent.entity.service(), call.entity.service());
                 if caller != callee {
                     callees.entry(caller).or_default().insert(callee);
@@ -133,9 +184,9 @@ pub(super) fn callees<'a>(windows: &[&'a Window]) -> BTreeMap<&'a str, BTreeSet<
 
 /// The entity that stands for each service: the one that did the most in the window with the fault,
 /// else in the other; among equals the first by name.
-pub(super) fn entities<'a>(normal: &'a Window, fault: &'a Window) -> BTreeMap<&'a str, &'a Entity> {
+pub(super) fn entities<'a>(normal: &Observed<'a>, fault: &Observed<'a>) -> BTreeMap<&'a str, &'a Entity> {
     let mut entities = BTreeMap::new();
-    for window in [normal, fault] {
+    for window in [normal.window, fault.window] {
         let mut seen: BTreeMap<&Entity, usize> = BTreeMap::new();
         let lines = window.lines.iter().map(|line| &line.entity);
         for entity in window.calls.iter().map(|call| &call.entity).chain(lines) {

@@ -11,7 +11,7 @@ use theriac_datasets::nezha::{
 use theriac_diagnose::{
     channel::{
         CPU, Claim, MEMORY, callers, delays, errors, levels, transitions,
-        window::{Call, Level, Line, Window},
+        window::{Call, Level, Line, Observed, Window},
     },
     weighing::{Weighed, weigh},
 };
@@ -107,7 +107,7 @@ pub(super) fn windows(normal: &Minute, fault: &Minute) -> [Window; 2] {
 }
 
 /// Ranked causes; one channel may be left out.
-pub(super) fn diagnose([normal, fault]: &[Window; 2], left_out: Option<&str>) -> Vec<Weighed> {
+pub(super) fn diagnose([normal, fault]: &[Observed<'_>; 2], left_out: Option<&str>) -> Vec<Weighed> {
     let heard = |claim: &Claim| left_out != Some(claim.1.channel.as_str());
     let mut claims: Vec<Claim> = [
         transitions::transitions(normal, fault),

@@ -30,7 +30,7 @@ use theriac_datasets::{
     ranking::{self, Answer, Ranked, accuracy},
 };
 use theriac_diagnose::{
-    channel::{CPU, MEMORY, NETWORK, transitions::ARROW},
+    channel::{CPU, MEMORY, NETWORK, transitions::ARROW, window::Observed},
     weighing::Weighed,
 };
 
@@ -176,6 +176,7 @@ fn evaluate(set: &Set, arguments: &Arguments, digest: &mut blake3::Hasher) -> Re
         let fault = minute::read(&set.folder, "fault", &case.day, &case.minutes.fault_2_scored, of_day)?;
         let start = Instant::now();
         let windows = diagnosis::windows(&normal, &fault);
+        let windows = [Observed::new(&windows[0]), Observed::new(&windows[1])];
         let weighed = diagnosis::diagnose(&windows, None);
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;
         if arguments.ablation {

@@ -9,6 +9,7 @@ pub mod null_fleet;
 mod random;
 pub mod ranking;
 mod read_error;
+pub mod rootcausebench;
 pub mod scoring;
 pub mod simulator;
 pub mod tsb;

@@ -10,12 +10,17 @@
 //! | [`delays`] | messages that take longer between client and server, work that takes longer by itself |
 //! | [`levels`] | resources near their limit |
 //! | [`callers`] | trouble of callers that a suspect would explain |
+//! | [`changes`], `diff` | changes: when, where, what they do, and whether it is what is unusual |
+//! | [`outside`] | causes that are no change |
 //! | `ratio` | the likelihood ratios of counts |
 
 pub mod callers;
+pub mod changes;
 pub mod delays;
+mod diff;
 pub mod errors;
 pub mod levels;
+pub mod outside;
 mod ratio;
 pub mod transitions;
 pub mod window;

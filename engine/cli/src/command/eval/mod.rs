@@ -11,6 +11,7 @@
 //! | [`compare`] | two evaluations, file by file |
 //! | [`loghub`] | templates of logs |
 //! | [`nezha`] | causes of incidents, from logs, traces and metrics |
+//! | [`rootcausebench`] | causes of incidents among changes |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
@@ -22,6 +23,7 @@ mod loghub;
 mod nab;
 mod nezha;
 mod results;
+mod rootcausebench;
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +52,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
     /// nab (58 files), smd (7 machines), tsb (the 17 series of TSB-AD that NAB and SMD give), or a
-    /// folder in the layout of NAB, of SMD, or with one CSV for each recording
+    /// folder in the layout of NAB, SMD, Nezha or RootCauseBench, or with one CSV for each recording
     #[arg(required = true)]
     what: Option<String>,
     #[command(flatten)]
@@ -68,6 +70,8 @@ enum Verb {
     Loghub(loghub::Arguments),
     /// Find the causes of incidents from one minute of logs, traces and metrics
     Nezha(nezha::Arguments),
+    /// Find the change that caused each incident, or that none did
+    Rootcausebench(rootcausebench::Arguments),
 }
 
 /// How to evaluate.
@@ -105,6 +109,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(Verb::FalseDiscovery(arguments)) => return false_discovery::run(arguments),
         Some(Verb::Loghub(arguments)) => return loghub::run(arguments),
         Some(Verb::Nezha(arguments)) => return nezha::run(arguments),
+        Some(Verb::Rootcausebench(arguments)) => return rootcausebench::run(arguments),
         None => {}
     }
     let options = &arguments.options;
@@ -128,6 +133,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             recordings.extend(cut_outs::from_smd(&open_smd(data)?)?);
             labelled::run("eval tsb", labelled::Set::CutOuts, recordings, &config, options)
         }
+        other if Path::new(other).join("cases.json").is_file() => {
+            nezha::run(&nezha::Arguments::of(Path::new(other), options.ablation, options.output))
+        }
+        other if theriac_datasets::rootcausebench::is_here(Path::new(other)) => rootcausebench::run(
+            &rootcausebench::Arguments::of(Path::new(other), options.ablation, options.output),
+        ),
         other => match folder::open(Path::new(other)) {
             Ok(Folder::Nab(corpus)) => nab::run("eval DIR", None, &corpus, &config, options),
             Ok(Folder::Smd(machines)) => {

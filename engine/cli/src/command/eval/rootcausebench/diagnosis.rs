@@ -22,12 +22,17 @@ pub(super) const CHANNELS: [&str; 5] = {
 const LASTING: usize = 3;
 
 /// Where a series leaves what it was in its first third by as much as it varied there, for three
-/// values in a row; with whether it rose and by what factor of the median.
+/// values in a row; with its peak as a factor of the median before. One that only rises or only
+/// falls from the beginning (a counter, a countdown) leaves it without being unusual.
 fn departure(points: &[(Timestamp, f64)]) -> Option<(Timestamp, f64)> {
     let mut calm: Vec<f64> = points[..points.len() / 3].iter().map(|(_, value)| *value).collect();
+    let one_way = calm.is_sorted() || calm.iter().rev().is_sorted();
     calm.sort_by(f64::total_cmp);
     let (low, high) = (*calm.first()?, *calm.last()?);
     let width = high - low;
+    if one_way && width > 0.0 {
+        return None;
+    }
     let out = |value: f64| value > high + width || value < low - width;
     let start = points.windows(LASTING).find(|row| row.iter().all(|(_, value)| out(*value)))?;
     let peak = points.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);

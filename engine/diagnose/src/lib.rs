@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`settings`] | windows, limits, what it takes to open an incident |
 //! | [`mod@family`] | what a signal speaks of: latency, errors, memory, … from its name |
+//! | [`channel`] | channels of evidence over incidents that are given as data, each a density ratio |
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology, for questions of distance |
@@ -12,7 +13,6 @@
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
-//! | [`channel`] | evidence from observations as they are, for incidents that are given as data |
 //! | [`weighing`] | claims of any channels put together, for incidents that are given as data |
 //! | `class` | transient, permanent or Byzantine |
 //! | `diagnose` | the stage: one step per tick |

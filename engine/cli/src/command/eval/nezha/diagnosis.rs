@@ -9,8 +9,9 @@ use theriac_datasets::nezha::{
     names::{metric, service_of},
 };
 use theriac_diagnose::{
-    channel::{
-        CPU, Claim, MEMORY, callers, delays, errors, levels, transitions,
+    channel::Claim,
+    channel::requests::{
+        CPU, MEMORY, callers, delays, errors, levels, transitions,
         window::{Call, Level, Line, Observed, Window},
     },
     weighing::{Weighed, weigh},

@@ -30,7 +30,7 @@ use theriac_datasets::{
     ranking::{self, Answer, Ranked, accuracy},
 };
 use theriac_diagnose::{
-    channel::{CPU, MEMORY, NETWORK, transitions::ARROW, window::Observed},
+    channel::requests::{CPU, MEMORY, NETWORK, transitions::ARROW, window::Observed},
     weighing::Weighed,
 };
 

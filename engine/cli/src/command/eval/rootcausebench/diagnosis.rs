@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use theriac_contract::Timestamp;
 use theriac_datasets::rootcausebench::{Answer, Incident, NONE};
 use theriac_diagnose::{
-    channel::{
+    channel::change::{
         changes::{self, Change, Rollout, Unusual},
         outside,
     },

@@ -18,7 +18,7 @@ use theriac_datasets::{
     catalogue, ranking,
     rootcausebench::{self, Answer, Incident, NONE, anchors},
 };
-use theriac_diagnose::{channel::outside, weighing::Weighed};
+use theriac_diagnose::{channel::change::outside, weighing::Weighed};
 
 use crate::output::{Format, Report, Wrong, say};
 

@@ -1,9 +1,9 @@
 //! Causes that no change of ours has to do with: what trouble says of itself.
 
-use theriac_contract::Entity;
+use theriac_contract::{Entity, Evidence};
 
-use super::{Claim, changes::words, claim};
-use crate::weighing::Suspect;
+use super::changes::words;
+use crate::{channel::Claim, weighing::Suspect};
 
 /// Name of this channel.
 pub const CHANNEL: &str = "outside";
@@ -72,7 +72,11 @@ fn hosts(text: &str) -> impl Iterator<Item = &str> {
 /// requests of the entry have grown, 1 if they have not.
 #[must_use]
 pub fn outside(texts: &[String], status: &str, surge: f64) -> Vec<Claim> {
-    let suspect = |part: &str| Suspect { entity: Entity(ENTITY.to_owned()), part: part.to_owned() };
+    let claim = |part: &str, ratio: f64, text: String| {
+        let suspect = Suspect { entity: Entity(ENTITY.to_owned()), part: part.to_owned() };
+        let channel = CHANNEL.to_owned();
+        (suspect, Evidence { channel, log_likelihood_ratio: ratio, text, symptoms: Vec::new() })
+    };
     let mut claims = Vec::new();
     for kind in KINDS {
         let named = texts.iter().find(|text| {
@@ -84,7 +88,7 @@ pub fn outside(texts: &[String], status: &str, surge: f64) -> Vec<Claim> {
             has(kind.what) && has(kind.does)
         });
         if let Some(text) = named {
-            claims.push(claim(suspect(kind.name), CHANNEL, NAMED, format!("trouble speaks of it: {text}")));
+            claims.push(claim(kind.name, NAMED, format!("trouble speaks of it: {text}")));
         }
     }
     let host = texts.iter().flat_map(|text| hosts(text)).next();
@@ -92,11 +96,11 @@ pub fn outside(texts: &[String], status: &str, surge: f64) -> Vec<Claim> {
         let told = status.to_lowercase().contains(host);
         let ratio = if told { 2.0 * NAMED } else { NAMED };
         let text = format!("calls of {host} fail{}", if told { ", and its status page says so" } else { "" });
-        claims.push(claim(suspect(PROVIDER), CHANNEL, ratio, text));
+        claims.push(claim(PROVIDER, ratio, text));
     }
     if surge >= 2.0 {
         let text = format!("requests at the entry grew to {surge:.1} times what they were");
-        claims.push(claim(suspect(TRAFFIC), CHANNEL, NAMED, text));
+        claims.push(claim(TRAFFIC, NAMED, text));
     }
     claims
 }

@@ -3,13 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use theriac_contract::{Entity, Timestamp};
+use theriac_contract::{Entity, Evidence, Timestamp};
 
-use super::{
-    Claim,
-    diff::{Diff, Effect},
-};
-use crate::weighing::Suspect;
+use super::diff::{Diff, Effect};
+use crate::{channel::Claim, weighing::Suspect};
 
 /// Names of these channels.
 pub const CHANNELS: [&str; 4] = ["lag", "place", "effect", "mechanism"];
@@ -213,7 +210,7 @@ pub fn changes(changes: &[Change], rollouts: &[Rollout], unusual: &Unusual) -> V
         let suspect = Suspect { entity: Entity(service.to_owned()), part: change.id.clone() };
         let told = [lag(arrival.as_ref(), unusual), place(arrival.as_ref(), unusual), effect, mechanism];
         for (channel, (ratio, text)) in CHANNELS.into_iter().zip(told) {
-            let evidence = theriac_contract::Evidence {
+            let evidence = Evidence {
                 channel: channel.to_owned(),
                 log_likelihood_ratio: ratio,
                 text,

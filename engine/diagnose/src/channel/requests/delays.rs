@@ -55,29 +55,42 @@ fn usual<'s>(samples: &'s [Sample<'_>]) -> BTreeMap<Kind<'s>, f64> {
     of_kind.into_iter().map(|(kind, values)| (kind, ninth(values))).collect()
 }
 
-/// What a service took in a request, and what is usual for that, milliseconds.
+/// What was done in a request, and what is usual for that, milliseconds.
 #[derive(Clone, Copy, Default)]
 struct Took {
     took: f64,
     usual: f64,
 }
 
-/// By service and request, of what was seen in the fault-free window, too.
+/// By request.
+type Requests = BTreeMap<Trace, Took>;
+
+/// By who does it and request, of what was seen in the fault-free window, too.
 fn by_request<'a>(
     samples: &[Sample<'a>],
     usual: &BTreeMap<Kind<'_>, f64>,
-) -> BTreeMap<&'a str, BTreeMap<Trace, Took>> {
-    let mut found: BTreeMap<&str, BTreeMap<Trace, Took>> = BTreeMap::new();
+) -> BTreeMap<[&'a str; 2], Requests> {
+    let mut found: BTreeMap<[&str; 2], Requests> = BTreeMap::new();
     for sample in samples {
         let Some(usual) = usual.get(&(sample.services, sample.what.as_str())) else { continue };
-        let [one, other] = sample.services;
-        for service in [Some(one), (other != one).then_some(other)].into_iter().flatten() {
-            let took = found.entry(service).or_default().entry(sample.trace).or_default();
-            took.took += sample.milliseconds;
-            took.usual += usual;
-        }
+        let took = found.entry(sample.services).or_default().entry(sample.trace).or_default();
+        took.took += sample.milliseconds;
+        took.usual += usual;
     }
     found
+}
+
+/// All that a service has to do with.
+fn concerning(service: &str, found: &BTreeMap<[&str; 2], Requests>) -> Requests {
+    let mut own = Requests::new();
+    for requests in found.iter().filter(|(services, _)| services.contains(&service)).map(|(_, own)| own) {
+        for (trace, Took { took, usual }) in requests {
+            let sum = own.entry(*trace).or_default();
+            sum.took += took;
+            sum.usual += usual;
+        }
+    }
+    own
 }
 
 /// How many requests were late, of how many.
@@ -90,9 +103,9 @@ struct Late {
 }
 
 impl Late {
-    fn of(requests: Option<&BTreeMap<Trace, Took>>, lasted: &BTreeMap<Trace, f64>) -> Self {
+    fn of(requests: &Requests, lasted: &BTreeMap<Trace, f64>) -> Self {
         let mut late = Self::default();
-        for (trace, Took { took, usual }) in requests.into_iter().flatten() {
+        for (trace, Took { took, usual }) in requests {
             let whole = lasted.get(trace).copied().unwrap_or(0.0);
             late.all += 1.0;
             if *took > FACTOR * usual && took - usual >= FELT * whole {
@@ -130,24 +143,23 @@ struct Accused<'a> {
     text: String,
 }
 
-/// Each entity that did something of the sort, beside all others.
+/// Each entity that did something of the sort, beside all that it has nothing to do with.
 fn accuse<'a>(windows: [&Observed<'a>; 2], samples: [&[Sample<'a>]; 2], what: &str) -> Vec<Accused<'a>> {
     let usual = usual(samples[0]);
-    let [before, now] = [0, 1].map(|at| {
-        let lasted = lasted(windows[at]);
-        let requests = by_request(samples[at], &usual);
-        requests.iter().map(|(name, own)| (*name, Late::of(Some(own), &lasted))).collect::<BTreeMap<_, _>>()
-    });
-    let all = now.values().fold(Late::default(), |sum, late| sum.plus(*late));
-    let entities = entities(windows[0], windows[1]);
+    let lasted = windows.map(lasted);
+    let found = samples.map(|samples| by_request(samples, &usual));
+    let now: Vec<([&str; 2], Late)> =
+        found[1].iter().map(|(services, requests)| (*services, Late::of(requests, &lasted[1]))).collect();
     let mut accused = Vec::new();
-    for (service, own) in &now {
-        let (Some(entity), then) = (entities.get(service), before.get(service).copied().unwrap_or_default())
-        else {
+    for (service, entity) in entities(windows[0], windows[1]) {
+        let [then, own] = [0, 1].map(|at| Late::of(&concerning(service, &found[at]), &lasted[at]));
+        let others = now.iter().filter(|(services, _)| !services.contains(&service));
+        let rest = others.fold(Late::default(), |sum, (_, late)| sum.plus(*late));
+        if own.all == 0.0 {
             continue;
-        };
-        let rest = Late { late: all.late - own.late, all: all.all - own.all, excess: 0.0 };
-        let expected = rest.share().max(then.share());
+        }
+        let elsewhere = if rest.all > 0.0 { rest.share() } else { 0.0 };
+        let expected = elsewhere.max(then.share());
         let risen = own.late > expected * own.all;
         let ratio = if risen { ratio::beyond(own.late, own.all, expected) } else { f64::NEG_INFINITY };
         let text = format!(
@@ -216,7 +228,7 @@ fn work<'a>(observed: &Observed<'a>) -> Vec<Sample<'a>> {
     own.map(|(at, call)| Sample {
         services: [call.entity.service(); 2],
         // Where a call that is usual is not seen, its time would look like the caller's own.
-        what: format!("{} {}", observed.path(at), targets[at].join(" ")),
+        what: format!("{} {:?}", observed.path(at), targets[at]),
         trace: call.trace,
         milliseconds: (call.milliseconds() - within[at]).max(0.0),
     })

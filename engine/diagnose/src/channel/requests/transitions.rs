@@ -10,7 +10,10 @@
 //! After G. Yu et al., "Nezha", ESEC/FSE 2023, which compares the support of event pairs; shares
 //! given the source, with their likelihood ratio, need no threshold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{
     Claim, claim,
@@ -25,84 +28,146 @@ pub const CHANNEL: &str = "transitions";
 /// Between the two events of a transition, in the name of a part.
 pub const ARROW: &str = " → ";
 
-/// Where a transition begins: service, operations that lead there, event.
-type Source<'a> = (&'a str, String, String);
-/// Requests by what followed, in the window before and in the one with the fault.
-type Followed = BTreeMap<String, (f64, f64)>;
+type Trace = [u8; 16];
 
-/// Transitions whose shares differ between two windows, one claim for each source: named after the
-/// target that lost the most, for that is where the work used to go on.
+/// What happens within a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event<'a> {
+    /// It begins, by its operation.
+    Start(&'a str),
+    /// A statement logs.
+    Said(&'a str),
+    /// Another piece is called: service, empty if it is the same, and operation.
+    Called(&'a str, &'a str),
+    /// That piece is not called.
+    NotCalled,
+    /// It ends.
+    End(&'a str),
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(operation) | Self::Called("", operation) => write!(f, "{operation} start"),
+            Self::Said(statement) => f.write_str(statement),
+            Self::Called(service, operation) => write!(f, "{service} {operation} start"),
+            Self::NotCalled => f.write_str("no call"),
+            Self::End(operation) => write!(f, "{operation} end"),
+        }
+    }
+}
+
+/// Where a transition begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Source<'a> {
+    service: &'a str,
+    /// Operations that lead there.
+    path: &'a str,
+    event: Event<'a>,
+}
+
+/// Requests by what followed, in the window before and in the one with the fault.
+type Followed<'a> = BTreeMap<Event<'a>, (f64, f64)>;
+
+/// Transitions whose shares differ between two windows, one claim for each source and one for each
+/// call that it makes: named after the target that lost the most, for that is where the work used to
+/// go on.
 #[must_use]
 pub fn transitions(normal: &Observed<'_>, fault: &Observed<'_>) -> Vec<Claim> {
-    let mut sources: BTreeMap<Source<'_>, Followed> = BTreeMap::new();
-    let mut called: BTreeMap<(Source<'_>, String), Followed> = BTreeMap::new();
     // What is not logged in one of the windows was not collected, rather than not done.
     let logged = [normal, fault].iter().all(|observed| !observed.window.lines.is_empty());
-    let healthy = Norm { wrong: failures(normal), logged };
-    let any = Norm { wrong: BTreeSet::new(), logged };
-    for (observed, norm, is_fault) in [(normal, &healthy, false), (fault, &any, true)] {
-        for ((source, target), share) in successions(observed, norm) {
-            add(sources.entry(source).or_default().entry(target).or_default(), share, is_fault);
-        }
-        for ((source, target), share) in callings(observed, norm) {
-            let outcomes = called.entry((source, target)).or_default();
-            add(outcomes.entry("called".to_owned()).or_default(), share, is_fault);
-            add(outcomes.entry("not called".to_owned()).or_default(), 0.0, is_fault);
-        }
+    let norms = [Norm { wrong: failures(normal), logged }, Norm { wrong: BTreeSet::new(), logged }];
+    let tables = compared([normal, fault], &norms);
+    let mut places: BTreeMap<&str, f64> = BTreeMap::new();
+    for (source, _, _) in &tables {
+        *places.entry(source.service).or_default() += 1.0;
     }
-    complete(&mut called, [passages(normal, &healthy), passages(fault, &any)]);
     let entities = entities(normal, fault);
-    let called = called.into_iter().map(|((source, target), followed)| (source, Some(target), followed));
-    let followed = sources.into_iter().map(|(source, followed)| (source, None, followed));
-    let told: Vec<_> = followed.chain(called).collect();
-    let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
-    for ((service, ..), ..) in told.iter().filter(|(_, _, followed)| is_compared(followed)) {
-        *compared.entry(service).or_default() += 1;
-    }
     let mut claims = Vec::new();
-    for ((service, path, event), target, followed) in told {
-        let Some(entity) = entities.get(service) else { continue };
+    for (source, target, followed) in tables {
+        let Some(entity) = entities.get(source.service) else { continue };
         // One of all that the service does would be the cause: each the less likely the more there are.
-        let places = compared.get(service).copied().unwrap_or(1) as f64;
-        let ratio = ratio::changed(&followed.values().copied().collect::<Vec<_>>()) - libm::log(places);
+        let ratio = ratio::changed(&followed.values().copied().collect::<Vec<_>>())
+            - libm::log(places[source.service]);
         if ratio <= 0.0 {
             continue;
         }
         let Some((lost, gained)) = most_changed(&followed) else { continue };
-        let part = format!("{event}{ARROW}{}", target.as_deref().unwrap_or(lost));
-        let text = match &target {
-            Some(target) => format!("{path}: calls {target} in {}", shares(&followed, "called")),
-            None => format!(
-                "{path}: after `{event}` comes `{lost}` in {}, `{gained}` in {}",
-                shares(&followed, lost),
-                shares(&followed, gained)
-            ),
-        };
-        claims.push(claim(Suspect { entity: (*entity).clone(), part }, CHANNEL, ratio, text));
+        let part = format!("{}{ARROW}{}", source.event, target.unwrap_or(lost));
+        let suspect = Suspect { entity: (*entity).clone(), part };
+        claims.push(claim(suspect, CHANNEL, ratio, told(&source, target, &followed, lost, gained)));
     }
     claims
+}
+
+fn told(
+    source: &Source<'_>,
+    target: Option<Event<'_>>,
+    followed: &Followed<'_>,
+    lost: Event<'_>,
+    gained: Event<'_>,
+) -> String {
+    let Source { path, event, .. } = source;
+    let share = |target| shares(followed, target);
+    match target {
+        Some(target) => format!("{path}: calls {target} in {}", share(target)),
+        None => format!(
+            "{path}: after `{event}` comes `{lost}` in {}, `{gained}` in {}",
+            share(lost),
+            share(gained)
+        ),
+    }
+}
+
+/// Tables of all that was seen in both windows; with a target if it is of a call.
+fn compared<'a>(
+    windows: [&'a Observed<'_>; 2],
+    norms: &[Norm<'_>; 2],
+) -> Vec<(Source<'a>, Option<Event<'a>>, Followed<'a>)> {
+    let mut sources: BTreeMap<Source<'a>, Followed<'a>> = BTreeMap::new();
+    let mut made: BTreeMap<(Source<'a>, Event<'a>), (f64, f64)> = BTreeMap::new();
+    let mut passed: BTreeMap<Source<'a>, (f64, f64)> = BTreeMap::new();
+    for (is_fault, (observed, norm)) in [false, true].into_iter().zip(windows.into_iter().zip(norms)) {
+        for (source, target, share) in split(successions(observed, norm)) {
+            add(sources.entry(source).or_default().entry(target).or_default(), share, is_fault);
+        }
+        for ((source, _), pieces) in pieces(observed, norm) {
+            add(passed.entry(source).or_default(), 1.0, is_fault);
+            let share = 1.0 / pieces.len() as f64;
+            for (service, operation) in pieces.into_iter().flatten() {
+                let target = Event::Called(service, operation);
+                add(made.entry((source, target)).or_default(), share, is_fault);
+            }
+        }
+    }
+    let calls = made.into_iter().map(|((source, target), made)| {
+        let all = passed.get(&source).copied().unwrap_or_default();
+        let not = ((all.0 - made.0).max(0.0), (all.1 - made.1).max(0.0));
+        (source, Some(target), Followed::from([(target, made), (Event::NotCalled, not)]))
+    });
+    let followed = sources.into_iter().map(|(source, followed)| (source, None, followed));
+    followed
+        .chain(calls)
+        .filter(|(_, _, followed)| totals(followed).0 > 0.0 && totals(followed).1 > 0.0)
+        .collect()
 }
 
 fn add(counts: &mut (f64, f64), share: f64, is_fault: bool) {
     *(if is_fault { &mut counts.1 } else { &mut counts.0 }) += share;
 }
 
-fn is_compared(followed: &Followed) -> bool {
-    followed.values().any(|count| count.0 > 0.0) && followed.values().any(|count| count.1 > 0.0)
-}
-
 /// Requests that passed a source before and after.
-fn totals(followed: &Followed) -> (f64, f64) {
+fn totals(followed: &Followed<'_>) -> (f64, f64) {
     followed.values().fold((0.0, 0.0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
 }
 
-fn shares(followed: &Followed, target: &str) -> String {
-    let (total, count) = (totals(followed), followed.get(target).copied().unwrap_or_default());
+fn shares(followed: &Followed<'_>, target: Event<'_>) -> String {
+    let (total, count) = (totals(followed), followed.get(&target).copied().unwrap_or_default());
     format!("{:.0} of {:.0}, before in {:.0} of {:.0}", count.1, total.1, count.0, total.0)
 }
 
-/// Targets that lost and that gained the largest share; among equals the first by name.
-fn most_changed(followed: &Followed) -> Option<(&str, &str)> {
+/// Targets that lost and that gained the largest share; among equals the first.
+fn most_changed<'a>(followed: &Followed<'a>) -> Option<(Event<'a>, Event<'a>)> {
     let total = totals(followed);
     let gain = |count: &(f64, f64)| count.1 / total.1 - count.0 / total.0;
     let (mut lost, mut gained) = (followed.first_key_value()?, followed.first_key_value()?);
@@ -114,27 +179,24 @@ fn most_changed(followed: &Followed) -> Option<(&str, &str)> {
             gained = one;
         }
     }
-    Some((lost.0, gained.0))
+    Some((*lost.0, *gained.0))
 }
 
-/// Counts of a window: each request gives one, split among what followed in it.
-fn split<'a, T: Ord + Clone>(
-    seen: BTreeMap<(Source<'a>, [u8; 16]), Vec<T>>,
-) -> BTreeMap<(Source<'a>, T), f64> {
-    let mut counts = BTreeMap::new();
-    for ((source, _), targets) in seen {
-        let share = 1.0 / targets.len() as f64;
-        for target in targets {
-            *counts.entry((source.clone(), target)).or_default() += share;
-        }
+/// Each request gives one to a source, split among what followed in it.
+fn split<'a>(mut seen: Vec<(Source<'a>, Trace, Event<'a>)>) -> Vec<(Source<'a>, Event<'a>, f64)> {
+    seen.sort_unstable();
+    let mut shares = Vec::with_capacity(seen.len());
+    for of_request in seen.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
+        let share = 1.0 / of_request.len() as f64;
+        shares.extend(of_request.iter().map(|(source, _, target)| (*source, *target, share)));
     }
-    counts
+    shares
 }
 
 /// What of a window is compared.
 struct Norm<'a> {
     /// Services with the requests that they logged errors in.
-    wrong: BTreeSet<(&'a str, [u8; 16])>,
+    wrong: BTreeSet<(&'a str, Trace)>,
     /// Log lines are.
     logged: bool,
 }
@@ -145,73 +207,44 @@ impl Norm<'_> {
     }
 }
 
-fn failures<'a>(observed: &Observed<'a>) -> BTreeSet<(&'a str, [u8; 16])> {
+fn failures<'a>(observed: &Observed<'a>) -> BTreeSet<(&'a str, Trace)> {
     let wrong = observed.window.lines.iter().filter(|line| line.severity >= ERROR);
     wrong.map(|line| (line.entity.service(), line.trace)).collect()
 }
 
 /// Each event of each span with the one after it.
-fn successions<'a>(observed: &Observed<'a>, norm: &Norm<'_>) -> BTreeMap<(Source<'a>, String), f64> {
+fn successions<'a>(observed: &'a Observed<'_>, norm: &Norm<'_>) -> Vec<(Source<'a>, Trace, Event<'a>)> {
     let mut lines: BTreeMap<[u8; 8], Vec<&Line>> = BTreeMap::new();
     for line in observed.window.lines.iter().filter(|_| norm.logged) {
         lines.entry(line.span).or_default().push(line);
     }
-    let mut seen: BTreeMap<(Source<'a>, [u8; 16]), Vec<String>> = BTreeMap::new();
+    let mut seen = Vec::new();
     for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
         let mut written = lines.remove(&call.span).unwrap_or_default();
         written.retain(|line| line.entity == call.entity);
         written.sort_by(|a, b| (a.time, &a.statement).cmp(&(b.time, &b.statement)));
-        let mut events = vec![format!("{} start", call.operation)];
-        events.extend(written.iter().map(|line| line.statement.clone()));
-        events.push(format!("{} end", call.operation));
-        for pair in events.windows(2) {
-            let source = (call.entity.service(), observed.path(at).to_owned(), pair[0].clone());
-            seen.entry((source, call.trace)).or_default().push(pair[1].clone());
+        let said = written.into_iter().map(|line| Event::Said(&line.statement));
+        let mut event = Event::Start(&call.operation);
+        for next in said.chain([Event::End(&call.operation)]) {
+            let source = Source { service: call.entity.service(), path: observed.path(at), event };
+            seen.push((source, call.trace, next));
+            event = next;
         }
     }
-    split(seen)
+    seen
 }
 
-fn start_of<'a>(observed: &Observed<'a>, at: usize, call: &'a Call) -> Source<'a> {
-    (call.entity.service(), observed.path(at).to_owned(), format!("{} start", call.operation))
-}
-
-/// Share of the requests that pass a piece of work in which it calls another: by pieces.
-fn callings<'a>(observed: &Observed<'a>, norm: &Norm<'_>) -> BTreeMap<(Source<'a>, String), f64> {
+/// What each piece of work calls, by where it starts and by request.
+fn pieces<'a>(
+    observed: &'a Observed<'_>,
+    norm: &Norm<'_>,
+) -> BTreeMap<(Source<'a>, Trace), Vec<Vec<(&'a str, &'a str)>>> {
     let mut targets = observed.targets();
-    let mut pieces: BTreeMap<(Source<'a>, [u8; 16]), Vec<Vec<String>>> = BTreeMap::new();
+    let mut pieces: BTreeMap<(Source<'a>, Trace), Vec<Vec<(&str, &str)>>> = BTreeMap::new();
     for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
-        let of_request = pieces.entry((start_of(observed, at, call), call.trace)).or_default();
-        of_request.push(std::mem::take(&mut targets[at]));
+        let event = Event::Start(&call.operation);
+        let source = Source { service: call.entity.service(), path: observed.path(at), event };
+        pieces.entry((source, call.trace)).or_default().push(std::mem::take(&mut targets[at]));
     }
-    let mut counts: BTreeMap<(Source<'a>, String), f64> = BTreeMap::new();
-    for ((source, _), pieces) in pieces {
-        let share = 1.0 / pieces.len() as f64;
-        for target in pieces.into_iter().flatten() {
-            *counts.entry((source.clone(), target)).or_default() += share;
-        }
-    }
-    counts
-}
-
-/// Requests that passed each piece of work.
-fn passages<'a>(observed: &Observed<'a>, norm: &Norm<'_>) -> BTreeMap<Source<'a>, f64> {
-    let mut seen: BTreeMap<(Source<'a>, [u8; 16]), Vec<()>> = BTreeMap::new();
-    for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
-        seen.entry((start_of(observed, at, call), call.trace)).or_default().push(());
-    }
-    split(seen).into_iter().map(|((source, ()), count)| (source, count)).collect()
-}
-
-/// Fills in how many requests did not make a call.
-fn complete<'a>(
-    called: &mut BTreeMap<(Source<'a>, String), Followed>,
-    [before, after]: [BTreeMap<Source<'a>, f64>; 2],
-) {
-    for ((source, _), followed) in called {
-        let made = followed.get("called").copied().unwrap_or_default();
-        let passed = |passages: &BTreeMap<Source<'a>, f64>| passages.get(source).copied().unwrap_or(0.0);
-        let not = ((passed(&before) - made.0).max(0.0), (passed(&after) - made.1).max(0.0));
-        followed.insert("not called".to_owned(), not);
-    }
+    pieces
 }

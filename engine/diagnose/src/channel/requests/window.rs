@@ -143,16 +143,14 @@ impl<'a> Observed<'a> {
         &self.paths[self.path_of[call]]
     }
 
-    /// Names of what each call calls, sorted, each once.
-    pub(super) fn targets(&self) -> Vec<Vec<String>> {
+    /// What each call calls, sorted, each once: service (empty if it is its own) and operation.
+    pub(super) fn targets(&self) -> Vec<Vec<Target<'a>>> {
         let mut targets = vec![Vec::new(); self.calls.len()];
         for (at, call) in self.calls() {
             if let Some((parent, caller)) = self.parent(at) {
-                targets[parent].push(if caller.entity.service() == call.entity.service() {
-                    format!("{} start", call.operation)
-                } else {
-                    format!("{} {} start", call.entity.service(), call.operation)
-                });
+                let service = call.entity.service();
+                let own = caller.entity.service() == service;
+                targets[parent].push((if own { "" } else { service }, call.operation.as_str()));
             }
         }
         for targets in &mut targets {
@@ -162,6 +160,9 @@ impl<'a> Observed<'a> {
         targets
     }
 }
+
+/// Service, empty if it is the caller's, and operation.
+pub(super) type Target<'a> = (&'a str, &'a str);
 
 /// Operations of one entity within another that are told apart at most.
 const PATH_MAX: usize = 16;

@@ -53,11 +53,12 @@ pub fn callers(normal: &Observed<'_>, fault: &Observed<'_>, claims: &[Claim]) ->
     let felt: Vec<Claim> =
         claims.iter().filter(|claim| FELT.contains(&claim.1.channel.as_str())).cloned().collect();
     let felt = trouble(&felt);
+    let callers: Vec<_> =
+        felt.iter().map(|(caller, theirs)| (caller, *theirs, below(caller.service(), &callees))).collect();
     let mut explained: Vec<Claim> = Vec::new();
     for (entity, own) in trouble(claims) {
-        let above =
-            felt.iter().filter(|(caller, _)| below(caller.service(), &callees).contains(entity.service()));
-        let Some((caller, theirs)) = above.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0))) else {
+        let above = callers.iter().filter(|(_, _, below)| below.contains(entity.service()));
+        let Some((caller, theirs, _)) = above.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(a.0))) else {
             continue;
         };
         let text = format!("it would explain the trouble of {}, which calls it", caller.service());

@@ -19,7 +19,7 @@ use super::{
     Claim, claim,
     errors::ERROR,
     ratio,
-    window::{Call, Line, Observed, entities},
+    window::{Call, Line, Observed, Target, entities},
 };
 use crate::weighing::Suspect;
 
@@ -234,13 +234,13 @@ fn successions<'a>(observed: &'a Observed<'_>, norm: &Norm<'_>) -> Vec<(Source<'
     seen
 }
 
-/// What each piece of work calls, by where it starts and by request.
-fn pieces<'a>(
-    observed: &'a Observed<'_>,
-    norm: &Norm<'_>,
-) -> BTreeMap<(Source<'a>, Trace), Vec<Vec<(&'a str, &'a str)>>> {
+/// What pieces of work call, by where they start and by request.
+type Pieces<'a> = BTreeMap<(Source<'a>, Trace), Vec<Vec<Target<'a>>>>;
+
+/// What each piece of work calls.
+fn pieces<'a>(observed: &'a Observed<'_>, norm: &Norm<'_>) -> Pieces<'a> {
     let mut targets = observed.targets();
-    let mut pieces: BTreeMap<(Source<'a>, Trace), Vec<Vec<(&str, &str)>>> = BTreeMap::new();
+    let mut pieces = Pieces::new();
     for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
         let event = Event::Start(&call.operation);
         let source = Source { service: call.entity.service(), path: observed.path(at), event };

@@ -200,8 +200,8 @@ fn evaluate(set: &Set, arguments: &Arguments, digest: &mut blake3::Hasher) -> Re
     Ok(outcome)
 }
 
-/// The fault-free minute of a case: spans and logs of the nearest day that has some, metrics of its
-/// own day at the time of day that the published evaluation takes.
+/// The fault-free minute of a case: spans and logs of its day, or of the nearest one that has some;
+/// metrics of its own day.
 fn normal(
     folder: &Path,
     case: &Case,
@@ -211,7 +211,7 @@ fn normal(
     let Some((day, name)) = minute::normal_of(case, minutes) else { return Ok(Minute::default()) };
     let mut normal = minute::read(folder, "normal", day, name, metrics)?;
     if normal.metrics.is_empty() {
-        // The fault-free minute of the day itself is not here: the day begins with one.
+        // Its spans are of another day; the metrics of the case's own day begin with its fault-free minute.
         normal.metrics = metrics.values().next().cloned().unwrap_or_default();
     }
     Ok(normal)

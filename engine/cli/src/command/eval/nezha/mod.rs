@@ -142,21 +142,33 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Systems with published results.
+const SYSTEMS: [(&str, &[Row]); 2] =
+    [("trainticket", &published::TRAIN_TICKET), ("onlineboutique", &published::ONLINE_BOUTIQUE)];
+
+/// The system that a folder is named after, `nezha-SYSTEM-PART`: a name for figures, and no input.
+fn system(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_prefix("nezha-").unwrap_or(&name);
+    name.split('-').next().unwrap_or_default().to_owned()
+}
+
 fn sets(arguments: &Arguments) -> Result<Vec<Set>> {
     if let Some(folder) = &arguments.folder {
-        // Whatever the folder is called, the system is told by its cases: nobody was run on others.
-        return Ok(vec![Set { name: "folder".to_owned(), folder: folder.clone(), published: &[] }]);
+        let name = system(folder);
+        let known = SYSTEMS.iter().find(|(system, _)| *system == name);
+        return Ok(vec![Set {
+            name,
+            folder: folder.clone(),
+            published: known.map_or(&[], |(_, rows)| *rows),
+        }]);
     }
-    let known: [(&str, &'static [Row]); 2] =
-        [("trainticket", &published::TRAIN_TICKET), ("onlineboutique", &published::ONLINE_BOUTIQUE)];
-    known
-        .into_iter()
-        .map(|(name, published)| {
-            let folder =
-                catalogue::locate_from_environment(&format!("nezha-{name}-dev"), arguments.data.as_deref())?;
-            Ok(Set { name: name.to_owned(), folder, published })
-        })
-        .collect()
+    let set = |(name, published): (&str, &'static [Row])| {
+        let data_set = format!("nezha-{name}-dev");
+        let folder = catalogue::locate_from_environment(&data_set, arguments.data.as_deref())?;
+        Ok(Set { name: name.to_owned(), folder, published })
+    };
+    SYSTEMS.into_iter().map(set).collect()
 }
 
 fn evaluate(set: &Set, arguments: &Arguments, digest: &mut blake3::Hasher) -> Result<Outcome> {

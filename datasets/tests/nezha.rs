@@ -5,7 +5,10 @@ mod corpus;
 
 use batches::{Totals, assert_aligned, read};
 use theriac_contract::{Fetch, Timestamp};
-use theriac_datasets::nezha::{self, Case, names};
+use theriac_datasets::{
+    nezha::{self, Case, minute, names},
+    ranking::accuracy,
+};
 
 const TRAIN_TICKET: &str = "nezha-trainticket-dev";
 const ONLINE_BOUTIQUE: &str = "nezha-onlineboutique-dev";
@@ -187,4 +190,34 @@ fn columns_become_metrics_with_units() {
         let metric = names::metric(column);
         assert_eq!((metric.name.as_str(), metric.unit, metric.factor), (name, unit, factor));
     }
+}
+
+#[test]
+fn ranks_of_the_released_run_give_its_published_rows() {
+    // Of the authors' result logs: these 25 cases, and the day 2022-08-22.
+    for (name, published) in [(TRAIN_TICKET, [92.0, 96.0, 96.0]), (ONLINE_BOUTIQUE, [95.833, 100.0, 100.0])] {
+        let cases = Case::read(&corpus::folder(name)).expect("it is there");
+        let ranks: Vec<Option<usize>> =
+            cases.iter().map(|case| case.nezha_released_rank.map(|rank| rank as usize)).collect();
+        for (k, published) in [1, 3, 5].into_iter().zip(published) {
+            assert!((100.0 * accuracy(&ranks, k) - published).abs() < 0.001, "{name} {k}");
+        }
+    }
+}
+
+#[test]
+fn the_minutes_of_a_case_hold_what_their_files_hold() {
+    let folder = corpus::folder(TRAIN_TICKET);
+    let normals = minute::normal_minutes(&folder).expect("it is there");
+    let expected = [("2023-01-29", "08_50"), ("2023-01-30", "11_39")];
+    assert_eq!(normals, expected.map(|(day, minute)| (day.to_owned(), minute.to_owned())).into());
+    let metrics = minute::metrics(&folder, "2023-01-29").expect("it is there");
+    let read = minute::read(&folder, "normal", "2023-01-29", "08_50", &metrics).expect("it is there");
+    // As `zstd -dc | wc -l` counts, less the first line.
+    assert_eq!((read.spans.len(), read.logs.len(), read.metrics.len()), (4890, 2489, 46));
+    assert!(read.logs.iter().any(|log| log.place == "c.s.ContactsServiceImpl#34" && log.severity == 9));
+    let missing = minute::read(&folder, "fault", "2023-01-29", "00_00", &metrics).expect("it may be missing");
+    assert!(missing.is_empty());
+    let error = minute::read(&folder, "fault", "2023-01-29", "25_00", &metrics).expect_err("no minute");
+    assert!(error.to_string().contains("`25_00` is no minute; it should be HH_MM"), "{error}");
 }

@@ -366,3 +366,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_minute_is_read_as_it_is_and_what_is_missing_stays_empty() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = "17:00:30.000 WARN  a.b.Cart#7 TraceID: 1 SpanID: 2 [add] 3 items\n";
+    let rows = [span(1, 40), span(2, 20), span(1, 40)].concat();
+    put(dir.path(), "fault/2023-01-29/09_01_trace.csv.zst", format!("{TRACES}{rows}").as_bytes());
+    let rows = [log(1, 50, "plain"), log(1, 30, place)].concat();
+    put(dir.path(), "fault/2023-01-29/09_01_log.csv.zst", format!("{LOGS}{rows}").as_bytes());
+    let row = |minute: u8| format!("{DAY} 09:0{minute}:19.6 +0000 UTC m=+0.1,0,cart-1,{minute}000,1,0.5\n");
+    let rows = [row(1), row(2)].concat();
+    put(dir.path(), "metric/2023-01-29_pods.csv.zst", format!("{METRICS}{rows}").as_bytes());
+    let metrics = nezha::minute::metrics(dir.path(), DAY).expect("it reads");
+    assert_eq!(metrics.len(), 2);
+    let read = |below: &str, name: &str| nezha::minute::read(dir.path(), below, DAY, name, &metrics);
+    let minute = read("fault", "09_01").expect("it reads");
+    let starts: Vec<Timestamp> = minute.spans.iter().map(|span| span.start).collect();
+    assert_eq!(starts, [20, 40].map(|second| Timestamp((NINE + second) * SECOND)), "in order, each once");
+    assert_eq!(minute.spans[0].pod, "cart-579f59597d-wc2lz");
+    let said: Vec<(&str, u8, &str)> =
+        minute.logs.iter().map(|log| (log.place.as_str(), log.severity, log.message.as_str())).collect();
+    assert_eq!(said, [("a.b.Cart#7", 13, "[add] 3 items"), ("", 0, "plain")]);
+    assert_eq!(minute.metrics["cart-1"]["k8s.pod.cpu.usage"], 1.0);
+    let other = read("normal", "09_02").expect("there are metrics of it");
+    assert!(
+        other.spans.is_empty() && !other.is_empty() && other.metrics["cart-1"]["k8s.pod.cpu.usage"] == 2.0
+    );
+    assert!(nezha::minute::normal_minutes(dir.path()).expect("no such folder").is_empty());
+    assert!(nezha::minute::read(dir.path(), "fault", "some day", "09_01", &metrics).is_err());
+}

@@ -6,6 +6,8 @@
 //! | [`names`] | services of pods, OpenTelemetry names and units of metric columns |
 //! | `day` | the [`Source`] of one day: files merged in the order of event time |
 //! | `file` | one file: unpacked, read row by row, rows of its neighbours left out |
+//! | [`minute`] | one minute as it is, for a diagnosis that is given the minute |
+//! | [`published`] | what others reached on these cases |
 //! | `row` | a row of each signal, and how it becomes telemetry |
 //! | `log_line` | severity, logger and message out of a nested log line |
 //!
@@ -20,7 +22,9 @@ pub mod case;
 mod day;
 mod file;
 mod log_line;
+pub mod minute;
 pub mod names;
+pub mod published;
 mod row;
 
 use std::{
@@ -32,6 +36,7 @@ use std::{
 use theriac_contract::{Source, SourceError, Timestamp};
 
 pub use case::Case;
+pub use minute::Minute;
 
 use self::{
     day::Day,

@@ -27,11 +27,11 @@ pub(super) struct Row {
     pub(super) time: Timestamp,
     /// Bytes of the row as text.
     pub(super) size: usize,
-    body: Body,
+    pub(super) body: Body,
 }
 
 #[derive(Clone, Debug)]
-enum Body {
+pub(super) enum Body {
     Points {
         resource: String,
         metrics: Arc<[Metric]>,

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`settings`] | windows, limits, what it takes to open an incident |
 //! | [`mod@family`] | what a signal speaks of: latency, errors, memory, … from its name |
+//! | [`channel`] | channels of evidence over incidents that are given as data, each a density ratio |
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology, for questions of distance |
@@ -19,6 +20,7 @@
 //! Scores add up log likelihood ratios of channels that are taken as independent (naive
 //! Bayes); they are set by principle (what kind of fault shows what), never by data.
 
+pub mod channel;
 mod class;
 mod correlate;
 mod diagnose;

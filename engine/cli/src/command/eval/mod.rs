@@ -10,6 +10,8 @@
 //! | [`results`] | result files in NAB's layout |
 //! | [`compare`] | two evaluations, file by file |
 //! | [`loghub`] | templates of logs |
+//! | [`nezha`] | causes of incidents, from logs, traces and metrics |
+//! | [`rootcausebench`] | causes of incidents among changes |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
@@ -19,7 +21,9 @@ mod labelled;
 pub(super) mod live;
 mod loghub;
 mod nab;
+mod nezha;
 mod results;
+mod rootcausebench;
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +52,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
     /// nab (58 files), smd (7 machines), tsb (the 17 series of TSB-AD that NAB and SMD give), or a
-    /// folder in the layout of NAB, of SMD, or with one CSV for each recording
+    /// folder in the layout of NAB, SMD, Nezha or RootCauseBench, or with one CSV for each recording
     #[arg(required = true)]
     what: Option<String>,
     #[command(flatten)]
@@ -64,6 +68,10 @@ enum Verb {
     FalseDiscovery(false_discovery::Arguments),
     /// Hold templates of logs against the true ones
     Loghub(loghub::Arguments),
+    /// Find the causes of incidents from one minute of logs, traces and metrics
+    Nezha(nezha::Arguments),
+    /// Find the change that caused each incident, or that none did
+    Rootcausebench(rootcausebench::Arguments),
 }
 
 /// How to evaluate.
@@ -100,6 +108,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(Verb::Compare(arguments)) => return compare::run(arguments),
         Some(Verb::FalseDiscovery(arguments)) => return false_discovery::run(arguments),
         Some(Verb::Loghub(arguments)) => return loghub::run(arguments),
+        Some(Verb::Nezha(arguments)) => return nezha::run(arguments),
+        Some(Verb::Rootcausebench(arguments)) => return rootcausebench::run(arguments),
         None => {}
     }
     let options = &arguments.options;
@@ -123,6 +133,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             recordings.extend(cut_outs::from_smd(&open_smd(data)?)?);
             labelled::run("eval tsb", labelled::Set::CutOuts, recordings, &config, options)
         }
+        other if Path::new(other).join("cases.json").is_file() => {
+            nezha::run(&nezha::Arguments::of(Path::new(other), options.ablation, options.output))
+        }
+        other if theriac_datasets::rootcausebench::is_here(Path::new(other)) => rootcausebench::run(
+            &rootcausebench::Arguments::of(Path::new(other), options.ablation, options.output),
+        ),
         other => match folder::open(Path::new(other)) {
             Ok(Folder::Nab(corpus)) => nab::run("eval DIR", None, &corpus, &config, options),
             Ok(Folder::Smd(machines)) => {

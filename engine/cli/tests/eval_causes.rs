@@ -1,0 +1,78 @@
+//! `theriac eval nezha` and `rootcausebench` as a user runs them: on public data, and on folders
+//! that are not right.
+
+use std::{
+    collections::BTreeMap,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+fn theriac(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_theriac")).args(arguments).output().expect("the program starts")
+}
+
+fn text(arguments: &[&str]) -> String {
+    let output = theriac(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+fn metrics(arguments: &[&str]) -> BTreeMap<String, f64> {
+    let report: Value =
+        serde_json::from_str(&text(&[arguments, &["--output", "json"]].concat())).expect("JSON");
+    let metrics = report["metrics"].as_object().expect("figures").iter();
+    metrics.map(|(name, value)| (name.clone(), value.as_f64().expect("a number"))).collect()
+}
+
+/// Not below what was published for the same cases, where all signals are there.
+#[test]
+fn causes_are_found_in_one_minute_of_signals() {
+    let found = metrics(&["eval", "nezha"]);
+    for k in [1, 3, 5] {
+        let published = found[&format!("nezha.trainticket.released{k}")];
+        for measure in ["as", "ais"] {
+            let own = found[&format!("nezha.trainticket.{measure}{k}")];
+            assert!(own >= published, "{measure}{k}: {own} is below {published}");
+        }
+        assert!(
+            found[&format!("nezha.onlineboutique.as{k}")] > found[&format!("nezha.onlineboutique.chance{k}")]
+        );
+    }
+    assert_eq!((found["nezha.trainticket.cases"], found["nezha.onlineboutique.cases"]), (25.0, 24.0));
+    assert!(found["nezha.onlineboutique.as1"] >= 0.65, "{}", found["nezha.onlineboutique.as1"]);
+    let folder = std::env::var("THERIAC_DATASETS").expect("THERIAC_DATASETS names the folder of data sets");
+    let folder = format!("{folder}/nezha-trainticket-dev");
+    let told = text(&["eval", "nezha", &folder, "--case", "tt-0129-0843"]);
+    assert!(told.contains("place of the pod 1, of the part 1") && told.contains("transitions"), "{told}");
+}
+
+#[test]
+fn the_change_that_caused_an_incident_is_told() {
+    let found = metrics(&["eval", "rootcausebench", "--ablation"]);
+    assert!(
+        found["rootcausebench.pass"] >= 0.7 && found["rootcausebench.balanced_accuracy"] >= 0.9,
+        "{found:?}"
+    );
+    assert_eq!(found["rootcausebench.anchor.none"], 0.25);
+    assert!((found["rootcausebench.anchor.latest_deploy"] - 1.0 / 12.0).abs() < 1e-12);
+    assert_eq!(found["rootcausebench.anchor.alert_service_deploy"], 0.25);
+    assert!(found["ablation.mechanism.rootcausebench.pass"] < found["rootcausebench.pass"]);
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let name = empty.path().to_str().expect("UTF-8");
+    for (arguments, code, expected) in [
+        (&["eval", "nezha", name][..], 1, "cases.json"),
+        (&["eval", "rootcausebench", name][..], 1, "no folder in it holds data/alert.json"),
+        (&["eval", "nezha", "--case", "nobody"][..], 2, "there is no case `nobody`"),
+        (&["eval", "rootcausebench", "--case", "nobody"][..], 2, "there is no incident `nobody`"),
+    ] {
+        let output = theriac(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}

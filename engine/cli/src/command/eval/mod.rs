@@ -10,9 +10,11 @@
 //! | [`results`] | result files in NAB's layout |
 //! | [`compare`] | two evaluations, file by file |
 //! | [`loghub`] | templates of logs |
+//! | [`causes`] | rankings of causes: metrics over a call graph, metrics alone, alerts |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
+mod causes;
 mod compare;
 mod false_discovery;
 mod labelled;
@@ -64,6 +66,12 @@ enum Verb {
     FalseDiscovery(false_discovery::Arguments),
     /// Hold templates of logs against the true ones
     Loghub(loghub::Arguments),
+    /// Rank causes in PetShop: metrics over a call graph
+    Petshop(causes::Arguments),
+    /// Rank causes in Sock Shop 1: metrics alone
+    Sockshop(causes::Arguments),
+    /// Rank causes in streams of alerts, after learning from those that are confirmed
+    Alerts(causes::Arguments),
 }
 
 /// How to evaluate.
@@ -100,6 +108,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(Verb::Compare(arguments)) => return compare::run(arguments),
         Some(Verb::FalseDiscovery(arguments)) => return false_discovery::run(arguments),
         Some(Verb::Loghub(arguments)) => return loghub::run(arguments),
+        Some(Verb::Petshop(arguments)) => return causes::petshop::run(arguments),
+        Some(Verb::Sockshop(arguments)) => return causes::sockshop::run(arguments),
+        Some(Verb::Alerts(arguments)) => return causes::alerts::run(arguments),
         None => {}
     }
     let options = &arguments.options;

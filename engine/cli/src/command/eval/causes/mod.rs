@@ -248,3 +248,54 @@ fn name_of(folder: &Path) -> String {
         .file_name()
         .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use theriac_contract::{Entity, Evidence};
+    use theriac_diagnose::{
+        channel::Settings,
+        weighing::{Suspect, weigh},
+    };
+
+    use super::*;
+
+    /// The folder of a data set below `THERIAC_DATASETS`.
+    pub(super) fn folder(name: &str) -> PathBuf {
+        catalogue::locate_from_environment(name, None).unwrap_or_else(|missing| panic!("{missing}"))
+    }
+
+    /// Each setting for itself at half and at twice its value: constants that come from principle may
+    /// be wrong by that much, and must not matter.
+    pub(super) fn halved_and_doubled() -> Vec<Settings> {
+        let default = Settings::default;
+        let mut all = Vec::new();
+        for times in [0.5, 2.0] {
+            let d = default();
+            all.extend([
+                Settings { guard_seconds: d.guard_seconds * times, ..default() },
+                Settings { materiality: d.materiality * times, ..default() },
+                Settings { cause_scale: d.cause_scale * times, ..default() },
+                Settings { victim_scale: d.victim_scale * times, ..default() },
+                Settings { victim_share: (d.victim_share * times).min(0.9), ..default() },
+                Settings { cause_delay_seconds: d.cause_delay_seconds * times, ..default() },
+                Settings { victim_delay_times: d.victim_delay_times * times, ..default() },
+                Settings { correlation_expected: (d.correlation_expected * times).min(0.95), ..default() },
+                Settings { share_min: d.share_min * times, ..default() },
+            ]);
+        }
+        all
+    }
+
+    #[test]
+    fn a_suspect_is_where_its_strongest_part_is() {
+        let claim = |entity: &str, part: &str, ratio: f64| {
+            let suspect = Suspect { entity: Entity(entity.to_owned()), part: part.to_owned() };
+            let (channel, text) = ("x".to_owned(), String::new());
+            (suspect, Evidence { channel, log_likelihood_ratio: ratio, text, symptoms: Vec::new() })
+        };
+        let claims = [claim("a", "cpu", -1.0), claim("b", "cpu", 1.0), claim("a", "memory", 2.0)];
+        let ranking = ranked(&weigh(&claims, 0.0), |entity, _| Some(entity.to_owned()));
+        let found: Vec<(&str, f64)> = ranking.iter().map(|one| (one.name.as_str(), one.score)).collect();
+        assert_eq!(found, [("a", 2.0), ("b", 1.0)]);
+    }
+}

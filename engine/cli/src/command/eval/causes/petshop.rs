@@ -35,23 +35,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         leading: &LEADING,
         channels: Channel::ALL.map(Channel::name).to_vec(),
     };
-    conclude(arguments, &subject, |without| evaluate(&scenario, without.map(|index| Channel::ALL[index])))
+    let settings = Settings::default();
+    conclude(arguments, &subject, |without| {
+        evaluate(&scenario, &settings, without.map(|index| Channel::ALL[index]))
+    })
 }
 
-fn evaluate(scenario: &Scenario, without: Option<Channel>) -> Evaluation {
+fn evaluate(scenario: &Scenario, settings: &Settings, without: Option<Channel>) -> Evaluation {
     let mut metrics: Vec<&str> = scenario.issues.iter().map(|issue| issue.target.metric.as_str()).collect();
     metrics.sort_unstable_by(|a, b| b.cmp(a));
     metrics.dedup();
-    let cells = metrics.into_iter().map(|metric| cell(scenario, metric, without)).collect();
+    let cells = metrics.into_iter().map(|metric| cell(scenario, metric, settings, without)).collect();
     Evaluation { cells, others: Vec::new() }
 }
 
-fn cell(scenario: &Scenario, metric: &str, without: Option<Channel>) -> Cell {
+fn cell(scenario: &Scenario, metric: &str, settings: &Settings, without: Option<Channel>) -> Cell {
     let issues: Vec<&Issue> = scenario.issues.iter().filter(|issue| issue.target.metric == metric).collect();
-    let settings = Settings::default();
     let judged = issues.iter().map(|issue| {
         let incident = incident(scenario, issue);
-        let (weighed, milliseconds) = timed(|| diagnose(&incident, &settings, without));
+        let (weighed, milliseconds) = timed(|| diagnose(&incident, settings, without));
         let ranking = ranked(&weighed, |entity, _| Some(entity.to_owned()));
         Judged { answer: answer(scenario, issue, ranking), weighed, milliseconds }
     });
@@ -113,5 +115,24 @@ fn incident(scenario: &Scenario, issue: &Issue) -> Incident {
         step_seconds,
         calls: scenario.calls.clone(),
         objective: Some(objective),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{folder, halved_and_doubled},
+        *,
+    };
+
+    #[test]
+    fn no_setting_is_fitted_to_petshop() {
+        let scenario = petshop::open(&folder("petshop-low")).expect("it reads");
+        for settings in halved_and_doubled() {
+            for cell in evaluate(&scenario, &settings, None).cells {
+                let recall = Measure::Accuracy(1).of(&cell.ranks());
+                assert!(recall >= 0.85, "{} {recall} with {settings:?}", cell.key);
+            }
+        }
     }
 }

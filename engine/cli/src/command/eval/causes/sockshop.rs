@@ -47,10 +47,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         leading: &LEADING,
         channels: Channel::ALL.map(Channel::name).to_vec(),
     };
-    conclude(arguments, &subject, |without| evaluate(&cases, without.map(|index| Channel::ALL[index])))
+    let settings = Settings::default();
+    conclude(arguments, &subject, |without| {
+        evaluate(&cases, &settings, without.map(|index| Channel::ALL[index]))
+    })
 }
 
-fn evaluate(cases: &[Case], without: Option<Channel>) -> Evaluation {
+fn evaluate(cases: &[Case], settings: &Settings, without: Option<Channel>) -> Evaluation {
     let mut faults: Vec<&str> = cases.iter().map(|case| case.fault.as_str()).collect();
     faults.sort_unstable();
     faults.dedup();
@@ -58,7 +61,7 @@ fn evaluate(cases: &[Case], without: Option<Channel>) -> Evaluation {
     for (level, late_seconds) in
         [(Level::Service, 0), (Level::Service, 60), (Level::Metric, 0), (Level::Metric, 60)]
     {
-        cells.extend(faults.iter().map(|fault| cell(cases, fault, level, late_seconds, without)));
+        cells.extend(faults.iter().map(|fault| cell(cases, fault, (level, late_seconds), settings, without)));
     }
     // As published: the plain mean over kinds of fault.
     let others = [
@@ -73,12 +76,17 @@ fn evaluate(cases: &[Case], without: Option<Channel>) -> Evaluation {
     Evaluation { cells, others: others.to_vec() }
 }
 
-fn cell(cases: &[Case], fault: &str, level: Level, late: usize, without: Option<Channel>) -> Cell {
+fn cell(
+    cases: &[Case],
+    fault: &str,
+    (level, late): (Level, usize),
+    settings: &Settings,
+    without: Option<Channel>,
+) -> Cell {
     let cases: Vec<&Case> = cases.iter().filter(|case| case.fault == fault).collect();
-    let settings = Settings::default();
     let judged = cases.iter().map(|case| {
-        let incident = incident(case, late, &settings);
-        let (weighed, milliseconds) = timed(|| diagnose(&incident, &settings, without));
+        let incident = incident(case, late, settings);
+        let (weighed, milliseconds) = timed(|| diagnose(&incident, settings, without));
         let ranking = match level {
             Level::Service => ranked(&weighed, |entity, _| Some(Case::service_of(entity).to_owned())),
             Level::Metric => {
@@ -175,4 +183,24 @@ fn incident(case: &Case, late_seconds: usize, settings: &Settings) -> Incident {
         during: values[begin..last].to_vec(),
     });
     Incident { series: series.collect(), step_seconds, ..Incident::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{folder, halved_and_doubled},
+        *,
+    };
+
+    #[test]
+    fn no_setting_is_fitted_to_sock_shop() {
+        let cases = sockshop::open(&folder("sockshop1-dev")).expect("it reads");
+        for settings in halved_and_doubled() {
+            let evaluation = evaluate(&cases, &settings, None);
+            for (name, least) in [("sockshop.avg5", 0.99), ("sockshop.late60.avg5", 0.98)] {
+                let found = evaluation.others.iter().find(|one| one.0 == name).expect("it is there").1;
+                assert!(found >= least, "{name} {found} with {settings:?}");
+            }
+        }
+    }
 }

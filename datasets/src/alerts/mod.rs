@@ -12,7 +12,7 @@ mod published;
 
 use std::{collections::BTreeMap, path::Path};
 
-pub use published::PUBLISHED;
+pub use published::{PUBLISHED, Published};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{ReadError, packed};

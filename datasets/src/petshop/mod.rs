@@ -14,7 +14,7 @@ mod read;
 
 use std::collections::BTreeMap;
 
-pub use published::PUBLISHED;
+pub use published::{PUBLISHED, Published};
 pub use read::open;
 
 /// The first row of an issue that follows its trigger.

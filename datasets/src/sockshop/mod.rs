@@ -12,7 +12,7 @@ mod published;
 
 use std::path::Path;
 
-pub use published::PUBLISHED;
+pub use published::{PUBLISHED, Published};
 
 use crate::{ReadError, packed};
 
@@ -29,7 +29,7 @@ pub struct Case {
     pub times: Vec<f64>,
     /// Rows before the injection.
     pub normal_rows: usize,
-    /// Every metric in the order of the file: `<container>_<metric>` with its values, `[rows]`; NaN where
+    /// Every metric that both files have, in the order of the first: `<container>_<metric>` with its values, `[rows]`; NaN where
     /// the file has nothing or no finite number.
     pub metrics: Vec<(String, Vec<f64>)>,
 }
@@ -78,13 +78,17 @@ fn read(folder: &Path, name: String, service: &str, fault: &str) -> Result<Case,
     let mut times = normal.times;
     let normal_rows = times.len();
     times.extend(&anomalous.times);
-    let mut metrics = normal.metrics;
-    for (metric, values) in &mut metrics {
-        let rest = anomalous.metrics.iter().find(|(other, _)| other == metric).ok_or_else(|| {
-            let reason = format!("no column `{metric}`, which normal.csv has");
-            ReadError::malformed(&folder.join("anomalous.csv"), 1, reason)
-        })?;
-        values.extend(&rest.1);
+    // A container that was not there all the time has no column in one of the files.
+    let mut metrics = Vec::new();
+    for (metric, mut values) in normal.metrics {
+        if let Some((_, rest)) = anomalous.metrics.iter().find(|(other, _)| *other == metric) {
+            values.extend(rest);
+            metrics.push((metric, values));
+        }
+    }
+    if metrics.is_empty() {
+        let reason = "no metric that is in anomalous.csv as well";
+        return Err(ReadError::malformed(&folder.join("normal.csv"), 1, reason));
     }
     let (service, fault) = (service.to_owned(), fault.to_owned());
     Ok(Case { name, service, fault, times, normal_rows, metrics })
@@ -183,8 +187,8 @@ mod tests {
     fn what_is_wrong_is_named_with_its_line() {
         let error = case("time,a_cpu\n1,2\n2,x\n", "time,a_cpu\n3,5\n").expect_err("x is no number");
         assert!(error.to_string().contains("normal.csv:3: column `a_cpu`: `x`"), "{error}");
-        let error = case("time,a_cpu\n1,2\n", "time,b_cpu\n3,5\n").expect_err("a column is missing");
-        assert!(error.to_string().contains("no column `a_cpu`"), "{error}");
+        let error = case("time,a_cpu\n1,2\n", "time,b_cpu\n3,5\n").expect_err("nothing in common");
+        assert!(error.to_string().contains("normal.csv:1: no metric"), "{error}");
         let error = open(tempfile::tempdir().expect("a folder").path()).expect_err("it is empty");
         assert!(error.to_string().contains("no case"), "{error}");
     }

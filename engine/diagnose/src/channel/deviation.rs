@@ -53,16 +53,18 @@ pub(super) fn of(series: &Series, settings: &Settings) -> Option<f64> {
 
 /// ln of the density of a deviation at a cause over that at another.
 pub(super) fn ratio(deviations: f64, family: Family, settings: &Settings) -> f64 {
+    let victims = if is_resource(family) { 0.0 } else { settings.victim_share };
+    ratio_where(deviations, victims, settings)
+}
+
+/// The same where this share of the others are victims that show it as well.
+pub(super) fn ratio_where(deviations: f64, victims: f64, settings: &Settings) -> f64 {
     let cauchy = |scale: f64| {
         let z = deviations / scale;
         std::f64::consts::FRAC_1_PI / (scale * (1.0 + z * z))
     };
     let healthy = 0.375 * libm::pow(1.0 + deviations * deviations / 4.0, -2.5);
-    let other = if is_resource(family) {
-        healthy
-    } else {
-        settings.victim_share * cauchy(settings.victim_scale) + (1.0 - settings.victim_share) * healthy
-    };
+    let other = victims * cauchy(settings.victim_scale) + (1.0 - victims) * healthy;
     libm::log(cauchy(settings.cause_scale)) - libm::log(other)
 }
 

@@ -12,9 +12,11 @@
 //! | [`loghub`] | templates of logs |
 //! | [`nezha`] | causes of incidents, from logs, traces and metrics |
 //! | [`rootcausebench`] | causes of incidents among changes |
+//! | [`causes`] | rankings of causes: metrics over a call graph, metrics alone, alerts |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
+mod causes;
 mod compare;
 mod false_discovery;
 mod labelled;
@@ -72,6 +74,12 @@ enum Verb {
     Nezha(nezha::Arguments),
     /// Find the change that caused each incident, or that none did
     Rootcausebench(rootcausebench::Arguments),
+    /// Rank causes in PetShop: metrics over a call graph
+    Petshop(causes::Arguments),
+    /// Rank causes in Sock Shop 1: metrics alone
+    Sockshop(causes::Arguments),
+    /// Rank causes in streams of alerts, after learning from those that are confirmed
+    Alerts(causes::Arguments),
 }
 
 /// How to evaluate.
@@ -110,6 +118,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(Verb::Loghub(arguments)) => return loghub::run(arguments),
         Some(Verb::Nezha(arguments)) => return nezha::run(arguments),
         Some(Verb::Rootcausebench(arguments)) => return rootcausebench::run(arguments),
+        Some(Verb::Petshop(arguments)) => return causes::petshop::run(arguments),
+        Some(Verb::Sockshop(arguments)) => return causes::sockshop::run(arguments),
+        Some(Verb::Alerts(arguments)) => return causes::alerts::run(arguments),
         None => {}
     }
     let options = &arguments.options;

@@ -35,11 +35,11 @@ pub(crate) struct SpanRow {
     /// 0 for none.
     pub(crate) parent: u64,
     pub(crate) nanoseconds: i64,
-    /// How many spans it stands for, in parts of [`crate::sketch::WHOLE`].
+    /// How many spans it stands for, in parts of [`crate::traces::sketch::WHOLE`].
     pub(crate) weight: u64,
     /// Of its entity.
     pub(crate) operation: u32,
-    /// Whom it says it calls, or [`crate::ids::NONE`].
+    /// Whom it says it calls, or [`crate::traces::ids::NONE`].
     pub(crate) call: u32,
     pub(crate) error: bool,
     /// It says itself that it repeats a call.

@@ -19,39 +19,21 @@
 //! | `restarts` | processes that began anew, as changes |
 //! | `logs` | severities, templates, stack traces, order, values, change events |
 //! | `entries` | maps in checkpoints |
-//! | `reader`, `asked`, `catalog`, `ids` | rows of spans and what is asked of them; operations, callees and edges as numbers |
-//! | `spans`, `carried` | spans into traces, over the ends of ticks |
-//! | `family`, `scene` | one trace: self time, critical path, gaps, retries, the order of calls |
-//! | `sketch`, `sampling`, `tally` | durations, and how many a span stands for; what a tick adds up to |
-//! | `exemplar` | traces as trees, for people |
-//! | `novelty`, `span_series` | what was not called before; series and their values |
+//! | `traces` | operations, edges and kinds of spans; where traces spend their time, and how calls follow |
 
-mod asked;
 mod bits;
 mod bucket;
-mod carried;
-mod catalog;
 mod clock;
 pub mod counts;
 mod distribution;
 mod entries;
-mod exemplar;
-mod family;
-mod ids;
 mod index;
 mod logs;
 mod monitor;
-mod novelty;
 mod points;
-mod reader;
 mod restarts;
-mod sampling;
-mod scene;
 pub mod settings;
-mod sketch;
-mod span_series;
-mod spans;
-mod tally;
+mod traces;
 
 pub use counts::Counts;
 pub use monitor::Monitor;

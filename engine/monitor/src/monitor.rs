@@ -20,9 +20,8 @@ use crate::{
     index::{Index, Slot},
     logs::Journal,
     points::{Metrics, PointReader, Taken},
-    reader::SpanReader,
     settings::Settings,
-    spans::Traces,
+    traces::{Traces, reader::SpanReader},
 };
 
 const TABLE: &str = "monitor";

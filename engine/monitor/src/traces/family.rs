@@ -1,6 +1,6 @@
 //! Who called whom within one trace, and what of its time was spent where.
 
-use crate::{bucket::SpanRow, ids::NONE};
+use crate::{bucket::SpanRow, traces::ids::NONE};
 
 /// Parents and children of the rows of one trace. Kept from trace to trace for its room.
 #[derive(Clone, Debug, Default)]
@@ -125,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sketch::WHOLE;
+    use crate::traces::sketch::WHOLE;
 
     /// Spans as id, parent, start, end.
     fn trace(spans: &[(u64, u64, i64, i64)]) -> Vec<SpanRow> {

@@ -11,14 +11,16 @@ use theriac_contract::{
 use crate::{
     bucket::{ShownTrace, SpanRow},
     counts::Counts,
-    exemplar::{Draw, Seen, Shown},
-    ids::NONE,
     index::{Index, Silence, Slot},
-    novelty::Times,
     settings::Settings,
-    sketch::WHOLE,
-    spans::Traces,
-    tally::{EdgeTick, OperationTick, Volume},
+    traces::{
+        Traces,
+        exemplar::{Draw, Seen, Shown},
+        ids::NONE,
+        novelty::Times,
+        sketch::WHOLE,
+        tally::{EdgeTick, OperationTick, Volume},
+    },
 };
 
 /// Signal, unit, and what silence says.

@@ -8,9 +8,9 @@ use theriac_contract::Entity;
 
 use crate::{
     counts::Counts,
-    ids::{Ids, NONE},
     index::Index,
     settings::Settings,
+    traces::ids::{Ids, NONE},
 };
 
 /// What operations beyond the limit of their entity are counted under.

@@ -1,7 +1,7 @@
 //! How many spans one span stands for, as its sampler says in the W3C trace state
 //! (<https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/>).
 
-use crate::sketch::WHOLE;
+use crate::traces::sketch::WHOLE;
 
 /// A span stands for so many others at most: a sampler that keeps one in a billion is mistaken.
 const MOST: u64 = WHOLE << 30;

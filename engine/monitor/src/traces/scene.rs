@@ -4,14 +4,16 @@ use theriac_contract::telemetry::SpanKind;
 
 use crate::{
     bucket::SpanRow,
-    catalog::{Catalog, some},
-    exemplar::Usual,
-    family::Family,
-    ids::NONE,
     index::Index,
-    novelty::{Novelty, Times},
     settings::Settings,
-    tally::Tally,
+    traces::{
+        catalog::{Catalog, some},
+        exemplar::Usual,
+        family::Family,
+        ids::NONE,
+        novelty::{Novelty, Times},
+        tally::Tally,
+    },
 };
 
 /// Failed calls of one request that are remembered, to tell retries.

@@ -4,8 +4,11 @@ use arrow::array::Array;
 use theriac_contract::telemetry::{SpanKind, SpanStatus, Spans};
 
 use crate::{
-    asked::Asked, bucket::SpanRow, catalog::Catalog, counts::Counts, ids::NONE, index::Index, sampling,
+    bucket::SpanRow,
+    counts::Counts,
+    index::Index,
     settings::Settings,
+    traces::{asked::Asked, catalog::Catalog, ids::NONE, sampling},
 };
 
 /// A resource that there was no room for.

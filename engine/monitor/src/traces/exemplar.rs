@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{bucket::SpanRow, catalog::Catalog, family::Family, index::Index};
+use crate::{
+    bucket::SpanRow,
+    index::Index,
+    traces::{catalog::Catalog, family::Family},
+};
 
 /// Lines of a tree at most, and characters of a line.
 const LINES_MAX: usize = 12;
@@ -175,7 +179,7 @@ impl Draw<'_> {
     fn line(&self, row: &SpanRow, depth: usize) -> String {
         let entity = &self.index.known(self.catalog.entity(row.operation)).entity;
         let name = self.catalog.operation_name(row.operation);
-        let called = (row.call != crate::ids::NONE).then(|| self.catalog.call_between(row.call).1);
+        let called = (row.call != crate::traces::ids::NONE).then(|| self.catalog.call_between(row.call).1);
         let called = called.map(|callee| format!(" → {callee}")).unwrap_or_default();
         let what: String = format!("{entity} {name}{called}").chars().take(LINE_MAX).collect();
         let failed = if row.error { ", failed" } else { "" };

@@ -1,5 +1,29 @@
 //! Spans: how many, how many of them failed, how long they took, by operation, edge and kind; where
 //! traces spend their time; how the calls of a request follow each other.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `reader`, `asked` | rows of spans, and what is asked of them |
+//! | `catalog`, `ids` | operations, callees and edges as numbers |
+//! | `carried` | spans that are joined over the ends of ticks |
+//! | `family`, `scene` | one trace: self time, critical path, gaps, retries, the order of calls |
+//! | `sketch`, `sampling`, `tally` | durations, and how many a span stands for; what a tick adds up to |
+//! | `exemplar` | traces as trees, for people |
+//! | `novelty`, `span_series` | what was not called before; series and their values |
+
+mod asked;
+mod carried;
+mod catalog;
+pub(crate) mod exemplar;
+mod family;
+pub(crate) mod ids;
+mod novelty;
+pub(crate) mod reader;
+mod sampling;
+mod scene;
+pub(crate) mod sketch;
+mod span_series;
+mod tally;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,18 +35,13 @@ use theriac_contract::{EdgeKind, EdgeObservation};
 
 use crate::{
     bucket::{Bucket, SpanRow},
-    carried::Carried,
-    catalog::Catalog,
     counts::Counts,
-    exemplar::Usual,
-    family::Family,
     index::{Index, Slot, TRACES},
-    novelty::Novelty,
-    reader::SpanReader,
-    scene::Scene,
     settings::Settings,
-    span_series::SpanSeries,
-    tally::Tally,
+    traces::{
+        carried::Carried, catalog::Catalog, exemplar::Usual, family::Family, novelty::Novelty,
+        reader::SpanReader, scene::Scene, span_series::SpanSeries, tally::Tally,
+    },
 };
 
 /// What is known of operations, calls and recent spans.

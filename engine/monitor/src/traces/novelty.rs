@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::Interval;
 
 use crate::{
-    ids::{Ids, Key},
     settings::Settings,
+    traces::ids::{Ids, Key},
 };
 
 /// When each of many things was seen first, event time, each with an owner.

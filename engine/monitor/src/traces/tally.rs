@@ -1,6 +1,9 @@
 //! What is counted of one tick: by operation, by edge, by service and kind.
 
-use crate::{bucket::SpanRow, exemplar::Shown, sketch::Sketch};
+use crate::{
+    bucket::SpanRow,
+    traces::{exemplar::Shown, sketch::Sketch},
+};
 
 /// A weighted sum of nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]

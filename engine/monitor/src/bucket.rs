@@ -13,6 +13,10 @@ use crate::{
     logs::{At, Gathered, Session},
 };
 
+/// Log lines that are shown with a trace, and traces of a tick that have some, at most.
+const TRACE_LINES_MAX: usize = 3;
+const TRACES_MAX: usize = 10_000;
+
 /// One point of a stream of sums or histograms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Accumulated {
@@ -109,6 +113,11 @@ pub(crate) struct Bucket {
     pub(crate) renamed: BTreeMap<TemplateId, TemplateId>,
     /// Series of which nothing more will be heard from this tick on.
     pub(crate) gone: Vec<Slot>,
+    /// What was said in traces, warnings and worse.
+    #[serde(with = "crate::entries")]
+    pub(crate) told_in: BTreeMap<u128, Vec<(i64, String)>>,
+    /// The earliest trace in which a series of log lines was said, and when.
+    pub(crate) told_of: BTreeMap<Slot, (i64, u128)>,
     /// Earliest examples of each slot.
     pub(crate) examples: BTreeMap<Slot, Vec<(Timestamp, String)>>,
     /// Traces for several series each.
@@ -126,6 +135,22 @@ impl Bucket {
 
     pub(crate) fn hear(&mut self, resource: u32, signal: u8) {
         *self.heard.entry(resource).or_default() |= signal;
+    }
+
+    /// Notes that a series of log lines was said in a trace, and what: the earliest lines of the
+    /// traces that come first in order, so that who came first does not show.
+    pub(crate) fn tell(&mut self, slot: Slot, at: i64, trace: u128, text: &str, length: usize) {
+        let earliest = self.told_of.entry(slot).or_insert((at, trace));
+        *earliest = (*earliest).min((at, trace));
+        let lines = self.told_in.entry(trace).or_default();
+        if lines.len() < TRACE_LINES_MAX || lines.last().is_some_and(|(latest, _)| *latest >= at) {
+            lines.push((at, cut(text, length).to_owned()));
+            lines.sort();
+            lines.truncate(TRACE_LINES_MAX);
+        }
+        if self.told_in.len() > TRACES_MAX {
+            self.told_in.pop_last();
+        }
     }
 
     /// Keeps an example if it is among the earliest.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use theriac_contract::{
     Checkpointed, Interval, Telemetry, Tick, Timestamp,
     frame::Example,
-    telemetry::{SpanBuilder, SpanKind, SpanRow, SpanStatus},
+    telemetry::{LogBuilder, LogRow, SpanBuilder, SpanKind, SpanRow, SpanStatus},
 };
 use theriac_monitor::{Monitor, Settings, Step};
 
@@ -253,6 +253,47 @@ fn a_series_is_shown_by_traces_of_now_and_of_before() {
     assert_eq!(slow, [(true, usual.to_owned()), (false, trace.to_owned())]);
     assert_eq!(examples(2, "shop->bank|edge.count|{}").len(), 2);
     assert_eq!(examples(2, "shop->bank|edge.error_ratio|{}").len(), 1);
+}
+
+#[test]
+fn a_line_is_shown_with_its_trace_and_a_trace_with_its_lines() {
+    let failed = Span { error: true, ..span(1, 0, "shop", "buy", 0, 100) };
+    let mut logs = LogBuilder::default();
+    for (ms, trace, severity, body) in [
+        (50, 1_u128, 17, "payment 7 was refused\njava.lang.Error: no"),
+        (60, 1, 9, "buy took 100 ms"),
+        (70, 2, 17, "payment 8 was refused"),
+    ] {
+        logs.push(&LogRow {
+            time: at(ms),
+            observed_time: None,
+            resource: r#"{"service.name":"shop"}"#,
+            scope: "{}",
+            severity_number: severity,
+            severity_text: "",
+            event_name: "",
+            body,
+            attributes: "{}",
+            trace_id: Some(trace.to_be_bytes()),
+            span_id: None,
+        });
+    }
+    let mut monitor = Monitor::new(settings());
+    monitor.push(&[batch(&[failed]), Telemetry::Logs(logs.finish())]).unwrap();
+    monitor.finish();
+    let tick = monitor.seal().expect("a tick");
+    let shown = |key: &str| {
+        let id = monitor.series().iter().position(|series| series.key.contains(key)).expect("a series");
+        let shows = |example: &&Example| example.series.iter().any(|series| series.index() == id);
+        tick.examples.iter().filter(shows).map(|example| example.text.clone()).collect::<Vec<_>>()
+    };
+    let tree = "00000000000000000000000000000001\n  shop buy 100 ms, failed\n  said: payment 7 was refused";
+    assert_eq!(shown("shop|span.error_ratio"), [format!("failed trace {tree}")]);
+    let lines = shown(r#"{"severity":"error","template":"payment"#);
+    let expected = ["payment 7 was refused\njava.lang.Error: no".to_owned(), format!("said in trace {tree}")];
+    assert_eq!(lines[..2], expected, "the earliest first; what was not traced has no tree");
+    assert_eq!(lines.len(), 3);
+    assert_eq!(shown(r#"{"severity":"info""#), ["buy took 100 ms"]);
 }
 
 #[test]

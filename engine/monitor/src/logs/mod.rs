@@ -130,6 +130,9 @@ impl Journal {
                 bucket.example(slot, at, body, settings.examples_max, settings.example_length_max);
             }
         }
+        if let (Some(slot), true, true) = (by_template, class > INFO, logs.trace_id.is_valid(row)) {
+            bucket.tell(slot, at.0, session.1, body, settings.example_length_max);
+        }
         by_class.is_some() && by_template.is_some()
     }
 

@@ -4,10 +4,11 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use serde::{Deserialize, Serialize};
+use theriac_contract::Timestamp;
 
 use crate::{
-    bucket::SpanRow,
-    index::Index,
+    bucket::{ShownTrace, SpanRow},
+    index::{Index, Slot},
     traces::{catalog::Catalog, family::Family},
 };
 
@@ -126,6 +127,8 @@ impl Usual {
 pub(crate) struct Draw<'a> {
     /// All spans of the tick, sorted.
     pub(crate) rows: &'a [SpanRow],
+    /// What was said in traces, in the order of time.
+    pub(crate) told_in: &'a BTreeMap<u128, Vec<(i64, String)>>,
     pub(crate) catalog: &'a Catalog,
     pub(crate) index: &'a Index,
 }
@@ -134,9 +137,7 @@ impl Draw<'_> {
     /// The trace of a span as a tree, `word` before its id: from the root if all of it has room,
     /// else from the span that is asked for.
     pub(crate) fn tree(&self, word: &str, seen: &Seen) -> String {
-        let first = self.rows.partition_point(|row| row.trace < seen.trace);
-        let length = self.rows[first..].partition_point(|row| row.trace == seen.trace);
-        let rows = &self.rows[first..first + length];
+        let rows = self.of(seen.trace);
         let mut family = Family::default();
         family.join(rows);
         let focus = rows.iter().position(|row| row.span == seen.span).unwrap_or(0);
@@ -158,7 +159,29 @@ impl Draw<'_> {
         if more > 0 {
             let _ = write!(text, "\n  … and {more} more");
         }
+        for (_, line) in self.told_in.get(&seen.trace).into_iter().flatten() {
+            // Of a stack trace the first line; the record itself is told by its own series.
+            let line: String = line.lines().next().unwrap_or_default().chars().take(LINE_MAX).collect();
+            let _ = write!(text, "\n  said: {line}");
+        }
         text
+    }
+
+    /// The rows of a trace.
+    fn of(&self, trace: u128) -> &[SpanRow] {
+        let first = self.rows.partition_point(|row| row.trace < trace);
+        let length = self.rows[first..].partition_point(|row| row.trace == trace);
+        &self.rows[first..first + length]
+    }
+
+    /// The traces in which series of log lines were said, as far as their spans are there.
+    pub(crate) fn told(&self, told_of: BTreeMap<Slot, (i64, u128)>) -> Vec<ShownTrace> {
+        let shown = |(slot, (at, trace)): (Slot, (i64, u128))| {
+            let span = self.of(trace).first()?.span;
+            let text = self.tree("said in trace", &Seen { trace, span, end: at, nanoseconds: 0 });
+            Some(ShownTrace { slots: vec![slot], at: Timestamp(at), text, usual: false })
+        };
+        told_of.into_iter().filter_map(shown).collect()
     }
 
     /// Rows from `top` on with their depths. A client's side is left out where the server's is there.

@@ -39,8 +39,15 @@ use crate::{
     index::{Index, Slot, TRACES},
     settings::Settings,
     traces::{
-        carried::Carried, catalog::Catalog, exemplar::Usual, family::Family, novelty::Novelty,
-        reader::SpanReader, scene::Scene, span_series::SpanSeries, tally::Tally,
+        carried::Carried,
+        catalog::Catalog,
+        exemplar::{Draw, Usual},
+        family::Family,
+        novelty::Novelty,
+        reader::SpanReader,
+        scene::Scene,
+        span_series::SpanSeries,
+        tally::Tally,
     },
 };
 
@@ -129,7 +136,10 @@ impl Traces {
         }
         let observed = self.observed(index);
         self.values(tick_start, index, counts, settings, values);
-        bucket.traces = self.examples(&rows, tick_start, values, index, counts, settings);
+        let told_in = std::mem::take(&mut bucket.told_in);
+        bucket.traces = self.examples(&rows, &told_in, tick_start, values, index, counts, settings);
+        let draw = Draw { rows: &rows, told_in: &told_in, catalog: &self.catalog, index };
+        bucket.traces.extend(draw.told(std::mem::take(&mut bucket.told_of)));
         self.work.tally.reset();
         observed
     }

@@ -284,9 +284,11 @@ fn show(
 
 impl Traces {
     /// Traces that show the series of a tick, and ordinary ones for ticks to come.
+    #[expect(clippy::too_many_arguments, reason = "what a tick knows of traces")]
     pub(crate) fn examples(
         &mut self,
         rows: &[SpanRow],
+        told_in: &BTreeMap<u128, Vec<(i64, String)>>,
         now: i64,
         values: &BTreeMap<Slot, f64>,
         index: &Index,
@@ -295,7 +297,7 @@ impl Traces {
     ) -> Vec<ShownTrace> {
         let mut out = Vec::new();
         let (catalog, tally) = (&self.catalog, &mut self.work.tally);
-        let draw = Draw { rows, catalog, index };
+        let draw = Draw { rows, told_in, catalog, index };
         let usual_tree = |seen: &Seen| draw.tree("before, trace", seen);
         let (renew, max) = (settings.link_for.0, settings.usual_traces_max);
         let mut found = Vec::new();

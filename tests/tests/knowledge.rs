@@ -111,12 +111,51 @@ fn symptoms_are_judged(folder: &Path) {
     }
 }
 
+/// Each incident in no more than a hundred columns, as one object, and as a page; nobody else's.
+fn incidents_are_explained(folder: &Path) {
+    fn explain<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["explain"], arguments, &["--data-dir", "data"]].concat()
+    }
+    let listed = run_well(folder, &explain(&[]));
+    let incidents: std::collections::BTreeSet<String> = payloads(folder, "incidents")
+        .iter()
+        .map(|(_, incident)| incident["id"].as_str().expect("an id").to_owned())
+        .collect();
+    assert_eq!(listed.lines().count(), incidents.len());
+    for id in &incidents {
+        let short = &id["incident-".len()..][..8];
+        assert!(listed.contains(short), "{short} is not listed");
+        let told = run_well(folder, &explain(&[short]));
+        let long = told.lines().find(|line| line.chars().count() > 100);
+        assert!(long.is_none(), "{id}: {long:?}");
+        for part in ["Why", "How it spread", "What shows it", "What was done", "How the verdict came to be"] {
+            assert!(told.lines().any(|line| line.starts_with(part)), "{id}: {part} is missing\n{told}");
+        }
+        let object: Value =
+            serde_json::from_str(&run_well(folder, &explain(&[id, "--output", "json"]))).unwrap();
+        assert_eq!(object["incident"]["id"], id.as_str());
+        let cause = &object["judged"]["hypotheses"][0]["entity"];
+        let places = object["propagation"].as_array().expect("places");
+        let role = places.iter().find(|place| place["role"] == "cause").map(|place| &place["place"]);
+        let service = cause.as_str().and_then(|cause| cause.split('/').next());
+        assert!(role.is_none_or(|role| role.as_str() == service), "{id}: {role:?} is not {cause}");
+        assert!(!places.is_empty(), "{id} is nowhere");
+    }
+    run_well(folder, &explain(&["last", "--report", "incident.html"]));
+    let page = std::fs::read_to_string(folder.join("incident.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("<svg") && page.contains("How it spread"));
+    let wrong = run(folder, &explain(&["incident-nobody"]));
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("no incident `incident-nobody`"), "{}", wrong.err);
+}
+
 #[test]
 fn after_a_run() {
     let folder = tempfile::tempdir().unwrap();
     run_well(folder.path(), &["demo", "--data-dir", "data", "--output", "json"]);
     symptoms_are_judged(folder.path());
     every_record_fits_its_schema(folder.path());
+    incidents_are_explained(folder.path());
     knowledge_goes_back(folder.path());
 }
 

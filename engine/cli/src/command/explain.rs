@@ -1,13 +1,13 @@
 //! `theriac explain`: one incident for a person: what caused it, why that and nothing else, how it
 //! spread, what shows it, what was done, and how the verdict came to be.
 
-use std::io::IsTerminal;
+use std::{collections::BTreeSet, io::IsTerminal};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use crossterm::style::Stylize;
 use serde_json::json;
-use theriac_contract::{Evidence, Hypothesis, Incident, IncidentPhase, Symptom, Timestamp};
+use theriac_contract::{Entity, Evidence, Hypothesis, Incident, IncidentPhase, Symptom, Timestamp};
 
 use crate::{
     account::Account,
@@ -122,8 +122,8 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn of(story: &'a Story, incident: &'a Incident) -> Self {
-        let own = story.incidents.iter().filter(|revision| revision.id == incident.id);
-        let judged = own.filter(|revision| !revision.is_over()).last().unwrap_or(incident);
+        let mut own = story.incidents.iter().filter(|revision| revision.id == incident.id);
+        let judged = own.rfind(|revision| !revision.is_over()).unwrap_or(incident);
         let map =
             Propagation::of(&Incident { hypotheses: judged.hypotheses.clone(), ..incident.clone() }, story);
         Self { story, incident, judged, map }
@@ -237,11 +237,18 @@ impl<'a> Case<'a> {
     fn evidence(&self, most: usize) {
         let symptoms = self.symptoms();
         let all = symptoms.len() as u64 + self.incident.symptoms_shed;
+        // Many instances show the same; one of each kind says more than ten of one.
+        let mut met = BTreeSet::new();
+        let kinds = symptoms.iter().filter(|symptom| {
+            let peer = symptom.peer.as_ref().map(Entity::service);
+            met.insert((symptom.entity.service(), peer, &symptom.signal))
+        });
+        let shown: Vec<&&Symptom> = kinds.take(most).collect();
         heading(&format!(
-            "What shows it ({} of {all} symptoms, the least likely first)",
-            symptoms.len().min(most)
+            "What shows it ({} of {all} symptoms, one of each kind at each service, the least likely first)",
+            shown.len()
         ));
-        for symptom in symptoms.into_iter().take(most) {
+        for symptom in shown {
             indented(2, &format!("{}  ({})", symptom.explanation, odds(symptom.p_value)));
             for example in &symptom.examples {
                 for line in example.lines() {
@@ -318,6 +325,10 @@ fn heading(text: &str) {
 
 /// A text in lines that fit, further in from the second on.
 fn indented(by: usize, text: &str) {
+    if by + text.chars().count() <= WIDTH {
+        say!("{:by$}{text}", "");
+        return;
+    }
     let hang = text.len() - text.trim_start().len();
     for (number, line) in wrap(text.trim_start(), WIDTH - by - hang - 4).into_iter().enumerate() {
         let by = by + hang + if number == 0 { 0 } else { 4 };

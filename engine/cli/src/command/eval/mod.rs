@@ -10,12 +10,14 @@
 //! | [`results`] | result files in NAB's layout |
 //! | [`compare`] | two evaluations, file by file |
 //! | [`loghub`] | templates of logs |
+//! | [`cases`] | what evaluations of causes can be asked for |
 //! | [`nezha`] | causes of incidents, from logs, traces and metrics |
 //! | [`rootcausebench`] | causes of incidents among changes |
 //! | [`causes`] | rankings of causes: metrics over a call graph, metrics alone, alerts |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
+mod cases;
 mod causes;
 mod compare;
 mod false_discovery;
@@ -71,15 +73,15 @@ enum Verb {
     /// Hold templates of logs against the true ones
     Loghub(loghub::Arguments),
     /// Find the causes of incidents from one minute of logs, traces and metrics
-    Nezha(nezha::Arguments),
+    Nezha(cases::Arguments),
     /// Find the change that caused each incident, or that none did
-    Rootcausebench(rootcausebench::Arguments),
+    Rootcausebench(cases::Arguments),
     /// Rank causes in PetShop: metrics over a call graph
-    Petshop(causes::Arguments),
+    Petshop(cases::Arguments),
     /// Rank causes in Sock Shop 1: metrics alone
-    Sockshop(causes::Arguments),
+    Sockshop(cases::Arguments),
     /// Rank causes in streams of alerts, after learning from those that are confirmed
-    Alerts(causes::Arguments),
+    Alerts(cases::Arguments),
 }
 
 /// How to evaluate.
@@ -145,11 +147,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             labelled::run("eval tsb", labelled::Set::CutOuts, recordings, &config, options)
         }
         other if Path::new(other).join("cases.json").is_file() => {
-            nezha::run(&nezha::Arguments::of(Path::new(other), options.ablation, options.output))
+            nezha::run(&cases::Arguments::of(Path::new(other), options.ablation, options.output))
         }
-        other if theriac_datasets::rootcausebench::is_here(Path::new(other)) => rootcausebench::run(
-            &rootcausebench::Arguments::of(Path::new(other), options.ablation, options.output),
-        ),
+        other if theriac_datasets::rootcausebench::is_here(Path::new(other)) => {
+            rootcausebench::run(&cases::Arguments::of(Path::new(other), options.ablation, options.output))
+        }
         other => match folder::open(Path::new(other)) {
             Ok(Folder::Nab(corpus)) => nab::run("eval DIR", None, &corpus, &config, options),
             Ok(Folder::Smd(machines)) => {

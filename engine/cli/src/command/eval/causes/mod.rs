@@ -11,52 +11,17 @@ pub(super) mod petshop;
 mod print;
 pub(super) mod sockshop;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Result;
-use clap::Args;
-use theriac_datasets::{
-    catalogue,
-    ranking::{self, Answer, Ranked},
-};
+use theriac_datasets::ranking::{self, Answer, Ranked};
 use theriac_diagnose::weighing::Weighed;
 
+use super::cases::Arguments;
 use crate::output::{Format, Report, Wrong};
 
 /// Seed of the intervals.
 const SEED: u64 = 1;
-
-/// Arguments of the evaluations of rankings of causes.
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Folder in the layout of the data set; the one of THERIAC_DATASETS if left out
-    folder: Option<PathBuf>,
-    /// List every case with the place of its true cause
-    #[arg(long)]
-    cases: bool,
-    /// Show what speaks for and against the first suspects of this case
-    #[arg(long, value_name = "ID")]
-    case: Option<String>,
-    /// Evaluate again without each channel in turn: what is each worth?
-    #[arg(long)]
-    ablation: bool,
-    /// text, or json for one object with the figures
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
-}
-
-impl Arguments {
-    fn folder(&self, name: &str) -> Result<PathBuf> {
-        match &self.folder {
-            Some(folder) => Ok(folder.clone()),
-            None => Ok(catalogue::locate_from_environment(name, None)?),
-        }
-    }
-}
 
 /// A measure of a list of ranks.
 #[derive(Clone, Copy, Debug)]
@@ -251,7 +216,10 @@ fn name_of(folder: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use theriac_contract::{Entity, Evidence};
+    use theriac_datasets::catalogue;
     use theriac_diagnose::{
         channel::Settings,
         weighing::{Suspect, weigh},

@@ -20,7 +20,6 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::Args;
 use theriac_datasets::{
     catalogue,
     nezha::{
@@ -34,37 +33,8 @@ use theriac_diagnose::{
     weighing::Weighed,
 };
 
+use super::cases::Arguments;
 use crate::output::{Format, Report, Wrong};
-
-/// Arguments of `theriac eval nezha`.
-#[derive(Debug, Default, Args)]
-pub(super) struct Arguments {
-    /// A folder with cases.json, metric/, fault/ and normal/ as datasets/README.md describes; the
-    /// data sets nezha-trainticket-dev and nezha-onlineboutique-dev if left out
-    folder: Option<PathBuf>,
-    /// Folder with the data sets; THERIAC_DATASETS if left out
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// List what became of each case
-    #[arg(long)]
-    cases: bool,
-    /// Explain one case: the first suspects with their evidence
-    #[arg(long, value_name = "ID")]
-    case: Option<String>,
-    /// Diagnose again without each channel in turn: what is each worth?
-    #[arg(long)]
-    ablation: bool,
-    /// text, or json for one object with the figures
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
-}
-
-impl Arguments {
-    /// Of a folder, with what all evaluations can be asked for.
-    pub(super) fn of(folder: &Path, ablation: bool, output: Format) -> Self {
-        Self { folder: Some(folder.to_owned()), ablation, output, ..Self::default() }
-    }
-}
 
 /// A data set with its name in figures and the table beside it.
 struct Set {

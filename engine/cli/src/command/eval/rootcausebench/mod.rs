@@ -8,49 +8,18 @@ mod diagnosis;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
     time::Instant,
 };
 
 use anyhow::{Context, Result};
-use clap::Args;
 use theriac_datasets::{
-    catalogue, ranking,
+    ranking,
     rootcausebench::{self, Answer, Incident, NONE, anchors},
 };
 use theriac_diagnose::{channel::change::outside, weighing::Weighed};
 
+use super::cases::Arguments;
 use crate::output::{Format, Report, Wrong, say};
-
-/// Arguments of `theriac eval rootcausebench`.
-#[derive(Debug, Default, Args)]
-pub(super) struct Arguments {
-    /// A folder with a folder for each incident (data/, ground_truth.json); the data set
-    /// rootcausebench-dev if left out
-    folder: Option<PathBuf>,
-    /// Folder with the data sets; THERIAC_DATASETS if left out
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// List what became of each incident
-    #[arg(long)]
-    cases: bool,
-    /// Explain one incident: the first suspects with their evidence
-    #[arg(long, value_name = "NAME")]
-    case: Option<String>,
-    /// Diagnose again without each channel in turn: what is each worth?
-    #[arg(long)]
-    ablation: bool,
-    /// text, or json for one object with the figures
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
-}
-
-impl Arguments {
-    /// Of a folder, with what all evaluations can be asked for.
-    pub(super) fn of(folder: &Path, ablation: bool, output: Format) -> Self {
-        Self { folder: Some(folder.to_owned()), ablation, output, ..Self::default() }
-    }
-}
 
 /// Seed of the draws for intervals.
 const SEED: u64 = 1;
@@ -76,10 +45,7 @@ struct Answered<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let folder = match &arguments.folder {
-        Some(folder) => folder.clone(),
-        None => catalogue::locate_from_environment("rootcausebench-dev", arguments.data.as_deref())?,
-    };
+    let folder = arguments.folder("rootcausebench-dev")?;
     let incidents = rootcausebench::open(&folder).context("expected a folder for each incident")?;
     let mut report = Report::new("eval rootcausebench", "default".to_owned(), digest(&incidents), Some(SEED));
     let answered: Vec<Answered<'_>> = incidents.iter().map(answer).collect();

@@ -10,6 +10,7 @@ use theriac_contract::{
 
 use crate::{
     correlate::tie,
+    departures,
     family::Family,
     graph::Graph,
     hypotheses::{UNKNOWN, hypotheses},
@@ -93,6 +94,12 @@ impl Diagnose {
             if restarts::all_explained(&knowledge.changes, &kept.entity, from) {
                 return;
             }
+        }
+        let window = self.settings.window;
+        if kept.family == Family::Missing
+            && departures::explained(&knowledge.changes, &kept.entity, kept.onset, window)
+        {
+            return;
         }
         let storm = self.is_storm(symptom);
         let mine = self.state.cases.iter().enumerate().filter(|(_, case)| case.domain == symptom.domain);

@@ -9,7 +9,7 @@
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology, for questions of distance |
-//! | `restarts` | which restarts no change explains |
+//! | `restarts`, `departures` | which restarts, and which silences, a change explains |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
@@ -23,6 +23,7 @@
 pub mod channel;
 mod class;
 mod correlate;
+mod departures;
 mod diagnose;
 mod evidence;
 pub mod family;

@@ -1,0 +1,46 @@
+//! Which silence is no news: that of an instance that was taken away.
+
+use theriac_contract::{Change, Entity, Interval, Timestamp};
+
+/// Kind of a change in the number of instances.
+const SCALING: &str = "scaling";
+
+/// Whether an instance is silent since `onset` because its service was scaled to fewer instances
+/// not long before. `changes` are in the order of time.
+pub(crate) fn explained(changes: &[Change], entity: &Entity, onset: Timestamp, within: Interval) -> bool {
+    let fewer = |change: &Change| match (change.from.parse::<u32>(), change.to.parse::<u32>()) {
+        (Ok(from), Ok(to)) => to < from,
+        _ => false,
+    };
+    let close = |at: Timestamp| at.since(onset) <= Interval(0) && onset.since(at) <= within;
+    let takes = |change: &Change| change.kind == SCALING && change.entity.service() == entity.service();
+    entity.is_instance() && changes.iter().any(|change| takes(change) && fewer(change) && close(change.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_scaling_to_fewer_shortly_before_explains_it() {
+        let scaled = |at, kind: &str, from: &str, to: &str| Change {
+            at: Timestamp::from_seconds(at),
+            entity: Entity("cart".to_owned()),
+            kind: kind.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            description: String::new(),
+        };
+        let gone = |change: Change, entity: &str| {
+            let (entity, onset) = (Entity(entity.to_owned()), Timestamp::from_seconds(1_000));
+            explained(&[change], &entity, onset, Interval::from_seconds(300))
+        };
+        assert!(gone(scaled(900, SCALING, "4", "3"), "cart/cart-4"));
+        assert!(!gone(scaled(900, SCALING, "3", "4"), "cart/cart-4"), "more");
+        assert!(!gone(scaled(600, SCALING, "4", "3"), "cart/cart-4"), "long ago");
+        assert!(!gone(scaled(1_100, SCALING, "4", "3"), "cart/cart-4"), "later");
+        assert!(!gone(scaled(900, "deploy", "4", "3"), "cart/cart-4"), "something else");
+        assert!(!gone(scaled(900, SCALING, "4", "3"), "shop/shop-4"), "another service");
+        assert!(!gone(scaled(900, SCALING, "4", "3"), "cart"), "the service itself");
+    }
+}

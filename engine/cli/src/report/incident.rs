@@ -29,7 +29,7 @@ pub(crate) fn page(incident: &Incident, judged: &Incident, map: &Propagation, st
     let mut page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>{id}</title><style>{STYLE}{OWN_STYLE}</style><main><h1>{summary}</h1><p class=quiet>{id}, from {from} on{until}</p>",
         id = escape(incident.id.as_str()),
-        summary = escape(&judged.summary),
+        summary = escape(&judged.summary).replace(" %", "&nbsp;%"),
         from = &incident.opened.to_string()[..19],
         until = incident.ended.map_or_else(String::new, |ended| format!(", until {}", time_of_day(ended))),
     );
@@ -65,7 +65,7 @@ pub(crate) fn page(incident: &Incident, judged: &Incident, map: &Propagation, st
     page
 }
 
-const BOX: (f64, f64) = (190.0, 64.0);
+const BOX: (f64, f64) = (220.0, 64.0);
 const GAP: (f64, f64) = (70.0, 18.0);
 
 /// Columns by distance from the cause, the cause on the left; what no call leads to on the right.
@@ -110,7 +110,7 @@ fn svg(incident: &Incident, map: &Propagation) -> String {
             place.symptoms,
             if place.symptoms == 1 { "" } else { "s" },
             y + 54.0,
-            escape(fit(&place.worst.signal, 30).trim_end()),
+            escape(fit(&place.worst.signal, 34).trim_end()),
         );
     }
     svg.push_str("</svg>");

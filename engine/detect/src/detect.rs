@@ -285,10 +285,13 @@ impl Detect {
                 self.lines_of.insert(of, id);
             }
         }
+        // Which other entities say something here depends on the shard, and symptoms must not.
+        let whole = self.settings.false_share_series == 0;
         for watched in &mut self.state.watched[first..] {
-            if watched.rule.routine {
+            let is_all = watched.series.signal == "log.count";
+            if watched.rule.routine && (whole || !is_all) {
                 let of = (watched.series.domain.clone(), watched.series.entity.clone());
-                let all = self.lines_of.get(&of).copied().filter(|_| watched.series.signal != "log.count");
+                let all = self.lines_of.get(&of).copied().filter(|_| !is_all);
                 watched.routine = Some(Routine::new(all));
             }
         }

@@ -13,7 +13,7 @@
 //! | [`change`] | which change it was, or that it was none |
 //! | [`confirmed`] | weights of alerts that were learnt from confirmed causes |
 //!
-//! [`weigh`](crate::weighing::weigh) puts the claims together; [`diagnose`] runs all of them.
+//! [`weigh`] puts the claims together; [`diagnose`] runs all of them.
 
 pub mod change;
 pub mod confirmed;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, Series, SeriesId, SignalKind, Snapshot,
-    StateError, StateTable, Symptom, SymptomPhase, Tick, frame::Example,
+    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, SeriesId, SignalKind, Snapshot,
+    StateError, StateTable, Symptom, SymptomPhase, Tick,
 };
 use theriac_detectors::{Bank, P_VALUE_MIN, Scores};
 
@@ -23,6 +23,7 @@ use crate::{
     rules::{Matters, Rule, direction},
     settings::Settings,
     siblings::Siblings,
+    watched::Watched,
 };
 
 /// What was done and what was shed.
@@ -43,32 +44,6 @@ pub struct Counts {
     pub alone: u64,
 }
 
-/// What is kept of each series beside the bank.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Watched {
-    series: Series,
-    rule: Rule,
-    counting: Option<Counting>,
-    /// For a share of failures, when it is known among how many.
-    proportion: Option<Proportion>,
-    /// For log lines that nobody worries about.
-    routine: Option<Routine>,
-}
-
-impl Watched {
-    /// Whether its numbers are counts or shares, which a model of their own knows better than
-    /// any other detector.
-    const fn is_modelled(&self) -> bool {
-        self.counting.is_some() || self.proportion.is_some() || self.routine.is_some()
-    }
-
-    /// Whether it is judged together with the other metrics of its entity, and beside the same metric
-    /// of other replicas.
-    fn is_judged_together(&self) -> bool {
-        !self.is_modelled() && self.rule.matters != Matters::Nothing && self.rule.silence
-    }
-}
-
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
     watched: Vec<Watched>,
@@ -83,6 +58,9 @@ struct State {
 /// are exact; what the bank says of a value a hundred times rarer than all that it has seen is
 /// drawn out from a tail, and one request in a thousand makes a quantile of latencies jump.
 const TRUSTED_ALONE: f64 = 2.0 / 3.0;
+
+/// Signal of the series that counts all log lines of an entity.
+const ALL_LINES: &str = "log.count";
 
 /// Traces that a symptom shows at most: what was usual, and two that are not.
 const TRACES_MAX: usize = 3;
@@ -276,19 +254,24 @@ impl Detect {
         }
     }
 
-    /// Begins to watch those of the last `opened` series that count routine log lines.
-    fn admit_routine(&mut self, opened: usize) {
-        let first = self.state.watched.len() - opened.min(self.state.watched.len());
+    /// Notes which of the series from `first` on count all log lines of an entity.
+    fn note_lines(&mut self, first: usize) {
         for (id, watched) in (first as u32..).map(SeriesId).zip(&self.state.watched[first..]) {
-            if watched.series.signal == "log.count" {
+            if watched.series.signal == ALL_LINES {
                 let of = (watched.series.domain.clone(), watched.series.entity.clone());
                 self.lines_of.insert(of, id);
             }
         }
+    }
+
+    /// Begins to watch those of the last `opened` series that count routine log lines.
+    fn admit_routine(&mut self, opened: usize) {
+        let first = self.state.watched.len() - opened.min(self.state.watched.len());
+        self.note_lines(first);
         // Which other entities say something here depends on the shard, and symptoms must not.
         let whole = self.settings.false_share_series == 0;
         for watched in &mut self.state.watched[first..] {
-            let is_all = watched.series.signal == "log.count";
+            let is_all = watched.series.signal == ALL_LINES;
             if watched.rule.routine && (whole || !is_all) {
                 let of = (watched.series.domain.clone(), watched.series.entity.clone());
                 let all = self.lines_of.get(&of).copied().filter(|_| !is_all);
@@ -455,13 +438,7 @@ impl Detect {
     /// What each detector said of a series at this tick, the most surprised first.
     fn detectors(&self, index: usize) -> Vec<DetectorScore> {
         let watched = &self.state.watched[index];
-        let own = match (&watched.counting, &watched.proportion, &watched.routine) {
-            (Some(_), ..) => Some("counting"),
-            (None, Some(_), _) => Some("proportion"),
-            (None, None, Some(_)) if self.readings[index].direction == Direction::Down => Some("absence"),
-            (None, None, Some(_)) => Some("proportion"),
-            (None, None, None) => None,
-        };
+        let own = watched.own_model(self.readings[index].direction);
         if let Some(own) = own {
             let p_value = self.readings[index].p_value;
             return vec![DetectorScore { detector: own.to_owned(), p_value }];
@@ -521,14 +498,7 @@ impl Detect {
         };
         let is_trace = self.state.watched[index].series.kind == SignalKind::Trace;
         let most = if is_trace { TRACES_MAX } else { self.settings.examples_max };
-        let room = most.saturating_sub(episode.examples.len());
-        // What was usual before is from before its first tick.
-        let begins = episode.examples.is_empty();
-        let shows = |example: &&Example| example.series.contains(&id) && (begins || !example.usual);
-        let mut shown: Vec<&Example> = tick.examples.iter().filter(shows).collect();
-        shown.sort_by_key(|example| !example.usual);
-        let shown = shown.into_iter().take(room);
-        episode.examples.extend(shown.map(|example| example.text.clone()));
+        episode.show(&tick.examples, id, most);
         let was_open = episode.open.is_some();
         if !was_open && self.open >= self.settings.open_symptoms_max {
             self.state.counts.shed += 1;
@@ -555,16 +525,7 @@ impl Detect {
                 self.open -= 1;
                 out.extend(self.symptom(index, &episode, SymptomPhase::Lost, tick, known.version));
                 self.bank.forget(id);
-                let watched = &mut self.state.watched[index];
-                if let Some(counting) = &mut watched.counting {
-                    *counting = counting.fresh();
-                }
-                if let Some(proportion) = &mut watched.proportion {
-                    *proportion = Proportion::new(proportion.of, proportion.a_second);
-                }
-                if let Some(routine) = &mut watched.routine {
-                    *routine = routine.fresh();
-                }
+                self.state.watched[index].forget();
                 return;
             }
         }
@@ -651,11 +612,9 @@ impl Checkpointed for Detect {
         self.open = self.state.episodes.values().filter(|episode| episode.open.is_some()).count();
         self.siblings = Siblings::default();
         self.lines_of.clear();
+        self.note_lines(0);
         for (id, watched) in (0..).map(SeriesId).zip(&self.state.watched) {
             self.siblings.admit(id, &watched.series);
-            if watched.series.signal == "log.count" {
-                self.lines_of.insert((watched.series.domain.clone(), watched.series.entity.clone()), id);
-            }
         }
         self.resize();
         Ok(())

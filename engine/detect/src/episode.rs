@@ -1,7 +1,7 @@
 //! The life of one symptom.
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{DetectorScore, Direction, Id, SymptomPhase, Timestamp};
+use theriac_contract::{DetectorScore, Direction, Id, SeriesId, SymptomPhase, Timestamp, frame::Example};
 
 use crate::settings::Settings;
 
@@ -116,6 +116,20 @@ impl Episode {
         }
     }
 
+    /// Takes examples of its series in until it has `most`; what was usual only before all others,
+    /// for that is from before its first tick.
+    pub(crate) fn show(&mut self, examples: &[Example], series: SeriesId, most: usize) {
+        let room = most.saturating_sub(self.examples.len());
+        if room == 0 {
+            return;
+        }
+        let begins = self.examples.is_empty();
+        let shows = |example: &&Example| example.series.contains(&series) && (begins || !example.usual);
+        let mut shown: Vec<&Example> = examples.iter().filter(shows).collect();
+        shown.sort_by_key(|example| !example.usual);
+        self.examples.extend(shown.into_iter().take(room).map(|example| example.text.clone()));
+    }
+
     /// How likely so much comes up by chance: one tick so bad, or two among three so bad. Each of
     /// the two questions may be answered wrongly, hence the factor of two.
     pub(crate) fn chance(&self) -> f64 {
@@ -157,5 +171,40 @@ impl Episode {
         };
         open.revision += 1;
         Turn::Tell(phase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(series: u32, text: &str, usual: bool) -> Example {
+        Example { series: vec![SeriesId(series)], at: Timestamp(0), text: text.to_owned(), usual }
+    }
+
+    #[test]
+    fn what_was_usual_is_shown_first_and_only_from_before_the_first_tick() {
+        let sight = Sight {
+            start: Timestamp(0),
+            end: Timestamp(1),
+            p_value: 1e-9,
+            alone: 1e-9,
+            observed: None,
+            expected: None,
+            band: None,
+            direction: Direction::None,
+            detectors: Vec::new(),
+            unlike: String::new(),
+        };
+        let mut episode = Episode::begin(sight);
+        let first = [example(1, "slow", false), example(1, "before", true), example(2, "elsewhere", false)];
+        episode.show(&first, SeriesId(1), 3);
+        assert_eq!(episode.examples, ["before", "slow"]);
+        let second =
+            [example(1, "no longer usual", true), example(1, "slower", false), example(1, "slowest", false)];
+        episode.show(&second, SeriesId(1), 3);
+        assert_eq!(episode.examples, ["before", "slow", "slower"]);
+        episode.show(&second, SeriesId(1), 3);
+        assert_eq!(episode.examples.len(), 3);
     }
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`settings`] | [`Settings`] |
 //! | `detect` | [`Detect`]: one tick |
+//! | `watched` | what is kept of a series: its rule, and the model of its own if it has one |
 //! | [`rules`] | which direction and which effect of a signal matter at all |
 //! | `counting` | p-values of event counts (Gamma-Poisson) |
 //! | `proportion` | p-values of shares of failures (beta-binomial) |
@@ -38,6 +39,7 @@ mod routine;
 pub mod rules;
 pub mod settings;
 mod siblings;
+mod watched;
 
 pub use detect::{Counts, Detect};
 pub use entities::{EntityReading, EntitySettings};

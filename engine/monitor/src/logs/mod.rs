@@ -123,10 +123,11 @@ impl Journal {
         let said = bucket.severities.entry(entity).or_default();
         said.0 += 1;
         said.1 += u64::from(class >= ERROR);
-        let thrown = if class > INFO || class == 0 { thrown(body, entity, index, settings) } else { None };
+        let notable = class > INFO || class == 0;
+        let thrown = if notable { thrown(body, entity, index, settings) } else { None };
         for slot in [by_class, by_template, thrown].into_iter().flatten() {
             *bucket.counts.entry(slot).or_default() += 1;
-            if class > INFO || class == 0 || Some(slot) == by_template {
+            if notable || Some(slot) == by_template {
                 bucket.example(slot, at, body, settings.examples_max, settings.example_length_max);
             }
         }
@@ -190,32 +191,28 @@ impl Journal {
         for slot in std::mem::take(&mut bucket.gone) {
             index.close(slot);
         }
+        let mut put = |entity: usize, signal: &str, silence: Silence, value: f64| {
+            let slot = index.slot(entity, None, signal, SignalKind::Log, "1", "{}", silence, settings);
+            slot.and_then(|slot| values.insert(slot, value));
+            slot
+        };
+        let mut shed = 0;
         for (entity, (lines, errors)) in std::mem::take(&mut bucket.severities) {
-            let shares = [
-                ("log.count", Silence::Zero, lines as f64),
-                ("log.error_ratio", Silence::Absent, errors as f64 / lines as f64),
-            ];
-            for (signal, silence, value) in shares {
-                let slot = index.slot(entity, None, signal, SignalKind::Log, "1", "{}", silence, settings);
-                match slot {
-                    Some(slot) => drop(values.insert(slot, value)),
-                    None => counts.shed_series += 1,
-                }
-            }
+            let all = put(entity, "log.count", Silence::Zero, lines as f64);
+            let share = put(entity, "log.error_ratio", Silence::Absent, errors as f64 / lines as f64);
+            shed += [all, share].iter().filter(|slot| slot.is_none()).count() as u64;
         }
-        let told = self.novelty.step(bucket, (tick, start), &self.kinds, counts, settings);
-        for ((entity, what), found) in told {
-            let slot =
-                index.slot(entity, None, what.signal(), SignalKind::Log, "1", "{}", Silence::Zero, settings);
-            let Some(slot) = slot else {
-                counts.shed_series += 1;
+        for ((entity, what), found) in self.novelty.step(bucket, (tick, start), &self.kinds, counts, settings)
+        {
+            let Some(slot) = put(entity, what.signal(), Silence::Zero, found.count as f64) else {
+                shed += 1;
                 continue;
             };
-            values.insert(slot, found.count as f64);
             for (at, text) in found.examples {
                 bucket.example(slot, at, &text, settings.examples_max, settings.example_length_max);
             }
         }
+        counts.shed_series += shed;
     }
 }
 

@@ -98,13 +98,13 @@ impl Novelty {
         self.sequence.expire(start.saturating_sub(settings.link_for.0), settings.links_max);
         let gathered = std::mem::take(&mut bucket.parameters);
         self.values(gathered, &renamed, start, kinds, &mut told, counts, settings);
-        for row in &rows {
-            self.since.entry(kinds.at(row.kind).service).or_insert(tick);
-        }
-        let of_service: BTreeMap<usize, usize> =
+        let services: BTreeMap<usize, usize> =
             rows.iter().map(|row| (kinds.at(row.kind).entity, kinds.at(row.kind).service)).collect();
+        for service in services.values() {
+            self.since.entry(*service).or_insert(tick);
+        }
         told.retain(|(entity, _), _| {
-            let since = of_service.get(entity).and_then(|service| self.since.get(service));
+            let since = services.get(entity).and_then(|service| self.since.get(service));
             since.is_some_and(|since| tick.saturating_sub(*since) >= settings.novelty_after_ticks)
         });
         told

@@ -1,16 +1,8 @@
 //! `theriac detectors` as a user runs it.
 
-use std::process::{Command, Output};
+mod program;
 
-fn theriac(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_theriac")).args(arguments).output().expect("the program starts")
-}
-
-fn text(arguments: &[&str]) -> String {
-    let output = theriac(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it is text")
-}
+use program::{text, theriac};
 
 #[test]
 fn the_page_in_the_repository_is_what_the_registry_gives() {

@@ -1,30 +1,13 @@
 //! `theriac eval` as a user runs it: on folders made by hand, and on public data.
 
+mod program;
+
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
 };
 
-use serde_json::Value;
-
-fn theriac(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_theriac")).args(arguments).output().expect("the program starts")
-}
-
-fn text(arguments: &[&str]) -> String {
-    let output = theriac(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it is text")
-}
-
-fn metrics(arguments: &[&str]) -> BTreeMap<String, f64> {
-    let report: Value =
-        serde_json::from_str(&text(&[arguments, &["--output", "json"]].concat())).expect("JSON");
-    let metrics = report["metrics"].as_object().expect("figures").iter();
-    metrics.map(|(name, value)| (name.clone(), value.as_f64().expect("a number"))).collect()
-}
+use program::{metrics, text, theriac};
 
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");

@@ -1,29 +1,8 @@
-//! `theriac eval nezha` and `rootcausebench` as a user runs them: on public data, and on folders
-//! that are not right.
+//! The evaluations of causes as a user runs them: on public data, and on folders that are not right.
 
-use std::{
-    collections::BTreeMap,
-    process::{Command, Output},
-};
+mod program;
 
-use serde_json::Value;
-
-fn theriac(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_theriac")).args(arguments).output().expect("the program starts")
-}
-
-fn text(arguments: &[&str]) -> String {
-    let output = theriac(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it is text")
-}
-
-fn metrics(arguments: &[&str]) -> BTreeMap<String, f64> {
-    let report: Value =
-        serde_json::from_str(&text(&[arguments, &["--output", "json"]].concat())).expect("JSON");
-    let metrics = report["metrics"].as_object().expect("figures").iter();
-    metrics.map(|(name, value)| (name.clone(), value.as_f64().expect("a number"))).collect()
-}
+use program::{metrics, text, theriac};
 
 /// Not below what was published for the same cases, where all signals are there.
 #[test]
@@ -74,5 +53,29 @@ fn what_is_wrong_is_said() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+/// Not below what was published, with baselines of the same run below it.
+#[test]
+fn causes_are_found_in_metrics_and_in_alerts() {
+    let found: std::collections::BTreeMap<String, f64> =
+        ["petshop", "sockshop", "alerts"].iter().flat_map(|set| metrics(&["eval", set])).collect();
+    for (figure, published) in [
+        ("petshop.latency.top1", 0.57),
+        ("petshop.availability.top1", 0.75),
+        ("sockshop.avg5", 0.99),
+        ("sockshop.late60.avg5", 0.98),
+        ("alerts.hr1", 0.863),
+        ("alerts.hr3", 0.954),
+    ] {
+        assert!(found[figure] >= published, "{figure}: {} is below {published}", found[figure]);
+    }
+    for (figure, baseline) in [
+        ("petshop.latency.top1", "petshop.latency.traversal.top1"),
+        ("petshop.availability.top1", "petshop.availability.ranked_correlation.top1"),
+        ("sockshop.late60.cpu.avg5", "sockshop.late60.cpu.n_sigma.avg5"),
+    ] {
+        assert!(found[figure] > found[baseline], "{figure} is not above {baseline}");
     }
 }

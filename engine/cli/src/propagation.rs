@@ -1,11 +1,9 @@
 //! How trouble went through the system: from the suspected cause along calls, and places, to those
 //! who felt it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
-use theriac_contract::{EdgeKind, Entity, Incident, SymptomRef, Timestamp};
-
-use crate::story::Story;
+use theriac_contract::{Incident, Reached, Role, SymptomRef, Timestamp};
 
 /// A service, or a host, that shows symptoms.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +16,8 @@ pub(crate) struct Place {
     pub(crate) symptoms: usize,
     /// The least likely of them.
     pub(crate) worst: SymptomRef,
+    /// What it is in the incident.
+    pub(crate) role: Role,
     /// Steps from the suspected cause; none if no call leads to it.
     pub(crate) distance: Option<usize>,
     /// From where it was reached: whom it calls or where it runs; its index.
@@ -31,44 +31,30 @@ pub(crate) struct Propagation {
 }
 
 impl Propagation {
-    /// Of an incident, with the calls and places that are known.
-    pub(crate) fn of(incident: &Incident, story: &Story) -> Self {
+    /// Of an incident, by the calls and hosts that were known then.
+    pub(crate) fn of(incident: &Incident) -> Self {
         let mut of_place: BTreeMap<&str, Vec<&SymptomRef>> = BTreeMap::new();
         for symptom in &incident.symptoms {
-            of_place.entry(symptom.entity.service()).or_default().push(symptom);
+            of_place.entry(symptom.about().service()).or_default().push(symptom);
         }
-        let cause = incident.hypotheses.iter().find_map(|hypothesis| hypothesis.entity.as_ref());
-        let reached = reached(cause.map(Entity::service), &of_place, &story.edges);
-        let mut places: Vec<(Place, Option<&str>)> = Vec::new();
-        for (name, symptoms) in &of_place {
+        let spread: Vec<&Reached> =
+            incident.spread.iter().filter(|one| of_place.contains_key(one.place.as_str())).collect();
+        let place = |one: &&Reached| {
+            let symptoms = of_place.get(one.place.as_str())?;
             let least =
                 |a: &&&SymptomRef, b: &&&SymptomRef| a.p_value.total_cmp(&b.p_value).then(a.id.cmp(&b.id));
-            let (Some(worst), Some(onset)) =
-                (symptoms.iter().min_by(least), symptoms.iter().map(|symptom| symptom.onset).min())
-            else {
-                continue;
-            };
-            let (distance, from) = reached.get(name).copied().unzip();
-            let place = Place {
-                name: (*name).to_owned(),
-                onset,
+            let is_from = |other: &&Reached| Some(&other.place) == one.from.as_ref();
+            Some(Place {
+                name: one.place.0.clone(),
+                onset: symptoms.iter().map(|symptom| symptom.onset).min()?,
                 symptoms: symptoms.len(),
-                worst: (*worst).clone(),
-                distance,
-                from: None,
-            };
-            places.push((place, from.flatten()));
-        }
-        places.sort_by(|(a, _), (b, _)| {
-            let key = |place: &Place| (place.distance.unwrap_or(usize::MAX), place.onset);
-            key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
-        });
-        let names: Vec<String> = places.iter().map(|(place, _)| place.name.clone()).collect();
-        let place = |(place, from): (Place, Option<&str>)| Place {
-            from: from.and_then(|from| names.iter().position(|name| name == from)),
-            ..place
+                worst: (*symptoms.iter().min_by(least)?).clone(),
+                role: one.role,
+                distance: one.steps.map(|steps| steps as usize),
+                from: spread.iter().position(|other| is_from(other)),
+            })
         };
-        Self { places: places.into_iter().map(place).collect() }
+        Self { places: spread.iter().filter_map(place).collect() }
     }
 
     /// What stands at the beginning: the suspected cause, if it shows symptoms itself.
@@ -84,43 +70,18 @@ impl Propagation {
 
     /// What a place is in the incident, in a word.
     pub(crate) fn role(&self, index: usize) -> &'static str {
-        match self.places[index].distance {
-            Some(0) => "cause",
-            None => "apart",
-            Some(_) if self.onward(index).next().is_none() => "impact",
-            Some(_) => "passes it on",
+        match self.places[index].role {
+            Role::Cause => "cause",
+            Role::PassesOn => "passes it on",
+            Role::Impact => "impact",
+            Role::Apart => "apart",
         }
     }
-}
-
-/// Steps from the cause and the place before, for each troubled place that callers, or guests of a
-/// host, lead to. Trouble goes from callee to caller; from a host to what runs on it.
-fn reached<'a>(
-    cause: Option<&'a str>,
-    troubled: &BTreeMap<&'a str, Vec<&SymptomRef>>,
-    edges: &'a BTreeSet<(Entity, Entity, EdgeKind)>,
-) -> BTreeMap<&'a str, (usize, Option<&'a str>)> {
-    let mut reached = BTreeMap::new();
-    let Some(cause) = cause else { return reached };
-    let mut queue = VecDeque::from([cause]);
-    reached.insert(cause, (0, None));
-    while let Some(place) = queue.pop_front() {
-        let (distance, _) = reached[place];
-        let above = edges.iter().filter(|(_, to, kind)| *kind != EdgeKind::PartOf && to.service() == place);
-        for (from, ..) in above {
-            let Some((name, _)) = troubled.get_key_value(from.service()) else { continue };
-            if !reached.contains_key(name) {
-                reached.insert(name, (distance + 1, Some(place)));
-                queue.push_back(name);
-            }
-        }
-    }
-    reached
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use theriac_contract::{Hypothesis, Id, IncidentPhase, SymptomState};
+    use theriac_contract::{Entity, Hypothesis, Id, IncidentPhase, SymptomState};
 
     use super::*;
 
@@ -129,6 +90,7 @@ pub(crate) mod tests {
         let symptom = |(number, (place, onset, p_value)): (usize, &(&str, i64, f64))| SymptomRef {
             id: Id(format!("symptom-{number}")),
             entity: Entity((*place).to_owned()),
+            peer: None,
             signal: "edge.duration.p95".to_owned(),
             state: SymptomState::Open,
             onset: Timestamp::from_seconds(*onset),
@@ -147,6 +109,8 @@ pub(crate) mod tests {
             entities: Vec::new(),
             symptoms: places.iter().enumerate().map(symptom).collect(),
             symptoms_shed: 0,
+            spread: Vec::new(),
+            critical_failure: None,
             hypotheses: vec![Hypothesis {
                 rank: 1,
                 entity: Some(Entity(cause.to_owned())),
@@ -162,47 +126,40 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn calls(pairs: &[(&str, &str)]) -> Story {
-        let edge = |(from, to): &(&str, &str)| {
-            (Entity((*from).to_owned()), Entity((*to).to_owned()), EdgeKind::Calls)
+    /// The same with how trouble went: place, role, steps, and whence.
+    pub(crate) fn spread(incident: Incident, places: &[(&str, Role, Option<u32>, Option<&str>)]) -> Incident {
+        let entity = |name: &str| Entity(name.to_owned());
+        let reached = |(place, role, steps, from): &(&str, Role, Option<u32>, Option<&str>)| Reached {
+            place: entity(place),
+            role: *role,
+            steps: *steps,
+            from: from.map(entity),
         };
-        Story { edges: pairs.iter().map(edge).collect(), ..Story::default() }
+        Incident { spread: places.iter().map(reached).collect(), ..incident }
     }
 
     #[test]
-    fn trouble_goes_from_the_cause_to_its_callers() {
+    fn places_have_their_symptoms_and_whence_they_were_reached() {
         let incident = incident(
-            &[
-                ("shop/shop-1", 30, 1e-9),
-                ("bank", 10, 1e-5),
-                ("payment/payment-2", 15, 1e-7),
-                ("search", 12, 1e-6),
-            ],
+            &[("shop/shop-1", 30, 1e-9), ("bank", 10, 1e-5), ("payment/payment-2", 15, 1e-7), {
+                ("payment/payment-1", 17, 1e-8)
+            }],
             "bank",
         );
-        let story =
-            calls(&[("payment/payment-2", "bank"), ("shop/shop-1", "payment/payment-2"), ("shop", "search")]);
-        let map = Propagation::of(&incident, &story);
-        let told: Vec<(&str, Option<usize>, &str)> = (0..)
-            .zip(&map.places)
-            .map(|(index, place)| (place.name.as_str(), place.distance, map.role(index)))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ("bank", Some(0), "cause"),
-                ("payment", Some(1), "passes it on"),
-                ("shop", Some(2), "impact"),
-                ("search", None, "apart"),
-            ]
+        let incident = spread(
+            incident,
+            &[("bank", Role::Cause, Some(0), None), ("payment", Role::PassesOn, Some(1), Some("bank")), {
+                ("shop", Role::Impact, Some(2), Some("payment"))
+            }],
         );
+        let map = Propagation::of(&incident);
+        let told: Vec<_> = (0..)
+            .zip(&map.places)
+            .map(|(index, place)| (place.name.as_str(), place.symptoms, map.role(index)))
+            .collect();
+        assert_eq!(told, [("bank", 1, "cause"), ("payment", 2, "passes it on"), ("shop", 1, "impact")]);
+        assert_eq!((map.places[1].onset, map.places[1].worst.p_value), (Timestamp::from_seconds(15), 1e-8));
+        assert_eq!(map.cause(), Some(0));
         assert_eq!(map.onward(1).collect::<Vec<_>>(), [2]);
-    }
-
-    #[test]
-    fn a_circle_of_calls_ends() {
-        let incident = incident(&[("a", 1, 1e-5), ("b", 2, 1e-5)], "a");
-        let map = Propagation::of(&incident, &calls(&[("a", "b"), ("b", "a")]));
-        assert_eq!(map.places.iter().map(|place| place.distance).collect::<Vec<_>>(), [Some(0), Some(1)]);
     }
 }

@@ -1,13 +1,11 @@
 //! What happened, read back from the topics: the same whether or not the run was broken
 //! off in between.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
-use theriac_contract::{
-    EdgeKind, Entity, Fact, Id, Incident, Outcome, Plan, RecordedFact, Symptom, Topic, Topics, Verification,
-};
+use theriac_contract::{Id, Incident, Outcome, Plan, Symptom, Topic, Topics, Verification};
 
 /// Everything that the stages said.
 #[derive(Debug, Default)]
@@ -22,8 +20,6 @@ pub(crate) struct Story {
     pub(crate) outcomes: Vec<Outcome>,
     /// In order.
     pub(crate) verifications: Vec<Verification>,
-    /// Who calls whom and runs where, as far as became known.
-    pub(crate) edges: BTreeSet<(Entity, Entity, EdgeKind)>,
 }
 
 /// Gives every record of a topic, with its type, in the order of partitions and offsets.
@@ -76,18 +72,11 @@ impl Story {
             }
             Ok(())
         })?;
-        all(topics, Topic::Knowledge, |bytes, _| {
-            if let RecordedFact { fact: Fact::EdgeSeen { from, to, kind }, .. } = payload(bytes)? {
-                story.edges.insert((from, to, kind));
-            }
-            Ok(())
-        })?;
         Ok(story)
     }
 
     /// Topics that it is read from.
-    pub(crate) const TOPICS: [Topic; 5] =
-        [Topic::Symptoms, Topic::Incidents, Topic::Plans, Topic::Outcomes, Topic::Knowledge];
+    pub(crate) const TOPICS: [Topic; 4] = [Topic::Symptoms, Topic::Incidents, Topic::Plans, Topic::Outcomes];
 
     /// The last revision of each incident, in the order of opening.
     pub(crate) fn latest(&self) -> Vec<&Incident> {

@@ -76,6 +76,10 @@ pub struct SymptomRef {
     pub id: Id,
     /// What shows it.
     pub entity: Entity,
+    /// What it speaks of, where that is something else: the callee of an edge, or what a check found
+    /// to be wrong.
+    #[serde(default)]
+    pub peer: Option<Entity>,
     /// Its signal.
     pub signal: String,
     /// Whether it still stands.
@@ -86,6 +90,41 @@ pub struct SymptomRef {
     pub end: Option<Timestamp>,
     /// How surprising at its peak.
     pub p_value: f64,
+}
+
+impl SymptomRef {
+    /// What it speaks of.
+    #[must_use]
+    pub fn about(&self) -> &Entity {
+        self.peer.as_ref().unwrap_or(&self.entity)
+    }
+}
+
+/// What a troubled place has to do with the suspected cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It is there, or it is that.
+    Cause,
+    /// Trouble came to it, and went on.
+    PassesOn,
+    /// Trouble came to it, and to nobody beyond it: who waits behind it feels it.
+    Impact,
+    /// No call, and no host, leads from the cause to it.
+    Apart,
+}
+
+/// A service or a host with symptoms, and how trouble came to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reached {
+    /// The service or host.
+    pub place: Entity,
+    /// What it is in the incident.
+    pub role: Role,
+    /// Steps from the cause; none if it is apart.
+    pub steps: Option<u32>,
+    /// Whence it came: whom it calls, or where it runs.
+    pub from: Option<Entity>,
 }
 
 /// One revision of an incident. The id derives from the domain and the first symptom.
@@ -115,6 +154,14 @@ pub struct Incident {
     pub symptoms_shed: u64,
     /// Possible causes, ranked; probabilities sum to one.
     pub hypotheses: Vec<Hypothesis>,
+    /// How trouble went from the most probable cause to those who feel it, by the graph of the
+    /// moment: the nearest first, then by onset.
+    #[serde(default)]
+    pub spread: Vec<Reached>,
+    /// The symptom by which the cause first became a failure: the first of latency, errors or
+    /// silence nearest to it.
+    #[serde(default)]
+    pub critical_failure: Option<Id>,
     /// Sentence for people.
     pub summary: String,
     /// Knowledge version at which this was decided.

@@ -49,7 +49,7 @@ pub use execution::{Attempt, Execution, ExecutionEvent};
 pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
 pub use id::Id;
-pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, SymptomRef};
+pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, Reached, Role, SymptomRef};
 pub use knowledge::{Belief, Fact, Judgement, LogTemplate, RecordedFact, Snapshot};
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use object::{ObjectError, Objects};

@@ -17,6 +17,7 @@ use crate::{
     incident::{Case, Kept, Said},
     restarts,
     settings::Settings,
+    spread::{critical_failure, spread},
     view::View,
 };
 
@@ -236,6 +237,7 @@ impl Diagnose {
         });
         case.changed = false;
         let over = matches!(phase, IncidentPhase::Resolved | IncidentPhase::Lost);
+        let spread = spread(case, top.and_then(|top| top.entity.as_ref()), &self.graph);
         Incident {
             schema_version: SCHEMA_VERSION,
             id: case.id.clone(),
@@ -249,6 +251,8 @@ impl Diagnose {
             symptoms: case.references(),
             symptoms_shed: case.shed,
             summary: summary(case, phase, top),
+            critical_failure: critical_failure(case, &spread),
+            spread,
             hypotheses: ranked,
             knowledge_version: knowledge.version,
         }

@@ -14,6 +14,7 @@ pub(crate) struct Graph {
     hosts: BTreeMap<Entity, BTreeSet<Entity>>,
     guests: BTreeMap<Entity, BTreeSet<Entity>>,
     mapped: BTreeSet<String>,
+    callers: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Graph {
@@ -28,6 +29,7 @@ impl Graph {
             match kind {
                 EdgeKind::Calls => {
                     calls.entry(from.as_str()).or_default().push(to.as_str());
+                    self.callers.entry(to.as_str().to_owned()).or_default().insert(from.as_str().to_owned());
                     self.mapped.extend([from.as_str().to_owned(), to.as_str().to_owned()]);
                 }
                 EdgeKind::RunsOn => {
@@ -72,6 +74,11 @@ impl Graph {
             return BTreeSet::from([entity.clone()]);
         }
         self.hosts.get(entity).cloned().unwrap_or_default()
+    }
+
+    /// Services that call this one directly.
+    pub(crate) fn callers(&self, service: &str) -> impl Iterator<Item = &str> {
+        self.callers.get(service).into_iter().flatten().map(String::as_str)
     }
 
     /// What runs on a host.

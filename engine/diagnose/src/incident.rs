@@ -60,6 +60,7 @@ impl Kept {
         SymptomRef {
             id: self.id.clone(),
             entity: self.entity.clone(),
+            peer: self.peer.clone(),
             signal: self.signal.clone(),
             state: self.state,
             onset: self.onset,

@@ -10,6 +10,7 @@
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology, for questions of distance |
 //! | `restarts`, `departures` | which restarts, and which silences, a change explains |
+//! | `spread` | how trouble went from the cause to those who feel it |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
@@ -32,6 +33,7 @@ mod hypotheses;
 mod incident;
 mod restarts;
 pub mod settings;
+mod spread;
 mod view;
 pub mod weighing;
 

@@ -26,6 +26,7 @@ fn incident(name: &str, entity: &str, fault: &str, probability: f64, seconds: i6
         symptoms: vec![SymptomRef {
             id: Id("symptom-1".to_owned()),
             entity: entity.clone(),
+            peer: None,
             signal: "span.error_ratio".to_owned(),
             state: SymptomState::Open,
             onset: at(seconds),
@@ -33,6 +34,8 @@ fn incident(name: &str, entity: &str, fault: &str, probability: f64, seconds: i6
             p_value: 1e-12,
         }],
         symptoms_shed: 0,
+        spread: Vec::new(),
+        critical_failure: None,
         hypotheses: vec![Hypothesis {
             rank: 1,
             entity: Some(entity),

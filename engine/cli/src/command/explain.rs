@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use crossterm::style::Stylize;
 use serde_json::json;
-use theriac_contract::{Entity, Evidence, Hypothesis, Incident, IncidentPhase, Symptom, Timestamp};
+use theriac_contract::{Entity, Evidence, Hypothesis, Incident, IncidentPhase, Role, Symptom, Timestamp};
 
 use crate::{
     account::Account,
@@ -124,8 +124,7 @@ impl<'a> Case<'a> {
     fn of(story: &'a Story, incident: &'a Incident) -> Self {
         let mut own = story.incidents.iter().filter(|revision| revision.id == incident.id);
         let judged = own.rfind(|revision| !revision.is_over()).unwrap_or(incident);
-        let map =
-            Propagation::of(&Incident { hypotheses: judged.hypotheses.clone(), ..incident.clone() }, story);
+        let map = Propagation::of(judged);
         Self { story, incident, judged, map }
     }
 
@@ -181,6 +180,22 @@ impl<'a> Case<'a> {
         say!("{}  {}", incident.id, phase(incident.phase));
         say!("{}  {ended}  domain {}", &from.to_string()[..19], incident.domain);
         indented(0, &self.judged.summary);
+        self.felt();
+    }
+
+    /// Where the cause became a failure, and who feels it.
+    fn felt(&self) {
+        let judged = self.judged;
+        let first = judged.symptoms.iter().find(|one| Some(&one.id) == judged.critical_failure.as_ref());
+        if let Some(first) = first {
+            let (signal, about, onset) = (&first.signal, first.about(), time_of_day(first.onset));
+            indented(0, &format!("first failure: {signal} of {about} from {onset} on"));
+        }
+        let felt = judged.spread.iter().filter(|one| one.role == Role::Impact);
+        let felt: Vec<&str> = felt.map(|one| one.place.as_str()).collect();
+        if !felt.is_empty() {
+            indented(0, &format!("felt by: {}", felt.join(", ")));
+        }
     }
 
     fn causes(&self) {

@@ -119,13 +119,21 @@ fn svg(incident: &Incident, map: &Propagation) -> String {
 
 #[cfg(test)]
 mod tests {
+    use theriac_contract::Role;
+
     use super::*;
-    use crate::propagation::tests::{calls, incident};
+    use crate::propagation::tests::{incident, spread};
 
     #[test]
     fn every_place_is_on_the_map_once_and_names_cannot_become_markup() {
         let incident = incident(&[("bank", 10, 1e-5), ("pay<b>", 15, 1e-7), ("search", 12, 1e-6)], "bank");
-        let map = Propagation::of(&incident, &calls(&[("pay<b>", "bank")]));
+        let incident = spread(
+            incident,
+            &[("bank", Role::Cause, Some(0), None), ("pay<b>", Role::Impact, Some(1), Some("bank")), {
+                ("search", Role::Apart, None, None)
+            }],
+        );
+        let map = Propagation::of(&incident);
         let svg = svg(&incident, &map);
         assert_eq!((svg.matches("<rect").count(), svg.matches("class=call").count()), (3, 1));
         assert!(svg.contains("pay&lt;b&gt;") && svg.contains("box cause") && svg.contains("box apart"));

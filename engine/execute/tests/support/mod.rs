@@ -62,6 +62,7 @@ pub(crate) fn incident(
     let symptoms = states.iter().enumerate().map(|(n, state)| SymptomRef {
         id: Id::derive("symptom", &[n.to_string()]),
         entity: Entity("cart/cart-2".to_owned()),
+        peer: None,
         signal: "process.memory.usage".to_owned(),
         state: *state,
         onset: at(-60),
@@ -80,6 +81,8 @@ pub(crate) fn incident(
         entities: Vec::new(),
         symptoms: symptoms.collect(),
         symptoms_shed: 0,
+        spread: Vec::new(),
+        critical_failure: None,
         hypotheses: Vec::new(),
         summary: String::new(),
         knowledge_version: 1,

@@ -13,10 +13,19 @@ pub(crate) fn class(view: &View<'_>, fault: Fault, reasons: &mut Reasons) -> Fau
     let stood = view.at.since(view.case.opened);
     let by_kind = match fault {
         Fault::ByzantineReplica => FaultClass::Byzantine,
-        Fault::MemoryLeak | Fault::CrashLoop | Fault::BadDeploy | Fault::BrokenHost => FaultClass::Permanent,
-        Fault::SlowDependency | Fault::ErrorBurst | Fault::CpuSaturation | Fault::TrafficSurge => {
-            FaultClass::Transient
-        }
+        Fault::MemoryLeak
+        | Fault::CrashLoop
+        | Fault::BadDeploy
+        | Fault::BadConfiguration
+        | Fault::BrokenHost
+        | Fault::PoolExhaustion
+        | Fault::StorageExhaustion
+        | Fault::Hang => FaultClass::Permanent,
+        Fault::SlowDependency
+        | Fault::ErrorBurst
+        | Fault::CpuSaturation
+        | Fault::TrafficSurge
+        | Fault::NetworkFault => FaultClass::Transient,
     };
     let returned = view.case.recurrences;
     let stays = stood > view.settings.transient_within && view.case.stands();

@@ -19,6 +19,8 @@ pub(crate) enum Tie {
     SameEntity,
     /// The same service shows symptoms.
     SameService,
+    /// Another way from the same caller is held up, too.
+    Way,
     /// A call path joins it to where the trouble begins.
     CallPath,
     /// More load comes down the call path.
@@ -57,6 +59,12 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     }
     if places.any(|place| place.service() == service) {
         return Some(Tie::SameService);
+    }
+    let ways = case.symptoms.values().filter(|kept| kept.family == Family::Gap);
+    if symptom.family == Family::Gap
+        && ways.into_iter().any(|kept| kept.entity.service() == symptom.entity.service())
+    {
+        return Some(Tie::Way);
     }
     let services: BTreeSet<&str> = case.symptoms.values().map(|kept| kept.about().service()).collect();
     // Two faults below one caller meet in the caller. What ties is therefore the place where

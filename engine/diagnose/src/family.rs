@@ -10,6 +10,10 @@ use theriac_contract::Direction;
 pub enum Family {
     /// How long work takes.
     Latency,
+    /// How long it takes in one place, without those that are called from there.
+    SelfTime,
+    /// What passes between a caller that waits and a callee that works: the way.
+    Gap,
     /// How much of it fails, as metrics, spans or log lines tell.
     Errors,
     /// How much work comes in.
@@ -18,12 +22,18 @@ pub enum Family {
     Cpu,
     /// Memory and what collects it.
     Memory,
-    /// Disks and networks.
+    /// Networks and sockets.
     Io,
+    /// Disks and file systems.
+    Storage,
+    /// What goes wrong on the way: lost, dropped, sent again.
+    Transmission,
     /// Processes that start again.
     Restarts,
-    /// Work that waits or is under way.
+    /// Work that is under way, and what is in use for it.
     Queue,
+    /// Work that waits for its turn: for a worker, a connection, a consumer.
+    Waiting,
     /// What a thing says of its own state.
     Health,
     /// Answers that others found to be wrong.
@@ -42,13 +52,18 @@ impl Family {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Latency => "latency",
+            Self::SelfTime => "own time",
+            Self::Gap => "time on the way",
             Self::Errors => "errors",
             Self::Traffic => "traffic",
             Self::Cpu => "CPU",
             Self::Memory => "memory",
-            Self::Io => "disk and network",
+            Self::Io => "network",
+            Self::Storage => "disk",
+            Self::Transmission => "transmission",
             Self::Restarts => "restarts",
-            Self::Queue => "queue",
+            Self::Queue => "work under way",
+            Self::Waiting => "work that waits",
             Self::Health => "health",
             Self::Mismatch => "mismatch",
             Self::Log => "log",
@@ -59,7 +74,7 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 70] = [
+const TABLE: [(&str, Family); 77] = [
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
@@ -78,6 +93,10 @@ const TABLE: [(&str, Family); 70] = [
     ("log.error_ratio", Family::Errors),
     ("log.count", Family::Missing),
     ("log.", Family::Log),
+    ("retrans", Family::Transmission),
+    ("packet", Family::Transmission),
+    ("network.errors", Family::Transmission),
+    ("network.dropped", Family::Transmission),
     ("error", Family::Errors),
     ("fail", Family::Errors),
     ("exception", Family::Errors),
@@ -95,20 +114,21 @@ const TABLE: [(&str, Family); 70] = [
     ("load1", Family::Cpu),
     ("load_average", Family::Cpu),
     ("throttl", Family::Cpu),
-    ("queue", Family::Queue),
+    ("queue", Family::Waiting),
     ("active_requests", Family::Queue),
-    ("backlog", Family::Queue),
-    ("lag", Family::Queue),
-    ("pending", Family::Queue),
+    ("backlog", Family::Waiting),
+    ("lag", Family::Waiting),
+    ("pending", Family::Waiting),
+    ("wait_time", Family::Waiting),
     ("thread", Family::Queue),
     ("connections", Family::Queue),
     ("connection.count", Family::Queue),
     ("edge.retries", Family::Errors),
     ("edge.new_calls", Family::Traffic),
     ("calls_per_request", Family::Traffic),
-    ("self_time", Family::Latency),
+    ("self_time", Family::SelfTime),
     ("critical_path", Family::Latency),
-    ("edge.gap", Family::Latency),
+    ("edge.gap", Family::Gap),
     (".count", Family::Traffic),
     (".rate", Family::Traffic),
     ("workload", Family::Traffic),
@@ -124,12 +144,23 @@ const TABLE: [(&str, Family); 70] = [
     ("p95", Family::Latency),
     ("p99", Family::Latency),
     ("p90", Family::Latency),
-    ("disk", Family::Io),
-    ("filesystem", Family::Io),
+    ("disk", Family::Storage),
+    ("filesystem", Family::Storage),
     ("network", Family::Io),
     ("socket", Family::Io),
-    ("fs_", Family::Io),
+    ("fs_", Family::Storage),
+    ("fsync", Family::Storage),
+    ("iowait", Family::Storage),
     ("tcp", Family::Io),
+];
+
+/// Words that mean something by themselves, and parts of too many others.
+const WORDS: [(&str, Family); 5] = [
+    ("mem", Family::Memory),
+    ("gc", Family::Memory),
+    ("lat", Family::Latency),
+    ("err", Family::Errors),
+    ("net", Family::Io),
 ];
 
 /// What a symptom speaks of, from the name and attributes (canonical JSON) of its series and
@@ -141,7 +172,9 @@ pub fn family(signal: &str, attributes: &str, direction: Direction, silent: bool
     }
     // `CpuUsageRate(%)`, `MemoryUsage(Mi)` and `cart_latency-90` meet the table in lower case.
     let name = signal.to_ascii_lowercase();
-    let known = TABLE.iter().find(|(part, _)| name.contains(part)).map(|(_, family)| *family);
+    let word = |known: &str| name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == known);
+    let part = TABLE.iter().find(|(part, _)| name.contains(part));
+    let known = part.or_else(|| WORDS.iter().find(|(known, _)| word(known))).map(|(_, family)| *family);
     match known {
         // A count of failed requests speaks of failures.
         Some(Family::Traffic | Family::Latency) if is_failure(attributes) => Family::Errors,
@@ -188,15 +221,20 @@ mod tests {
             ("process.cpu.utilization", "{}", Family::Cpu),
             ("process.uptime", "{}", Family::Restarts),
             ("container.restarts.rate", "{}", Family::Restarts),
-            ("queue.length", "{}", Family::Queue),
+            ("queue.length", "{}", Family::Waiting),
             ("health.status", "{}", Family::Health),
             ("business.orders.mismatch.rate", "{}", Family::Mismatch),
             ("span.error_ratio", "{}", Family::Errors),
             ("edge.duration.mean", "{}", Family::Latency),
             ("span.count", "{}", Family::Traffic),
-            ("span.self_time.mean", "{}", Family::Latency),
+            ("span.self_time.mean", "{}", Family::SelfTime),
             ("span.critical_path.share", "{}", Family::Latency),
-            ("edge.gap.p95", "{}", Family::Latency),
+            ("edge.gap.p95", "{}", Family::Gap),
+            ("tcp.retransmits", "{}", Family::Transmission),
+            ("system.network.errors", "{}", Family::Transmission),
+            ("mem", "{}", Family::Memory),
+            ("lat_90", "{}", Family::Latency),
+            ("template", "{}", Family::Other),
             ("edge.calls_per_request", "{}", Family::Traffic),
             ("edge.retries", "{}", Family::Errors),
             ("span.new_order", "{}", Family::Other),
@@ -211,7 +249,7 @@ mod tests {
             ("log.template", "{\"template\":\"call to bank failed: timed out\"}", Family::Latency),
             ("CpuUsageRate(%)", "{}", Family::Cpu),
             ("MemoryUsage(Mi)", "{}", Family::Memory),
-            ("node_filesystem_avail_bytes", "{}", Family::Io),
+            ("node_filesystem_avail_bytes", "{}", Family::Storage),
             ("checkoutservice_latency-90", "{}", Family::Latency),
             ("cart_workload", "{}", Family::Traffic),
             ("temperature", "{}", Family::Other),

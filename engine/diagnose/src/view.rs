@@ -156,6 +156,8 @@ impl<'a> View<'a> {
     pub(crate) fn felt(&self, entity: &Entity) -> Option<Trouble<'a>> {
         let felt = [
             (Family::Latency, Some(Direction::Up)),
+            (Family::SelfTime, Some(Direction::Up)),
+            (Family::Gap, Some(Direction::Up)),
             (Family::Errors, None),
             (Family::Restarts, None),
             (Family::Health, None),
@@ -164,6 +166,12 @@ impl<'a> View<'a> {
         ];
         let all = felt.into_iter().filter_map(|(family, direction)| self.trouble(entity, family, direction));
         all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+    }
+
+    /// Ways that are troubled: `(caller, callee)` of symptoms of the time between them, by service.
+    pub(crate) fn troubled_ways(&self) -> BTreeSet<(&'a str, &'a str)> {
+        let gaps = self.current.iter().filter(|kept| kept.family == Family::Gap);
+        gaps.map(|kept| (kept.entity.service(), kept.about().service())).collect()
     }
 
     /// The strongest trouble at an entity.
@@ -195,6 +203,15 @@ impl<'a> View<'a> {
     /// The change of a service or its instances that is most suspect: the last one before the
     /// trouble there, with how much of its weight is left (0..1).
     pub(crate) fn change(&self, entity: &Entity) -> Option<(&'a Change, f64)> {
+        self.change_that(entity, |_| true)
+    }
+
+    /// The same among some changes only.
+    pub(crate) fn change_that(
+        &self,
+        entity: &Entity,
+        is_meant: impl Fn(&Change) -> bool,
+    ) -> Option<(&'a Change, f64)> {
         // A tick of slack: a change is stamped when it begins, trouble when its tick does.
         let slack = Interval::from_seconds(30);
         let onset = self.onset(entity)?;
@@ -205,6 +222,7 @@ impl<'a> View<'a> {
                 && change.at <= onset.plus(slack)
                 && change.kind != "scaling"
                 && change.kind != Change::RESTART
+                && is_meant(change)
         });
         let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;
         let lag = onset.since(last.at).as_seconds().max(0.0);

@@ -344,6 +344,11 @@ mod tests {
             "cpu_saturation",
             "traffic_surge",
             "host_fault",
+            "bad_configuration",
+            "network_fault",
+            "pool_exhaustion",
+            "storage_exhaustion",
+            "hang",
             "unknown",
         ] {
             assert!(!playbooks.strategies(fault).is_empty(), "{fault}");

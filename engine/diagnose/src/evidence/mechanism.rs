@@ -1,15 +1,23 @@
 //! Evidence on what: which signals a kind of fault shows, and which speak against it.
 
-use theriac_contract::{Direction, Entity};
+use theriac_contract::{Change, Direction, Entity};
 
-use super::{Fault, Reasons, said};
+use super::{Fault, Reasons, exhaustion, network, said};
 use crate::{
     family::Family,
     graph::is_host,
     view::{Trouble, View},
 };
 
-const UP: Option<Direction> = Some(Direction::Up);
+pub(super) const UP: Option<Direction> = Some(Direction::Up);
+/// Whether a change was one of settings, not of programs: it is taken back in another way.
+pub(super) fn is_configuration(change: &Change) -> bool {
+    let kind = change.kind.to_ascii_lowercase();
+    ["config", "flag", "setting", "secret", "certificate", "limit", "quota"]
+        .iter()
+        .any(|word| kind.contains(word))
+}
+
 /// What it costs a suspicion that its own mark is not there.
 const WITHOUT_MARK: f64 = -6.0;
 
@@ -20,7 +28,10 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation => true,
         Fault::ByzantineReplica => suspect.is_instance(),
-        Fault::BadDeploy | Fault::TrafficSurge => !is_host(suspect) && !suspect.is_instance(),
+        Fault::NetworkFault | Fault::StorageExhaustion => true,
+        Fault::BadDeploy | Fault::BadConfiguration | Fault::TrafficSurge => {
+            !is_host(suspect) && !suspect.is_instance()
+        }
         _ => !is_host(suspect),
     };
     if !fits {
@@ -30,29 +41,35 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::MemoryLeak => place.memory_leak(reasons),
         Fault::CrashLoop => place.crash_loop(reasons),
         Fault::SlowDependency => place.slow_dependency(reasons),
-        Fault::BadDeploy => place.bad_deploy(reasons),
+        Fault::BadDeploy => place.bad_change(reasons, "deploy", |change| !is_configuration(change)),
+        Fault::BadConfiguration => place.bad_change(reasons, "configuration", is_configuration),
         Fault::ErrorBurst => place.error_burst(reasons),
         Fault::ByzantineReplica => place.byzantine_replica(reasons),
         Fault::CpuSaturation => place.cpu_saturation(reasons),
         Fault::TrafficSurge => place.traffic_surge(reasons),
         Fault::BrokenHost => place.host_fault(reasons),
+        Fault::NetworkFault => network::weigh(&place, reasons),
+        Fault::PoolExhaustion => exhaustion::pool(&place, reasons),
+        Fault::StorageExhaustion => exhaustion::storage(&place, reasons),
+        Fault::Hang => exhaustion::hang(&place, reasons),
     }
     true
 }
 
-struct Place<'v, 'a> {
-    view: &'v View<'a>,
-    suspect: &'v Entity,
+/// A suspect in its incident.
+pub(super) struct Place<'v, 'a> {
+    pub(super) view: &'v View<'a>,
+    pub(super) suspect: &'v Entity,
 }
 
 impl<'a> Place<'_, 'a> {
-    fn trouble(&self, family: Family, direction: Option<Direction>) -> Option<Trouble<'a>> {
+    pub(super) fn trouble(&self, family: Family, direction: Option<Direction>) -> Option<Trouble<'a>> {
         self.view.trouble(self.suspect, family, direction)
     }
 
     /// The mark of a fault: `weight` if it is there (half of it for a faint one), else the
     /// price of its absence.
-    fn mark(
+    pub(super) fn mark(
         &self,
         reasons: &mut Reasons,
         channel: &str,
@@ -72,7 +89,7 @@ impl<'a> Place<'_, 'a> {
     }
 
     /// A sign that shifts the balance if it is there.
-    fn sign(
+    pub(super) fn sign(
         &self,
         reasons: &mut Reasons,
         channel: &str,
@@ -97,14 +114,14 @@ impl<'a> Place<'_, 'a> {
 
     /// Own resources in trouble speak for a cause inside.
     fn own_resources(&self, reasons: &mut Reasons, ratio: f64) {
-        for family in [Family::Cpu, Family::Memory, Family::Io] {
+        for family in [Family::Cpu, Family::Memory, Family::Io, Family::Storage] {
             self.sign(reasons, "resource", ratio, family, if family == Family::Cpu { UP } else { None });
         }
         self.restarted(reasons, ratio);
     }
 
     /// Restarts, whether they are a symptom or not yet.
-    fn restarted(&self, reasons: &mut Reasons, ratio: f64) {
+    pub(super) fn restarted(&self, reasons: &mut Reasons, ratio: f64) {
         if self.trouble(Family::Restarts, None).is_some() {
             self.sign(reasons, "resource", ratio, Family::Restarts, None);
         } else {
@@ -158,8 +175,12 @@ impl<'a> Place<'_, 'a> {
     }
 
     fn slow_dependency(&self, reasons: &mut Reasons) {
-        let slow = self.trouble(Family::Latency, UP);
+        let slow = self.trouble(Family::Latency, UP).or_else(|| self.trouble(Family::SelfTime, UP));
         self.mark(reasons, "latency", 3.0, slow, "latency");
+        // Slow in itself, or slow to be reached.
+        self.sign(reasons, "self_time", 1.0, Family::SelfTime, UP);
+        self.sign(reasons, "network", -2.5, Family::Gap, UP);
+        self.sign(reasons, "resource", -1.5, Family::Waiting, UP);
         let (latency, errors) = (slow, self.trouble(Family::Errors, UP));
         if let (Some(latency), Some(errors)) = (latency, errors)
             && errors.kept.onset < latency.kept.onset
@@ -172,7 +193,7 @@ impl<'a> Place<'_, 'a> {
             reasons.add("errors", 1.0, text, Vec::new());
         }
         let resources = reasons.list.len();
-        for family in [Family::Memory, Family::Io] {
+        for family in [Family::Memory, Family::Io, Family::Storage] {
             self.sign(reasons, "resource", -2.0, family, None);
         }
         self.restarted(reasons, -2.0);
@@ -186,8 +207,9 @@ impl<'a> Place<'_, 'a> {
         self.change_speaks_against(reasons, -2.0);
     }
 
-    fn bad_deploy(&self, reasons: &mut Reasons) {
-        match self.view.change(self.suspect) {
+    /// A change of one sort that broke what it changed.
+    fn bad_change(&self, reasons: &mut Reasons, sort: &str, is_meant: impl Fn(&Change) -> bool) {
+        match self.view.change_that(self.suspect, is_meant) {
             Some((change, weight)) => {
                 let text = format!(
                     "{} of {} from {} to {} at {}, before the trouble there",
@@ -200,13 +222,14 @@ impl<'a> Place<'_, 'a> {
                 reasons.change = Some(change.clone());
             }
             None => {
-                let text = format!("nothing was changed at {} shortly before", self.suspect);
+                let text = format!("no {sort} changed {} shortly before", self.suspect);
                 reasons.add("change", WITHOUT_MARK, text, Vec::new());
             }
         }
         let failing = self.trouble(Family::Errors, None);
         let felt = failing
             .or_else(|| self.trouble(Family::Latency, UP))
+            .or_else(|| self.trouble(Family::SelfTime, UP))
             .or_else(|| self.trouble(Family::Restarts, None));
         self.mark(reasons, "errors", 2.0, felt, "errors, latency or restarts");
         self.restarted(reasons, -2.0);
@@ -326,7 +349,7 @@ impl<'a> Place<'_, 'a> {
         let ratio =
             if services.len() > 1 { -3.0 + 3.0 * share + 1.5 * clean.min(3) as f64 } else { WITHOUT_MARK };
         reasons.add("host", ratio, text, Vec::new());
-        for family in [Family::Missing, Family::Io, Family::Memory] {
+        for family in [Family::Missing, Family::Io, Family::Storage, Family::Memory] {
             self.sign(reasons, "resource", 1.5, family, None);
         }
         self.sign(reasons, "resource", -1.5, Family::Cpu, UP);

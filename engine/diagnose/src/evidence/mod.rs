@@ -1,7 +1,9 @@
 //! The channels of evidence. Each adds a log likelihood ratio and a sentence: how much more
 //! probable what was seen is if the suspicion is right than if it is not.
 
+mod exhaustion;
 mod mechanism;
+mod network;
 mod place;
 
 use theriac_contract::{Change, Evidence, Id};
@@ -23,10 +25,15 @@ pub(crate) enum Fault {
     CpuSaturation,
     TrafficSurge,
     BrokenHost,
+    BadConfiguration,
+    NetworkFault,
+    PoolExhaustion,
+    StorageExhaustion,
+    Hang,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::MemoryLeak,
         Self::CrashLoop,
         Self::SlowDependency,
@@ -36,6 +43,11 @@ impl Fault {
         Self::CpuSaturation,
         Self::TrafficSurge,
         Self::BrokenHost,
+        Self::BadConfiguration,
+        Self::NetworkFault,
+        Self::PoolExhaustion,
+        Self::StorageExhaustion,
+        Self::Hang,
     ];
 
     /// As in playbooks.
@@ -50,12 +62,25 @@ impl Fault {
             Self::CpuSaturation => "cpu_saturation",
             Self::TrafficSurge => "traffic_surge",
             Self::BrokenHost => "host_fault",
+            Self::BadConfiguration => "bad_configuration",
+            Self::NetworkFault => "network_fault",
+            Self::PoolExhaustion => "pool_exhaustion",
+            Self::StorageExhaustion => "storage_exhaustion",
+            Self::Hang => "hang",
         }
     }
 
     /// Whether it shows in latency and errors only, which callers of a troubled service show, too.
     pub(crate) const fn looks_like_a_victim(self) -> bool {
-        matches!(self, Self::SlowDependency | Self::BadDeploy | Self::ErrorBurst)
+        matches!(
+            self,
+            Self::SlowDependency
+                | Self::BadDeploy
+                | Self::BadConfiguration
+                | Self::ErrorBurst
+                | Self::PoolExhaustion
+                | Self::Hang
+        )
     }
 }
 

@@ -86,7 +86,7 @@ fn host(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) 
     }
     let hosts = view.graph.hosts(suspect);
     let found = hosts.iter().find_map(|host| {
-        let own = [Family::Cpu, Family::Io, Family::Memory, Family::Missing];
+        let own = [Family::Cpu, Family::Io, Family::Storage, Family::Memory, Family::Missing];
         own.into_iter().find_map(|family| view.trouble(host, family, None))
     });
     if let Some(trouble) = found {
@@ -110,8 +110,14 @@ fn replicas(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reaso
     if troubled == 0 {
         return;
     }
-    let shared =
-        matches!(fault, Fault::BadDeploy | Fault::TrafficSurge | Fault::ErrorBurst | Fault::SlowDependency);
+    let shared = matches!(
+        fault,
+        Fault::BadDeploy
+            | Fault::BadConfiguration
+            | Fault::TrafficSurge
+            | Fault::ErrorBurst
+            | Fault::SlowDependency
+    );
     let text = format!("{troubled} of {all} instances of {service} show symptoms");
     let alone = all > 1 && troubled == 1;
     let together = all > 1 && troubled == all;

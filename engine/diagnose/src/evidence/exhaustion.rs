@@ -1,0 +1,91 @@
+//! Evidence on what has run out: workers and connections, room on a disk; and on what stands still.
+
+use theriac_contract::Direction;
+
+use super::{
+    Reasons,
+    mechanism::{Place, UP, is_configuration},
+    said,
+};
+use crate::family::Family;
+
+const DOWN: Option<Direction> = Some(Direction::Down);
+
+/// Workers, or connections, are all taken: work waits while the processor does not work.
+pub(super) fn pool(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    let waits = place.trouble(Family::Waiting, UP);
+    place.mark(reasons, "resource", 3.5, waits, "work that waits");
+    place.sign(reasons, "resource", 0.5, Family::Queue, UP);
+    felt(place, reasons);
+    if let (Some(_), Some((change, weight))) =
+        (waits, place.view.change_that(place.suspect, is_configuration))
+    {
+        let text = format!(
+            "{} of {} at {} came before: a limit may be too low",
+            change.kind, change.entity, change.at
+        );
+        reasons.add("change", 1.5 * weight, text, Vec::new());
+        reasons.change = Some(change.clone());
+    }
+    place.sign(reasons, "resource", -2.0, Family::Cpu, UP);
+    place.sign(reasons, "traffic", -2.5, Family::Traffic, UP);
+    place.restarted(reasons, -1.5);
+    if waits.is_none() {
+        return;
+    }
+    // Who waits for a slow callee holds on to what others wait for: the callee explains it.
+    if let Some(callee) = place.view.troubled_callee(place.suspect) {
+        let (text, ids) = said(&callee);
+        let ratio = -3.0 * (0.5 + 0.5 * callee.strength);
+        reasons.add("call_graph", ratio, format!("its workers wait for a callee: {text}"), ids);
+    }
+}
+
+/// A disk is full, or so slow that it is as good as full.
+pub(super) fn storage(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    place.mark(reasons, "resource", 4.5, place.trouble(Family::Storage, None), "trouble of its disk");
+    place.sign(reasons, "errors", 0.5, Family::Errors, UP);
+    place.sign(reasons, "traffic", -1.5, Family::Traffic, UP);
+    place.sign(reasons, "resource", -1.0, Family::Memory, UP);
+}
+
+/// It is there and does nothing: no work is done, and none of its resources is used.
+pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    let idle = place.trouble(Family::Traffic, DOWN);
+    place.mark(reasons, "traffic", 3.0, idle, "loss of traffic");
+    place.sign(reasons, "resource", 1.5, Family::Cpu, DOWN);
+    place.sign(reasons, "resource", 1.0, Family::Queue, UP);
+    place.sign(reasons, "resource", 1.0, Family::Waiting, UP);
+    place.sign(reasons, "resource", -3.0, Family::Cpu, UP);
+    place.restarted(reasons, -3.0);
+    if idle.is_none() {
+        return;
+    }
+    felt(place, reasons);
+    // Less work also comes to those whose callers are in trouble.
+    let service = place.suspect.service();
+    let view = place.view;
+    let idle_above = view.services.iter().find(|other| {
+        let entity = theriac_contract::Entity((**other).to_owned());
+        view.graph.is_below(service, other) && view.trouble(&entity, Family::Traffic, DOWN).is_some()
+    });
+    if let Some(caller) = idle_above {
+        let text = format!("{caller}, which calls it, has less traffic, too");
+        reasons.add("call_graph", -2.0, text, Vec::new());
+    }
+}
+
+/// What has run out matters if somebody waits or fails for it.
+fn felt(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    let latency = place.trouble(Family::Latency, UP);
+    match latency.or_else(|| place.trouble(Family::Errors, None)) {
+        Some(trouble) => {
+            let (text, ids) = said(&trouble);
+            reasons.add("latency", 0.5, text, ids);
+        }
+        None => {
+            let text = format!("nobody waits longer for {}, and nothing fails there", place.suspect);
+            reasons.add("latency", -2.0, text, Vec::new());
+        }
+    }
+}

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use theriac_datasets::catalogue;
 
-use crate::output::Format;
+use crate::output::{Format, Wrong};
 
 /// Arguments of the evaluations of causes.
 #[derive(Debug, Default, Args)]
@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// Diagnose again without each channel in turn: what is each worth?
     #[arg(long)]
     pub(super) ablation: bool,
+    /// Give the telemetry as a stream to the live loop, detection included, instead of saying when to look
+    #[arg(long, conflicts_with = "ablation")]
+    pub(super) streaming: bool,
     /// text, or json for one object with the figures
     #[arg(long, value_enum, default_value_t)]
     pub(super) output: Format,
@@ -43,5 +46,10 @@ impl Arguments {
             Some(folder) => Ok(folder.clone()),
             None => Ok(catalogue::locate_from_environment(name, self.data.as_deref())?),
         }
+    }
+
+    /// Data that has no telemetry to be detected in.
+    pub(super) fn no_stream(&self, reason: &str) -> Result<()> {
+        if self.streaming { Err(Wrong(format!("--streaming: {reason}")).into()) } else { Ok(()) }
     }
 }

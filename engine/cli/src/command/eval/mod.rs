@@ -13,6 +13,7 @@
 //! | [`cases`] | what evaluations of causes can be asked for |
 //! | [`nezha`] | causes of incidents, from logs, traces and metrics |
 //! | [`rootcausebench`] | causes of incidents among changes |
+//! | [`streaming`] | the live loop over telemetry of known faults |
 //! | [`causes`] | rankings of causes: metrics over a call graph, metrics alone, alerts |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
@@ -28,6 +29,7 @@ mod nab;
 mod nezha;
 mod results;
 mod rootcausebench;
+mod streaming;
 
 use std::path::{Path, PathBuf};
 

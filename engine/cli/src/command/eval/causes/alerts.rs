@@ -22,6 +22,7 @@ const MEASURES: [(&str, &str, Measure); 3] = [
 const LEADING: [&str; 4] = ["alerts.hr1", "alerts.hr3", "alerts.hr5", "alerts.fault_f1"];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.no_stream("what is given are alerts, and no telemetry that they were raised in")?;
     let folder = arguments.folder("alerts-sockshop")?;
     let failures = alerts::open(&folder).context("cannot read the failures")?;
     let learnt = failures.iter().filter(|failure| failure.train).count();

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | this | what is judged, and its figures |
 //! | [`petshop`], [`sockshop`], [`alerts`] | one data set each: incidents as data, baselines, cells |
+//! | `sockshop_stream` | the cases of Sock Shop through the live loop |
 //! | `print` | tables, one case, the channels left out in turn |
 
 pub(super) mod alerts;
 pub(super) mod petshop;
 mod print;
 pub(super) mod sockshop;
+mod sockshop_stream;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 

@@ -37,6 +37,9 @@ enum Level {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.streaming {
+        return super::sockshop_stream::run(arguments);
+    }
     let folder = arguments.folder("sockshop1-dev")?;
     let cases = sockshop::open(&folder).context("cannot read the cases")?;
     let subject = Subject {

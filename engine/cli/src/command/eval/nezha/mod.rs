@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`diagnosis`] | from two minutes to ranked causes |
+//! | [`stream`] | the same faults through the live loop |
 //! | [`told`] | what came out, as text |
 //!
 //! What may be known of a case is what the published evaluation is given: which minute to look at
@@ -11,6 +12,7 @@
 //! (AIS@k). A case counts by the place of the truth among distinct entries, at the end of a tie.
 
 mod diagnosis;
+mod stream;
 mod told;
 
 use std::{
@@ -72,6 +74,9 @@ const SEED: u64 = 1;
 const PLACES: [usize; 3] = [1, 3, 5];
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.streaming {
+        return stream::run(&sets(arguments)?, arguments);
+    }
     let mut report = Report::new("eval nezha", "default".to_owned(), String::new(), Some(SEED));
     let mut digest = blake3::Hasher::new();
     let mut milliseconds = Vec::new();

@@ -45,6 +45,7 @@ struct Answered<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.no_stream("a case is a snapshot, and no telemetry over time")?;
     let folder = arguments.folder("rootcausebench-dev")?;
     let incidents = rootcausebench::open(&folder).context("expected a folder for each incident")?;
     let mut report = Report::new("eval rootcausebench", "default".to_owned(), digest(&incidents), Some(SEED));

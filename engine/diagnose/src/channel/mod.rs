@@ -12,6 +12,7 @@
 //! | [`requests`] | what traces, logs and levels of a window with the fault show beside one without |
 //! | [`change`] | which change it was, or that it was none |
 //! | [`confirmed`] | weights of alerts that were learnt from confirmed causes |
+//! | [`reweight`] | how much each channel is heard, learnt from confirmed causes one by one |
 //!
 //! [`weigh`] puts the claims together; [`diagnose`] runs all of them.
 
@@ -23,6 +24,7 @@ pub mod deviation;
 mod mechanism;
 mod onset;
 pub mod requests;
+pub mod reweight;
 
 use theriac_contract::{Entity, Evidence};
 

@@ -54,8 +54,9 @@ const ALL: &str = "all";
 /// What was judged, in the order of the report.
 struct Outcome {
     sets: Vec<&'static str>,
-    /// As weighed, with the temperature of the other sets, with what was learnt before each case.
-    ways: [(&'static str, Vec<(&'static str, Answer)>); 3],
+    /// As weighed, with the temperature of the other sets, with what was learnt before each case: from
+    /// all sets, and from its own.
+    ways: [(&'static str, Vec<(&'static str, Answer)>); 4],
     temperatures: BTreeMap<&'static str, f64>,
     learnt: Weights,
 }
@@ -118,15 +119,20 @@ fn judge(cases: &[Told], seed: u64) -> Outcome {
     let mut order: Vec<(blake3::Hash, &Told)> = cases.iter().map(|case| (draw(case, seed), case)).collect();
     order.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
     let mut learnt = Weights::default();
-    let mut learning = Vec::new();
+    let mut of_set: BTreeMap<&str, Weights> = BTreeMap::new();
+    let (mut from_all, mut from_own) = (Vec::new(), Vec::new());
     for (_, case) in order {
-        learning.push((case.set, case.answer(&learnt, 1.0)));
+        let own = of_set.entry(case.set).or_default();
+        from_all.push((case.set, case.answer(&learnt, 1.0)));
+        from_own.push((case.set, case.answer(own, 1.0)));
         learnt.update(case.cause().as_ref(), &case.claims, case.unknown);
+        own.update(case.cause().as_ref(), &case.claims, case.unknown);
     }
     let ways = [
         ("as weighed", as_weighed.collect()),
         ("temperature of the other sets", tempered.collect()),
-        ("weights of the causes confirmed before", learning),
+        ("weights of the causes confirmed before, all sets mixed", from_all),
+        ("weights of the causes confirmed before, of the same set", from_own),
     ];
     Outcome { sets, ways, temperatures, learnt }
 }
@@ -136,8 +142,8 @@ fn draw(case: &Told, seed: u64) -> blake3::Hash {
     blake3::hash(format!("{seed} {} {}", case.set, case.case).as_bytes())
 }
 
-/// Names of the three ways in figures.
-const WAYS: [&str; 3] = ["weighed", "tempered", "learning"];
+/// Names of the ways in figures.
+const WAYS: [&str; 4] = ["weighed", "tempered", "learning", "learning_own"];
 
 fn figures(outcome: &Outcome, report: &mut Report) {
     for (way, name) in WAYS.into_iter().enumerate() {

@@ -127,7 +127,10 @@ pub fn read(
 }
 
 /// The instant of a minute `HH_MM` of a day.
-fn instant(folder: &Path, day: &str, name: &str) -> Result<Timestamp, SourceError> {
+///
+/// # Errors
+/// If the day or the minute is none.
+pub fn instant(folder: &Path, day: &str, name: &str) -> Result<Timestamp, SourceError> {
     minute(start_of(folder, day)?, name).ok_or_else(|| SourceError::Unreadable {
         origin: folder.display().to_string(),
         reason: format!("`{name}` is no minute; it should be HH_MM"),

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`calls`] | calls between services by metrics, for the same |
 //! | [`case`] | [`Case`]: what was injected when and where; never fed to the engine |
 //! | [`names`] | services of pods, OpenTelemetry names and units of metric columns |
 //! | `day` | the [`Source`] of one day: files merged in the order of event time |
@@ -12,12 +13,14 @@
 //! | `log_line` | severity, logger and message out of a nested log line |
 //!
 //! A folder holds `metric/<day>_pods.csv.zst`, `{fault,normal}/<day>/HH_MM_{log,trace}.csv.zst`
-//! and `cases.json`. Not read: `traceid` files (which traces the authors used), the entry
-//! latency, the edge latencies and `dependency.csv`, all of which the spans tell too.
+//! and `cases.json`. What metrics tell of calls (`metric/<day>_{source_50,destination_50,front_service}.csv`)
+//! is read for single minutes only. Not read: `traceid` files (which traces the authors used) and
+//! `dependency.csv`, which the others tell too.
 //!
 //! Source: G. Yu et al., "Nezha: Interpretable Fine-Grained Root Causes Analysis for
 //! Microservices on Multi-modal Observability Data", ESEC/FSE 2023.
 
+pub mod calls;
 pub mod case;
 mod day;
 mod file;

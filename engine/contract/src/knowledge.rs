@@ -128,6 +128,17 @@ pub enum Fact {
         /// Why, or who says so.
         reason: String,
     },
+    /// Somebody confirmed what caused an incident.
+    CauseConfirmed {
+        /// The incident.
+        incident: Id,
+        /// What it was; none if it was nothing that was suspected.
+        cause: Option<Entity>,
+        /// Weights of the channels of evidence after this, as the diagnosis writes them.
+        weights: String,
+        /// Why, or who says so.
+        reason: String,
+    },
     /// The readings go back to what they were at a version; later facts up to this one no
     /// longer count, but stay in the log.
     RolledBack {
@@ -196,6 +207,10 @@ pub struct Snapshot {
     /// What people said of symptoms: key from [`Snapshot::judgement_key`].
     #[serde(default)]
     pub judgements: BTreeMap<String, Judgement>,
+    /// Weights of the channels of evidence, as the diagnosis writes them; empty until a cause was
+    /// confirmed.
+    #[serde(default)]
+    pub channel_weights: String,
 }
 
 impl Snapshot {

@@ -50,6 +50,13 @@ pub enum Difference {
         /// After.
         after: Judgement,
     },
+    /// What was learnt from confirmed causes is not the same.
+    Weights {
+        /// [`Snapshot::channel_weights`] before.
+        before: String,
+        /// After.
+        after: String,
+    },
     /// The evidence on a strategy is not the same.
     Belief {
         /// [`Snapshot::belief_key`].
@@ -61,8 +68,8 @@ pub enum Difference {
     },
 }
 
-/// What leads from `a` to `b`: entities, edges, changes, log templates, beliefs, judgements, each in
-/// order.
+/// What leads from `a` to `b`: entities, edges, changes, log templates, beliefs, judgements,
+/// weights of channels, each in order.
 #[must_use]
 pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     let entities = |s: &Snapshot| s.topology.instances.values().flatten().cloned().collect::<BTreeSet<_>>();
@@ -93,6 +100,10 @@ pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
             found.push(Difference::Judgement { measure: measure.clone(), before, after });
         }
     }
+    if a.channel_weights != b.channel_weights {
+        let (before, after) = (a.channel_weights.clone(), b.channel_weights.clone());
+        found.push(Difference::Weights { before, after });
+    }
     found
 }
 
@@ -121,6 +132,10 @@ impl fmt::Display for Difference {
             Self::Judgement { measure, before, after } => {
                 let text = |said: &Judgement| format!("{} right, {} noise", said.right, said.noise);
                 write!(f, "~ symptoms of {measure}: {} -> {}", text(before), text(after))
+            }
+            Self::Weights { before, after } => {
+                let text = |weights: &str| if weights.is_empty() { "none learnt" } else { weights }.to_owned();
+                write!(f, "~ weights of channels: {} -> {}", text(before), text(after))
             }
             Self::Belief { key, before, after } => write!(f, "~ {key}: {} -> {}", text(before), text(after)),
         }

@@ -38,6 +38,7 @@ pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
             let count = if *right { &mut judgement.right } else { &mut judgement.noise };
             *count = count.saturating_add(1);
         }
+        Fact::CauseConfirmed { weights, .. } => snapshot.channel_weights.clone_from(weights),
         // These are read from the log; no stage decides by them. A rollback is not one fact
         // but a choice among folds, which is made where those are kept.
         Fact::Verified { .. }

@@ -1,6 +1,6 @@
 //! A fact as one line for people.
 
-use theriac_contract::{Change, Fact, LogTemplate, RecordedFact, VerificationVerdict};
+use theriac_contract::{Change, Entity, Fact, LogTemplate, RecordedFact, VerificationVerdict};
 
 use crate::diff::verb;
 
@@ -49,6 +49,10 @@ fn text(fact: &Fact) -> String {
         Fact::SymptomJudged { symptom, measure, right, reason } => {
             let judgement = if *right { "right" } else { "noise" };
             format!("{} judged {judgement} ({measure}): {reason}", symptom.short())
+        }
+        Fact::CauseConfirmed { incident, cause, reason, .. } => {
+            let cause = cause.as_ref().map_or("nothing that was suspected", Entity::as_str);
+            format!("{} confirmed to be caused by {cause}: {reason}", incident.short())
         }
         Fact::RolledBack { to, reason } => format!("rolled back to version {to}: {reason}"),
     }

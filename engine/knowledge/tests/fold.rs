@@ -29,6 +29,15 @@ fn says(text: &str) -> LogTemplate {
     LogTemplate { service: Entity("cart".into()), severity: "error".into(), text: text.into() }
 }
 
+fn confirmed(weights: &str) -> Fact {
+    Fact::CauseConfirmed {
+        incident: Id("incident-1".into()),
+        cause: Some(Entity("cart".into())),
+        weights: weights.into(),
+        reason: "seen".into(),
+    }
+}
+
 fn fact() -> impl Strategy<Value = Fact> {
     let entity = (0..4_u8, 0..3_u8).prop_map(|(s, i)| Entity(format!("s{s}/i{i}")));
     let verdict = prop_oneof![
@@ -42,6 +51,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         (0..50_i64).prop_map(|at| Fact::Changed { change: change(at) }),
         (0..3_u8).prop_map(|text| Fact::TemplateSeen { template: says(&format!("order <*> failed {text}")) }),
         (verdict, any::<bool>()).prop_map(|(verdict, learn)| verified(verdict, learn)),
+        (0..9_u8).prop_map(|weights| confirmed(&weights.to_string())),
         (0..60_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
     ]
 }
@@ -194,4 +204,18 @@ fn what_a_service_says_becomes_known_once() {
     );
     assert!(knowledge.observe(Timestamp(8), &sightings).is_empty());
     assert!(knowledge.snapshot().templates.contains(&says("order <*> failed")));
+}
+
+#[test]
+fn what_was_learnt_from_causes_can_be_gone_back_from() {
+    let back = Fact::RolledBack { to: 1, reason: "not so".into() };
+    let (knowledge, log) = recorded(vec![confirmed("one"), confirmed("two"), back]);
+    assert_eq!(knowledge.snapshot().channel_weights, "one");
+    assert_eq!(as_of(&log, 2).channel_weights, "two");
+    assert_eq!(
+        diff(&as_of(&log, 0), &as_of(&log, 2)).iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["~ weights of channels: none learnt -> two"]
+    );
+    let told = line(&log[1]);
+    assert!(told.ends_with("incident-1 confirmed to be caused by cart: seen"), "{told}");
 }

@@ -268,7 +268,7 @@ impl<E: Environment> Driver<E> {
         Ok(())
     }
 
-    /// Folds rollbacks and judgements that were put between two rounds by hand, before an offset: the
+    /// Folds rollbacks, judgements and confirmed causes that were put between two rounds by hand, before an offset: the
     /// stages give none.
     fn fold_what_people_said(&mut self, end: u64) -> Result<(), DriverError> {
         loop {
@@ -278,7 +278,10 @@ impl<E: Environment> Driver<E> {
             }
             let stored = self.topics.read(Topic::Knowledge, 0, next, 1)?;
             let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
-            let by_hand = matches!(fact.fact, Fact::RolledBack { .. } | Fact::SymptomJudged { .. });
+            let by_hand = matches!(
+                fact.fact,
+                Fact::RolledBack { .. } | Fact::SymptomJudged { .. } | Fact::CauseConfirmed { .. }
+            );
             if !by_hand || seeded::on(Bug::RollbackForgotten) {
                 return Ok(());
             }

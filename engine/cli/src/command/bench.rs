@@ -2,6 +2,7 @@
 
 mod bank;
 mod checkpoint;
+mod diagnosis;
 mod spans;
 
 use std::{hint::black_box, time::Instant};
@@ -51,6 +52,8 @@ enum Part {
     Bank(bank::Arguments),
     /// Measure what saving the state costs, against how often it is done
     Checkpoint(checkpoint::Arguments),
+    /// Measure how long it takes from an incident to ranked causes
+    Diagnosis(diagnosis::Arguments),
 }
 
 const SEED: u64 = 7;
@@ -187,6 +190,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(Part::Checkpoint(arguments)) = &arguments.part {
         return checkpoint::run(arguments);
+    }
+    if let Some(Part::Diagnosis(arguments)) = &arguments.part {
+        return diagnosis::run(arguments);
     }
     let repetitions = arguments.repetitions;
     let mut config = Config::default();

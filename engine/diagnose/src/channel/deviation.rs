@@ -41,14 +41,40 @@ impl Baseline {
     pub fn deviation(&self, during: &[f64], settings: &Settings) -> Option<f64> {
         let values = during.iter().filter(|value| !value.is_nan());
         let far = quantile(&sorted(values.map(|value| (value - self.centre).abs())), UPPER)?;
+        Some(self.deviations(far, settings))
+    }
+
+    /// The same of one value that is not missing.
+    pub(super) fn of_one(&self, value: f64, settings: &Settings) -> f64 {
+        self.deviations((value - self.centre).abs(), settings)
+    }
+
+    fn deviations(&self, far: f64, settings: &Settings) -> f64 {
         let scale = if self.scale > 0.0 { self.scale } else { settings.materiality * far };
-        Some(if far == 0.0 { 0.0 } else { far / scale })
+        if far == 0.0 { 0.0 } else { far / scale }
     }
 }
 
-/// Ordinary deviations of a series during the incident.
-pub(super) fn of(series: &Series, settings: &Settings) -> Option<f64> {
-    Baseline::of(&series.ordinary, settings)?.deviation(&series.during, settings)
+/// What is ordinary for each series, and its ordinary deviations during the incident: several channels ask.
+pub(super) struct Known {
+    pub(super) baselines: Vec<Option<Baseline>>,
+    pub(super) deviations: Vec<Option<f64>>,
+}
+
+impl Known {
+    pub(super) fn of(incident: &Incident, settings: &Settings) -> Self {
+        let baselines: Vec<Option<Baseline>> =
+            incident.series.iter().map(|series| Baseline::of(&series.ordinary, settings)).collect();
+        let deviation =
+            |(series, baseline): (&Series, &Option<Baseline>)| (*baseline)?.deviation(&series.during, settings);
+        let deviations = incident.series.iter().zip(&baselines).map(deviation).collect();
+        Self { baselines, deviations }
+    }
+
+    /// Series with their deviations, where they are known.
+    pub(super) fn deviating<'a>(&self, incident: &'a Incident) -> impl Iterator<Item = (&'a Series, f64)> {
+        incident.series.iter().zip(&self.deviations).filter_map(|(series, known)| Some((series, (*known)?)))
+    }
 }
 
 /// ln of the density of a deviation at a cause over that at another.
@@ -73,10 +99,9 @@ pub(super) const fn is_resource(family: Family) -> bool {
     matches!(family, Family::Memory | Family::Cpu | Family::Io | Family::Restarts)
 }
 
-pub(super) fn claims(incident: &Incident, settings: &Settings) -> Vec<Claim> {
+pub(super) fn claims(incident: &Incident, known: &Known, settings: &Settings) -> Vec<Claim> {
     let mut claims = Vec::new();
-    for series in &incident.series {
-        let Some(deviations) = of(series, settings) else { continue };
+    for (series, deviations) in known.deviating(incident) {
         let ratio = ratio(deviations, series.family, settings);
         let text =
             format!("{} of {} is {deviations:.1} ordinary deviations away", series.part, series.entity);
@@ -87,7 +112,7 @@ pub(super) fn claims(incident: &Incident, settings: &Settings) -> Vec<Claim> {
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
-    sorted.sort_by(f64::total_cmp);
+    sorted.sort_unstable_by(f64::total_cmp);
     sorted
 }
 

@@ -8,7 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Channel, Claim, Incident, Settings, claim, deviation};
+use super::{
+    Channel, Claim, Incident, Settings, claim,
+    deviation::{self, Known},
+};
 use crate::Family;
 
 /// Place in the order of effects within one entity.
@@ -30,17 +33,15 @@ struct Part<'a> {
     as_victim: f64,
 }
 
-pub(super) fn claims(incident: &Incident, settings: &Settings) -> Vec<Claim> {
+pub(super) fn claims(incident: &Incident, known: &Known, settings: &Settings) -> Vec<Claim> {
     let mut entities: BTreeMap<&str, Vec<Part<'_>>> = BTreeMap::new();
-    for series in &incident.series {
-        if let Some(deviations) = deviation::of(series, settings) {
-            entities.entry(&series.entity).or_default().push(Part {
-                name: &series.part,
-                stage: stage(series.family),
-                ratio: deviation::ratio(deviations, series.family, settings),
-                as_victim: deviation::ratio_where(deviations, settings.victim_share, settings),
-            });
-        }
+    for (series, deviations) in known.deviating(incident) {
+        entities.entry(&series.entity).or_default().push(Part {
+            name: &series.part,
+            stage: stage(series.family),
+            ratio: deviation::ratio(deviations, series.family, settings),
+            as_victim: deviation::ratio_where(deviations, settings.victim_share, settings),
+        });
     }
     let mut claims = Vec::new();
     for (entity, parts) in entities {
@@ -82,7 +83,8 @@ mod tests {
         });
         let incident = Incident { series: series.collect(), ..Incident::default() };
         let ratio = |name: &str| {
-            let found = claims(&incident, &Settings::default());
+            let settings = Settings::default();
+            let found = claims(&incident, &Known::of(&incident, &settings), &settings);
             let of = found.iter().find(|(suspect, _)| suspect.part == name);
             of.map_or(0.0, |(_, evidence)| evidence.log_likelihood_ratio)
         };

@@ -12,6 +12,8 @@
 //! | [`requests`] | what traces, logs and levels of a window with the fault show beside one without |
 //! | [`change`] | which change it was, or that it was none |
 //! | [`confirmed`] | weights of alerts that were learnt from confirmed causes |
+//! | [`made_up`] | incidents that nobody had, for measuring and testing |
+//! | [`reweight`] | how much each channel is heard, learnt from confirmed causes one by one |
 //!
 //! [`weigh`] puts the claims together; [`diagnose`] runs all of them.
 
@@ -20,11 +22,15 @@ pub mod confirmed;
 pub mod contribution;
 mod correlation;
 pub mod deviation;
+pub mod made_up;
 mod mechanism;
 mod onset;
 pub mod requests;
+pub mod reweight;
 
 use theriac_contract::{Entity, Evidence};
+
+use self::deviation::Known;
 
 use crate::{
     Family,
@@ -149,11 +155,11 @@ impl Channel {
         }
     }
 
-    fn claims(self, incident: &Incident, settings: &Settings) -> Vec<Claim> {
+    fn claims(self, incident: &Incident, known: &Known, settings: &Settings) -> Vec<Claim> {
         match self {
-            Self::Deviation => deviation::claims(incident, settings),
-            Self::Mechanism => mechanism::claims(incident, settings),
-            Self::Onset => onset::claims(incident, settings),
+            Self::Deviation => deviation::claims(incident, known, settings),
+            Self::Mechanism => mechanism::claims(incident, known, settings),
+            Self::Onset => onset::claims(incident, known, settings),
             Self::Contribution => contribution::claims(incident, settings),
             Self::Correlation => correlation::claims(incident, settings),
         }
@@ -163,8 +169,9 @@ impl Channel {
 /// What all channels but one say, put together; `unknown` is as likely beforehand as any one suspect.
 #[must_use]
 pub fn diagnose(incident: &Incident, settings: &Settings, without: Option<Channel>) -> Vec<Weighed> {
+    let known = Known::of(incident, settings);
     let channels = Channel::ALL.into_iter().filter(|channel| Some(*channel) != without);
-    let claims: Vec<Claim> = channels.flat_map(|channel| channel.claims(incident, settings)).collect();
+    let claims: Vec<Claim> = channels.flat_map(|channel| channel.claims(incident, &known, settings)).collect();
     weigh(&claims, 0.0)
 }
 

@@ -2,31 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use super::{Channel, Claim, Incident, Series, Settings, claim, deviation::Baseline};
+use super::{
+    Channel, Claim, Incident, Series, Settings, claim,
+    deviation::{Baseline, Known},
+};
 
 /// Ordinary deviations from which a row counts: where a cause becomes more likely than chance.
 const BEGUN: f64 = 3.0;
 
 /// The first row of the incident from which two of three rows are far away.
-fn begun(series: &Series, settings: &Settings) -> Option<usize> {
-    let baseline = Baseline::of(&series.ordinary, settings)?;
-    let far: Vec<bool> = series
-        .during
-        .iter()
-        .map(|value| baseline.deviation(&[*value], settings).is_some_and(|deviations| deviations >= BEGUN))
-        .collect();
+fn begun(series: &Series, baseline: Option<Baseline>, settings: &Settings) -> Option<usize> {
+    let baseline = baseline?;
+    let is_far = |value: &f64| !value.is_nan() && baseline.of_one(*value, settings) >= BEGUN;
+    let far: Vec<bool> = series.during.iter().map(is_far).collect();
     let two_of_three = |row: &usize| far[*row] && far[row + 1..].iter().take(2).any(|also| *also);
     (0..far.len()).find(two_of_three)
 }
 
-pub(super) fn claims(incident: &Incident, settings: &Settings) -> Vec<Claim> {
+pub(super) fn claims(incident: &Incident, known: &Known, settings: &Settings) -> Vec<Claim> {
     // Rows that are farther apart than the delays cannot tell who was first.
     if incident.step_seconds > settings.cause_delay_seconds {
         return Vec::new();
     }
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-    for series in &incident.series {
-        if let Some(row) = begun(series, settings) {
+    for (series, baseline) in incident.series.iter().zip(&known.baselines) {
+        if let Some(row) = begun(series, *baseline, settings) {
             let known = first.entry(&series.entity).or_insert(row);
             *known = (*known).min(row);
         }
@@ -66,7 +66,8 @@ mod tests {
         // One row alone is a spike.
         series[3].during[5] = 90.0;
         let incident = Incident { series, step_seconds: 1.0, ..Incident::default() };
-        let found: Vec<(String, f64)> = claims(&incident, &Settings::default())
+        let settings = Settings::default();
+        let found: Vec<(String, f64)> = claims(&incident, &Known::of(&incident, &settings), &settings)
             .into_iter()
             .map(|(suspect, evidence)| (suspect.entity.0, evidence.log_likelihood_ratio))
             .collect();
@@ -75,6 +76,6 @@ mod tests {
         assert_eq!(found[0], ("a".to_owned(), four));
         assert!((found[1].1 - (four - 40.0 * 0.75 / 30.0)).abs() < 1e-12);
         let coarse = Incident { step_seconds: 300.0, ..incident };
-        assert!(claims(&coarse, &Settings::default()).is_empty());
+        assert!(claims(&coarse, &Known::of(&coarse, &settings), &settings).is_empty());
     }
 }

@@ -40,6 +40,11 @@ impl Arguments {
         Self { folder: Some(folder.to_owned()), ablation, output, ..Self::default() }
     }
 
+    /// Of the data sets below a folder, or of THERIAC_DATASETS.
+    pub(super) fn within(data: Option<&Path>) -> Self {
+        Self { data: data.map(Path::to_owned), ..Self::default() }
+    }
+
     /// The folder that is given, or that of the data set.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
         match &self.folder {

@@ -14,10 +14,12 @@
 //! | [`nezha`] | causes of incidents, from logs, traces and metrics |
 //! | [`rootcausebench`] | causes of incidents among changes |
 //! | [`streaming`] | the live loop over telemetry of known faults |
+//! | [`calibration`] | whether probabilities of causes hold, and what learning does to them |
 //! | [`causes`] | rankings of causes: metrics over a call graph, metrics alone, alerts |
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
+mod calibration;
 mod cases;
 mod causes;
 mod compare;
@@ -84,6 +86,8 @@ enum Verb {
     Sockshop(cases::Arguments),
     /// Rank causes in streams of alerts, after learning from those that are confirmed
     Alerts(cases::Arguments),
+    /// Tell whether the probabilities of causes hold, over the cases of all five data sets
+    Calibration(calibration::Arguments),
 }
 
 /// How to evaluate.
@@ -125,6 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(Verb::Petshop(arguments)) => return causes::petshop::run(arguments),
         Some(Verb::Sockshop(arguments)) => return causes::sockshop::run(arguments),
         Some(Verb::Alerts(arguments)) => return causes::alerts::run(arguments),
+        Some(Verb::Calibration(arguments)) => return calibration::run(arguments),
         None => {}
     }
     let options = &arguments.options;

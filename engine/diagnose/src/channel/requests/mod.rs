@@ -9,12 +9,14 @@
 //! | [`delays`] | messages that take longer between client and server, work that takes longer by itself |
 //! | [`levels`] | resources near their limit |
 //! | [`callers`] | trouble of callers that a suspect would explain |
+//! | [`mod@metered`] | the same by metrics of calls, where nobody traces them |
 //! | `ratio` | the likelihood ratios of counts |
 
 pub mod callers;
 pub mod delays;
 pub mod errors;
 pub mod levels;
+pub mod metered;
 mod ratio;
 pub mod transitions;
 pub mod window;

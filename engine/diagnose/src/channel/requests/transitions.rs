@@ -10,16 +10,13 @@
 //! After G. Yu et al., "Nezha", ESEC/FSE 2023, which compares the support of event pairs; shares
 //! given the source, with their likelihood ratio, need no threshold.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     Claim, claim,
     errors::ERROR,
     ratio,
-    window::{Call, Line, Observed, Target, entities},
+    window::{Observed, Places, entities},
 };
 use crate::weighing::Suspect;
 
@@ -27,8 +24,6 @@ use crate::weighing::Suspect;
 pub const CHANNEL: &str = "transitions";
 /// Between the two events of a transition, in the name of a part.
 pub const ARROW: &str = " → ";
-
-type Trace = [u8; 16];
 
 /// What happens within a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,8 +71,8 @@ type Followed<'a> = BTreeMap<Event<'a>, (f64, f64)>;
 pub fn transitions(normal: &Observed<'_>, fault: &Observed<'_>) -> Vec<Claim> {
     // What is not logged in one of the windows was not collected, rather than not done.
     let logged = [normal, fault].iter().all(|observed| !observed.window.lines.is_empty());
-    let norms = [Norm { wrong: failures(normal), logged }, Norm { wrong: BTreeSet::new(), logged }];
-    let tables = compared([normal, fault], &norms);
+    let norm = Norm { wrong: failures(normal), logged };
+    let tables = compared(&[seen(normal, &norm), seen(fault, &Norm { wrong: Vec::new(), logged })]);
     let mut places: BTreeMap<&str, f64> = BTreeMap::new();
     for (source, _, _) in &tables {
         *places.entry(source.service).or_default() += 1.0;
@@ -120,23 +115,19 @@ fn told(
 }
 
 /// Tables of all that was seen in both windows; with a target if it is of a call.
-fn compared<'a>(
-    windows: [&'a Observed<'_>; 2],
-    norms: &[Norm<'_>; 2],
-) -> Vec<(Source<'a>, Option<Event<'a>>, Followed<'a>)> {
+fn compared<'a>(windows: &[Seen<'a>; 2]) -> Vec<(Source<'a>, Option<Event<'a>>, Followed<'a>)> {
     let mut sources: BTreeMap<Source<'a>, Followed<'a>> = BTreeMap::new();
     let mut made: BTreeMap<(Source<'a>, Event<'a>), (f64, f64)> = BTreeMap::new();
     let mut passed: BTreeMap<Source<'a>, (f64, f64)> = BTreeMap::new();
-    for (is_fault, (observed, norm)) in [false, true].into_iter().zip(windows.into_iter().zip(norms)) {
-        for (source, target, share) in split(successions(observed, norm)) {
-            add(sources.entry(source).or_default().entry(target).or_default(), share, is_fault);
+    for (is_fault, seen) in [false, true].into_iter().zip(windows) {
+        for (source, targets) in &seen.followed {
+            let followed = sources.entry(*source).or_default();
+            targets.iter().for_each(|(target, count)| add(followed.entry(*target).or_default(), *count, is_fault));
         }
-        for ((source, _), pieces) in pieces(observed, norm) {
-            add(passed.entry(source).or_default(), 1.0, is_fault);
-            let share = 1.0 / pieces.len() as f64;
-            for (service, operation) in pieces.into_iter().flatten() {
-                let target = Event::Called(service, operation);
-                add(made.entry((source, target)).or_default(), share, is_fault);
+        for (source, requests, targets) in &seen.made {
+            add(passed.entry(*source).or_default(), *requests, is_fault);
+            for (target, count) in targets {
+                add(made.entry((*source, *target)).or_default(), *count, is_fault);
             }
         }
     }
@@ -152,8 +143,8 @@ fn compared<'a>(
         .collect()
 }
 
-fn add(counts: &mut (f64, f64), share: f64, is_fault: bool) {
-    *(if is_fault { &mut counts.1 } else { &mut counts.0 }) += share;
+fn add(counts: &mut (f64, f64), count: f64, is_fault: bool) {
+    *(if is_fault { &mut counts.1 } else { &mut counts.0 }) += count;
 }
 
 /// Requests that passed a source before and after.
@@ -182,69 +173,126 @@ fn most_changed<'a>(followed: &Followed<'a>) -> Option<(Event<'a>, Event<'a>)> {
     Some((*lost.0, *gained.0))
 }
 
-/// Each request gives one to a source, split among what followed in it.
-fn split<'a>(mut seen: Vec<(Source<'a>, Trace, Event<'a>)>) -> Vec<(Source<'a>, Event<'a>, f64)> {
-    seen.sort_unstable();
-    let mut shares = Vec::with_capacity(seen.len());
-    for of_request in seen.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
-        let share = 1.0 / of_request.len() as f64;
-        shares.extend(of_request.iter().map(|(source, _, target)| (*source, *target, share)));
-    }
-    shares
-}
-
 /// What of a window is compared.
-struct Norm<'a> {
-    /// Services with the requests that they logged errors in.
-    wrong: BTreeSet<(&'a str, Trace)>,
+struct Norm {
+    /// Services with the requests that they logged errors in, sorted.
+    wrong: Vec<(u32, u32)>,
     /// Log lines are.
     logged: bool,
 }
 
-impl Norm<'_> {
-    fn holds(&self, call: &Call) -> bool {
-        self.wrong.is_empty() || !self.wrong.contains(&(call.entity.service(), call.trace))
+impl Norm {
+    fn holds(&self, call: Places) -> bool {
+        self.wrong.binary_search(&(call.service, call.trace)).is_err()
     }
 }
 
-fn failures<'a>(observed: &Observed<'a>) -> BTreeSet<(&'a str, Trace)> {
-    let wrong = observed.window.lines.iter().filter(|line| line.severity >= ERROR);
-    wrong.map(|line| (line.entity.service(), line.trace)).collect()
+fn failures(observed: &Observed<'_>) -> Vec<(u32, u32)> {
+    let lines = observed.lines.iter().zip(&observed.window.lines);
+    let wrong = lines.filter(|(_, line)| line.severity >= ERROR);
+    let mut wrong: Vec<(u32, u32)> = wrong.map(|(at, _)| (at.service, at.trace)).collect();
+    wrong.sort_unstable();
+    wrong.dedup();
+    wrong
 }
 
-/// Each event of each span with the one after it.
-fn successions<'a>(observed: &'a Observed<'_>, norm: &Norm<'_>) -> Vec<(Source<'a>, Trace, Event<'a>)> {
-    let mut lines: BTreeMap<[u8; 8], Vec<&Line>> = BTreeMap::new();
-    for line in observed.window.lines.iter().filter(|_| norm.logged) {
-        lines.entry(line.span).or_default().push(line);
+/// Requests by what followed, in one window.
+type Counts<'a> = Vec<(Event<'a>, f64)>;
+
+/// What was seen in one window, by source in order.
+struct Seen<'a> {
+    followed: Vec<(Source<'a>, Counts<'a>)>,
+    /// Sources of calls, requests that passed there, and what they called.
+    made: Vec<(Source<'a>, f64, Counts<'a>)>,
+}
+
+/// An event as a number that compares as the event does.
+type Code = u64;
+
+const SAID: Code = 1 << 60;
+const CALLED: Code = 2 << 60;
+const END: Code = 4 << 60;
+/// Places of services and of operations lie below this.
+const PLACES: u32 = 30;
+
+/// A source as numbers that compare as it does: service, path, event.
+type Key = (u32, u32, Code);
+
+fn event<'a>(observed: &Observed<'a>, code: Code) -> Event<'a> {
+    let place = (code & ((1 << PLACES) - 1)) as u32;
+    match code >> 60 {
+        0 => Event::Start(observed.operation(place)),
+        1 => Event::Said(observed.statement(place)),
+        2 => {
+            let service = (code >> PLACES & ((1 << PLACES) - 1)) as u32;
+            Event::Called(observed.service(service), observed.operation(place))
+        }
+        _ => Event::End(observed.operation(place)),
     }
-    let mut seen = Vec::new();
-    for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
-        let mut written = lines.remove(&call.span).unwrap_or_default();
-        written.retain(|line| line.entity == call.entity);
-        written.sort_by(|a, b| (a.time, &a.statement).cmp(&(b.time, &b.statement)));
-        let said = written.into_iter().map(|line| Event::Said(&line.statement));
-        let mut event = Event::Start(&call.operation);
-        for next in said.chain([Event::End(&call.operation)]) {
-            let source = Source { service: call.entity.service(), path: observed.path(at), event };
-            seen.push((source, call.trace, next));
+}
+
+fn seen<'a>(observed: &'a Observed<'_>, norm: &Norm) -> Seen<'a> {
+    let source = |(service, path, code): Key| Source {
+        service: observed.service(service),
+        path: observed.path(path),
+        event: event(observed, code),
+    };
+    let named = |counts: BTreeMap<Code, f64>| -> Counts<'a> {
+        counts.into_iter().map(|(code, count)| (event(observed, code), count)).collect()
+    };
+    // Each request gives one to a source, split among what followed in it.
+    let successions = successions(observed, norm);
+    let mut followed = Vec::new();
+    for of_source in successions.chunk_by(|a, b| a.0 == b.0) {
+        let mut counts: BTreeMap<Code, f64> = BTreeMap::new();
+        for of_request in of_source.chunk_by(|a, b| a.1 == b.1) {
+            let share = 1.0 / of_request.len() as f64;
+            of_request.iter().for_each(|(.., target)| *counts.entry(*target).or_default() += share);
+        }
+        followed.push((source(of_source[0].0), named(counts)));
+    }
+    let mut pieces: Vec<(Key, u32, usize)> = observed
+        .calls()
+        .filter(|(_, call, _)| norm.holds(*call))
+        .map(|(at, call, _)| ((call.service, observed.path_of(at), Code::from(call.what)), call.trace, at))
+        .collect();
+    pieces.sort_unstable();
+    let mut made = Vec::new();
+    for of_source in pieces.chunk_by(|a, b| a.0 == b.0) {
+        let (mut requests, mut counts) = (0.0, BTreeMap::new());
+        for of_request in of_source.chunk_by(|a, b| a.1 == b.1) {
+            requests += 1.0;
+            let share = 1.0 / of_request.len() as f64;
+            for (service, operation) in of_request.iter().flat_map(|(.., at)| observed.made(*at)) {
+                let code = CALLED | Code::from(*service) << PLACES | Code::from(*operation);
+                *counts.entry(code).or_default() += share;
+            }
+        }
+        made.push((source(of_source[0].0), requests, named(counts)));
+    }
+    Seen { followed, made }
+}
+
+/// Each event of each span with the one after it, sorted: source, request, target.
+fn successions(observed: &Observed<'_>, norm: &Norm) -> Vec<(Key, u32, Code)> {
+    let lines = observed.window.lines.iter().zip(&observed.lines).filter(|_| norm.logged);
+    let mut written: Vec<(u64, u32, i64, u32)> = lines
+        .map(|(line, at)| (u64::from_be_bytes(line.span), at.entity, line.time.0, at.what))
+        .collect();
+    written.sort_unstable();
+    let mut seen = Vec::with_capacity(written.len() + observed.traces());
+    let mut rest = &written[..];
+    for (at, call, _) in observed.calls().filter(|(_, call, _)| norm.holds(*call)) {
+        let own = (observed.span(at), call.entity);
+        // Calls come in the order of their spans, too.
+        rest = &rest[rest.partition_point(|line| (line.0, line.1) < own)..];
+        let said = rest.iter().take_while(|line| (line.0, line.1) == own).map(|line| SAID | Code::from(line.3));
+        let mut event = Code::from(call.what);
+        for next in said.chain([END | Code::from(call.what)]) {
+            seen.push(((call.service, observed.path_of(at), event), call.trace, next));
             event = next;
         }
     }
+    seen.sort_unstable();
     seen
-}
-
-/// What pieces of work call, by where they start and by request.
-type Pieces<'a> = BTreeMap<(Source<'a>, Trace), Vec<Vec<Target<'a>>>>;
-
-/// What each piece of work calls.
-fn pieces<'a>(observed: &'a Observed<'_>, norm: &Norm<'_>) -> Pieces<'a> {
-    let mut targets = observed.targets();
-    let mut pieces = Pieces::new();
-    for (at, call) in observed.calls().filter(|(_, call)| norm.holds(call)) {
-        let event = Event::Start(&call.operation);
-        let source = Source { service: call.entity.service(), path: observed.path(at), event };
-        pieces.entry((source, call.trace)).or_default().push(std::mem::take(&mut targets[at]));
-    }
-    pieces
 }

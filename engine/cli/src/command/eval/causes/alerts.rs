@@ -1,6 +1,6 @@
 //! Streams of alerts: which instance is at fault, after learning from those that are confirmed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result};
 use theriac_datasets::{
@@ -12,7 +12,7 @@ use theriac_diagnose::{
     weighing::Weighed,
 };
 
-use super::{Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, conclude, name_of, timed};
+use super::{Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, Told, conclude, name_of, timed};
 
 const MEASURES: [(&str, &str, Measure); 3] = [
     ("hr1", "HR@1", Measure::Accuracy(1)),
@@ -39,6 +39,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         channels: Group::ALL.map(Group::name).to_vec(),
     };
     conclude(arguments, &subject, |without| evaluate(&failures, without.map(|index| Group::ALL[index])))
+}
+
+/// What is told of each failure of the part `test`, to be judged beside that of other data sets.
+pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
+    let folder = Arguments::within(data).folder("alerts-sockshop")?;
+    let failures = alerts::open(&folder).context("cannot read the failures")?;
+    let evaluation = evaluate(&failures, None);
+    let judged = evaluation.cells.iter().flat_map(|cell| &cell.judged);
+    Ok(judged.map(|one| one.told("alerts", |suspect| Some(suspect.entity.0.clone()))).collect())
 }
 
 fn evaluate(failures: &[Failure], without: Option<Group>) -> Evaluation {

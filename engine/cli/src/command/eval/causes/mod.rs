@@ -17,9 +17,9 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Result;
 use theriac_datasets::ranking::{self, Answer, Ranked};
-use theriac_diagnose::weighing::Weighed;
+use theriac_diagnose::weighing::{Suspect, Weighed};
 
-use super::cases::Arguments;
+use super::{calibration::told::Told, cases::Arguments};
 use crate::output::{Format, Report, Wrong};
 
 /// Seed of the intervals.
@@ -55,6 +55,13 @@ struct Judged {
     answer: Answer,
     weighed: Vec<Weighed>,
     milliseconds: f64,
+}
+
+impl Judged {
+    /// The same, to be judged beside cases of other data sets.
+    fn told(&self, set: &'static str, name: impl Fn(&Suspect) -> Option<String>) -> Told {
+        Told::of(set, (&self.answer.case, &self.answer.truth), &self.weighed, name)
+    }
 }
 
 /// A baseline over the cases of a cell.

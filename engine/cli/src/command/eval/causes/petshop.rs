@@ -1,5 +1,7 @@
 //! PetShop: which node of a call graph is behind a violated objective.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use theriac_contract::Direction;
 use theriac_datasets::{
@@ -12,7 +14,7 @@ use theriac_diagnose::{
 };
 
 use super::{
-    Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, conclude, name_of, ranked, timed,
+    Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, Told, conclude, name_of, ranked, timed,
 };
 
 const MEASURES: [(&str, &str, Measure); 2] =
@@ -41,6 +43,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     conclude(arguments, &subject, |without| {
         evaluate(&scenario, &settings, without.map(|index| Channel::ALL[index]))
     })
+}
+
+/// What is told of each issue, to be judged beside that of other data sets.
+pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
+    let folder = Arguments::within(data).folder("petshop-low")?;
+    let scenario = petshop::open(&folder).context("cannot read the scenario")?;
+    let evaluation = evaluate(&scenario, &Settings::default(), None);
+    let judged = evaluation.cells.iter().flat_map(|cell| &cell.judged);
+    Ok(judged.map(|one| one.told("petshop", |suspect| Some(suspect.entity.0.clone()))).collect())
 }
 
 fn evaluate(scenario: &Scenario, settings: &Settings, without: Option<Channel>) -> Evaluation {

@@ -1,6 +1,8 @@
 //! Sock Shop 1: which service and which metric of it is behind a change, from metrics alone; also where
 //! it is noticed a minute late.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use theriac_contract::Direction;
 use theriac_datasets::{
@@ -13,10 +15,12 @@ use theriac_datasets::{
 use theriac_diagnose::{
     channel::{Channel, Incident, Series, Settings, diagnose},
     family,
+    weighing::Suspect,
 };
 
 use super::{
-    Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, conclude, mean, name_of, ranked, timed,
+    Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, Told, conclude, mean, name_of, ranked,
+    timed,
 };
 
 const MEASURES: [(&str, &str, Measure); 3] = [
@@ -54,6 +58,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     conclude(arguments, &subject, |without| {
         evaluate(&cases, &settings, without.map(|index| Channel::ALL[index]))
     })
+}
+
+/// What is told of each case that is noticed at once, to be judged beside that of other data sets.
+pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
+    let folder = Arguments::within(data).folder("sockshop1-dev")?;
+    let cases = sockshop::open(&folder).context("cannot read the cases")?;
+    let mut told = Vec::new();
+    for case in &cases {
+        let cell = cell(std::slice::from_ref(case), &case.fault, (Level::Service, 0), &Settings::default(), None);
+        let name = |suspect: &Suspect| Some(Case::service_of(&suspect.entity.0).to_owned());
+        told.extend(cell.judged.iter().map(|one| one.told("sockshop", name)));
+    }
+    Ok(told)
 }
 
 fn evaluate(cases: &[Case], settings: &Settings, without: Option<Channel>) -> Evaluation {

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use theriac_contract::Entity;
 use theriac_datasets::nezha::{
     Minute,
+    calls::Calls,
     minute::Log,
     names::{metric, service_of},
 };
 use theriac_diagnose::{
     channel::Claim,
     channel::requests::{
-        CPU, MEMORY, callers, delays, errors, levels, transitions,
-        window::{Call, Level, Line, Observed, Window},
+        CPU, MEMORY, callers, delays, errors, levels, metered, transitions,
+        window::{Call, Edge, Level, Line, Observed, Window},
     },
     weighing::{Weighed, weigh},
 };
@@ -54,17 +55,23 @@ struct Statements {
 }
 
 impl Statements {
-    fn mine(&mut self, logs: &[Log]) -> Vec<TemplateId> {
+    fn mine(&mut self, logs: &[Log]) -> Vec<Option<TemplateId>> {
         let mine = |log: &Log| {
+            if !log.place.is_empty() {
+                return None;
+            }
             let next = self.programs.len() as u64;
             let program = *self.programs.entry(service_of(&log.pod).to_owned()).or_insert(next);
-            self.miner.add_of(program, &log.message).template
+            Some(self.miner.add_of(program, &log.message).template)
         };
         logs.iter().map(mine).collect()
     }
 }
 
-fn window(minute: &Minute, templates: &[TemplateId], miner: &Miner) -> Window {
+/// Seconds that rates of requests are counts of: in the files they are whole multiples of 1/15.
+const RATE_SECONDS: f64 = 15.0;
+
+fn window(minute: &Minute, told: &Calls, templates: &[Option<TemplateId>], miner: &Miner) -> Window {
     let calls = minute.spans.iter().map(|span| Call {
         trace: span.trace,
         span: span.id,
@@ -82,11 +89,10 @@ fn window(minute: &Minute, templates: &[TemplateId], miner: &Miner) -> Window {
         entity: entity(&log.pod),
         time: log.time,
         severity: log.severity,
-        statement: if log.place.is_empty() {
-            texts.get(&miner.current(*template)).cloned().unwrap_or_default()
-        } else {
-            log.place.clone()
-        },
+        statement: template.map_or_else(
+            || log.place.clone(),
+            |template| texts.get(&miner.current(template)).cloned().unwrap_or_default(),
+        ),
     });
     let mut levels = Vec::new();
     for (pod, metrics) in &minute.metrics {
@@ -96,15 +102,33 @@ fn window(minute: &Minute, templates: &[TemplateId], miner: &Miner) -> Window {
             }
         }
     }
-    Window { calls: calls.collect(), lines: lines.collect(), levels }
+    let mut served: BTreeMap<String, f64> = BTreeMap::new();
+    for (pod, metrics) in &minute.metrics {
+        if let Some(rate) = metrics.get(&metric("PodWorkload(Ops)").name) {
+            *served.entry(service_of(pod).to_owned()).or_default() += rate * RATE_SECONDS;
+        }
+    }
+    let failed = told.success.iter().filter_map(|(service, share)| {
+        let requests = served.get(service)?;
+        Some((service.clone(), requests * (1.0 - share)))
+    });
+    let edges = told.edges.iter().map(|((caller, callee), times)| Edge {
+        caller: caller.clone(),
+        callee: callee.clone(),
+        calls: (*times == [None, None]).then_some(0.0),
+        milliseconds: times[0].zip(times[1]).map(|(made, served)| [made, served]),
+    });
+    let (edges, failed) = (edges.collect(), failed.collect());
+    Window { calls: calls.collect(), lines: lines.collect(), levels, edges, served, failed }
 }
 
-/// The two minutes as channels take them.
-pub(super) fn windows(normal: &Minute, fault: &Minute) -> [Window; 2] {
+/// The two minutes as channels take them, with what metrics tell of calls in each.
+pub(super) fn windows([normal, fault]: [&Minute; 2], told: [&Calls; 2]) -> [Window; 2] {
     let mut statements = Statements { miner: Miner::new(Settings::default()), programs: BTreeMap::new() };
     let mined = [normal, fault].map(|minute| statements.mine(&minute.logs));
     let [before, after] = mined;
-    [window(normal, &before, &statements.miner), window(fault, &after, &statements.miner)]
+    let miner = &statements.miner;
+    [window(normal, told[0], &before, miner), window(fault, told[1], &after, miner)]
 }
 
 /// Ranked causes; one channel may be left out.
@@ -117,6 +141,7 @@ pub(super) fn diagnose([normal, fault]: &[Observed<'_>; 2], left_out: Option<&st
         delays::self_time(normal, fault),
         levels::levels(normal, fault, CPU),
         levels::levels(normal, fault, MEMORY),
+        metered::metered(normal, fault),
     ]
     .into_iter()
     .flatten()

@@ -22,10 +22,13 @@ use std::{
 };
 
 use anyhow::Result;
+use theriac_contract::Timestamp;
 use theriac_datasets::{
     catalogue,
     nezha::{
-        Case, Minute, minute,
+        Case, Minute,
+        calls::{self, Calls},
+        minute,
         published::{self, Row},
     },
     ranking::{self, Answer, Ranked, accuracy},
@@ -35,7 +38,7 @@ use theriac_diagnose::{
     weighing::Weighed,
 };
 
-use super::cases::Arguments;
+use super::{calibration::told::Told, cases::Arguments};
 use crate::output::{Format, Report, Wrong};
 
 /// A data set with its name in figures and the table beside it.
@@ -57,7 +60,10 @@ struct Answered {
     kind: Answer,
     /// Signals of the minute that there are.
     signals: String,
-    /// Milliseconds from what was read to the ranking.
+    /// Milliseconds from rows of files to calls and lines with their statements, as they are taken up
+    /// when they arrive.
+    taken_up: f64,
+    /// Milliseconds from those of both minutes to the ranking.
     milliseconds: f64,
 }
 
@@ -79,12 +85,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut report = Report::new("eval nezha", "default".to_owned(), String::new(), Some(SEED));
     let mut digest = blake3::Hasher::new();
-    let mut milliseconds = Vec::new();
+    let (mut milliseconds, mut taken_up) = (Vec::new(), Vec::new());
     let mut outcomes = Vec::new();
     for set in sets(arguments)? {
         let outcome = evaluate(&set, arguments, &mut digest)?;
         figures(&set, &outcome, &mut report);
         milliseconds.extend(outcome.answered.iter().map(|one| one.milliseconds));
+        taken_up.extend(outcome.answered.iter().map(|one| one.taken_up));
         outcomes.push((set, outcome));
     }
     let asked = arguments.case.as_deref();
@@ -95,6 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     report.data = digest.finalize().to_hex()[..16].to_owned();
     report.set_quantiles("diagnosis.ms", &milliseconds);
+    report.set_quantiles("taken_up.ms", &taken_up);
     if arguments.output == Format::Json {
         return report.print();
     }
@@ -146,6 +154,21 @@ fn sets(arguments: &Arguments) -> Result<Vec<Set>> {
     SYSTEMS.into_iter().map(set).collect()
 }
 
+/// What is told of each case, to be judged beside that of other data sets.
+pub(super) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
+    let arguments = Arguments::within(data);
+    let mut told = Vec::new();
+    for (set, name) in sets(&arguments)?.iter().zip(["trainticket", "onlineboutique"]) {
+        for one in evaluate(set, &arguments, &mut blake3::Hasher::new())?.answered {
+            let who = (one.case.id.as_str(), one.case.inject_pod.as_str());
+            told.push(Told::of(name, who, &one.weighed, |suspect| {
+                Some(diagnosis::pod(&suspect.entity).to_owned())
+            }));
+        }
+    }
+    Ok(told)
+}
+
 fn evaluate(set: &Set, arguments: &Arguments, digest: &mut blake3::Hasher) -> Result<Outcome> {
     let mut outcome = Outcome { answered: Vec::new(), without: BTreeMap::new() };
     let mut metrics = BTreeMap::new();
@@ -156,13 +179,21 @@ fn evaluate(set: &Set, arguments: &Arguments, digest: &mut blake3::Hasher) -> Re
         }
         digest.update(case.id.as_bytes());
         if !metrics.contains_key(&case.day) {
-            metrics.insert(case.day.clone(), minute::metrics(&set.folder, &case.day)?);
+            let of_day = (minute::metrics(&set.folder, &case.day)?, calls::read(&set.folder, &case.day)?);
+            metrics.insert(case.day.clone(), of_day);
         }
-        let of_day = &metrics[&case.day];
+        let (of_day, told) = &metrics[&case.day];
         let normal = normal(&set.folder, &case, &normals, of_day)?;
         let fault = minute::read(&set.folder, "fault", &case.day, &case.minutes.fault_2_scored, of_day)?;
+        let at = minute::instant(&set.folder, &case.day, &case.minutes.fault_2_scored)?;
+        let none = Calls::default();
+        let of_normal = normal_at(&set.folder, &case, &normals)?.and_then(|at| told.get(&at));
+        let of_normal = of_normal.or_else(|| told.values().next());
+        let told = [of_normal, told.get(&at)].map(|calls| calls.unwrap_or(&none));
+        let taken_up = Instant::now();
+        let windows = diagnosis::windows([&normal, &fault], told);
+        let taken_up = taken_up.elapsed().as_secs_f64() * 1e3;
         let start = Instant::now();
-        let windows = diagnosis::windows(&normal, &fault);
         let windows = [Observed::new(&windows[0]), Observed::new(&windows[1])];
         let weighed = diagnosis::diagnose(&windows, None);
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;
@@ -181,10 +212,21 @@ fn evaluate(set: &Set, arguments: &Arguments, digest: &mut blake3::Hasher) -> Re
             signals: told::signals(&normal, &fault),
             case,
             weighed,
+            taken_up,
             milliseconds,
         });
     }
     Ok(outcome)
+}
+
+/// When the fault-free minute of a case was, if it is of its day.
+fn normal_at(
+    folder: &Path,
+    case: &Case,
+    minutes: &BTreeMap<String, String>,
+) -> Result<Option<Timestamp>> {
+    let own = minute::normal_of(case, minutes).filter(|(day, _)| *day == case.day);
+    Ok(own.map(|(day, name)| minute::instant(folder, day, name)).transpose()?)
 }
 
 /// The fault-free minute of a case: spans and logs of its day, or of the nearest one that has some;

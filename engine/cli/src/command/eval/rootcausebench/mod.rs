@@ -8,6 +8,7 @@ mod diagnosis;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     time::Instant,
 };
 
@@ -16,9 +17,12 @@ use theriac_datasets::{
     ranking,
     rootcausebench::{self, Answer, Incident, NONE, anchors},
 };
-use theriac_diagnose::{channel::change::outside, weighing::Weighed};
+use theriac_diagnose::{
+    channel::change::outside,
+    weighing::{Suspect, Weighed},
+};
 
-use super::cases::Arguments;
+use super::{calibration::told::Told, cases::Arguments};
 use crate::output::{Format, Report, Wrong, say};
 
 /// Seed of the draws for intervals.
@@ -74,6 +78,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         cases(&answered);
     }
     Ok(())
+}
+
+/// What is told of each incident, to be judged beside that of other data sets.
+pub(super) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
+    let folder = Arguments::within(data).folder("rootcausebench-dev")?;
+    let incidents = rootcausebench::open(&folder).context("expected a folder for each incident")?;
+    let told = |incident: &Incident| {
+        let one = answer(incident);
+        let who = (incident.name.as_str(), incident.truth.root_cause_commit.as_str());
+        let name = |suspect: &Suspect| {
+            let outside = suspect.entity.0 == outside::ENTITY;
+            Some(if outside { NONE.to_owned() } else { suspect.part.clone() })
+        };
+        Told::of("rootcausebench", who, &one.weighed, name).otherwise(NONE)
+    };
+    Ok(incidents.iter().map(told).collect())
 }
 
 fn answer(incident: &Incident) -> Answered<'_> {

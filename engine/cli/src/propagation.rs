@@ -119,6 +119,7 @@ pub(crate) mod tests {
                 probability: 0.9,
                 evidence_for: Vec::new(),
                 evidence_against: Vec::new(),
+                shown: Vec::new(),
                 change: None,
             }],
             summary: String::new(),

@@ -53,6 +53,10 @@ pub struct Hypothesis {
     pub evidence_against: Vec<Evidence>,
     /// For a fault that a change brought: what was changed.
     pub change: Option<crate::topology::Change>,
+    /// What the incident shows as seen from there, `place:family:direction`, sorted: by this it is
+    /// held against earlier incidents.
+    #[serde(default)]
+    pub shown: Vec<String>,
 }
 
 /// Where an incident stands.

@@ -134,6 +134,12 @@ pub enum Fact {
         incident: Id,
         /// What it was; none if it was nothing that was suspected.
         cause: Option<Entity>,
+        /// Kind of the fault there; empty if nobody says so.
+        #[serde(default)]
+        fault: String,
+        /// [`crate::Hypothesis::shown`] of that suspect.
+        #[serde(default)]
+        shown: Vec<String>,
         /// Weights of the channels of evidence after this, as the diagnosis writes them.
         weights: String,
         /// Why, or who says so.
@@ -190,6 +196,24 @@ impl Judgement {
     }
 }
 
+/// An incident whose cause was confirmed: what later ones are held against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Precedent {
+    /// The incident.
+    pub incident: Id,
+    /// Its cause.
+    pub cause: Entity,
+    /// Kind of the fault there.
+    pub fault: String,
+    /// What it showed as seen from there, sorted.
+    pub shown: Vec<String>,
+}
+
+impl Precedent {
+    /// How many are kept: more than a team has incidents worth comparing in a year.
+    pub const KEPT: usize = 256;
+}
+
 /// What stages read. It never changes; a new version is a new value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -211,6 +235,10 @@ pub struct Snapshot {
     /// confirmed.
     #[serde(default)]
     pub channel_weights: String,
+    /// Incidents whose cause was confirmed, the last [`Precedent::KEPT`], in the
+    /// order of confirmation.
+    #[serde(default)]
+    pub precedents: Vec<Precedent>,
 }
 
 impl Snapshot {

@@ -50,7 +50,7 @@ pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
 pub use id::Id;
 pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, Reached, Role, SymptomRef};
-pub use knowledge::{Belief, Fact, Judgement, LogTemplate, RecordedFact, Snapshot};
+pub use knowledge::{Belief, Fact, Judgement, LogTemplate, Precedent, RecordedFact, Snapshot};
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use object::{ObjectError, Objects};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};

@@ -3,8 +3,9 @@
 use theriac_contract::{Entity, Evidence, FaultClass, Hypothesis};
 
 use crate::{
+    channel::reweight::Weights,
     class::class,
-    evidence::{Fault, Reasons, weigh_mechanism, weigh_place},
+    evidence::{Fault, Reasons, shown, weigh_mechanism, weigh_place, weigh_precedents},
     view::View,
 };
 
@@ -21,12 +22,17 @@ struct Weighed {
 /// The causes of an incident, ranked. `unknown` is always among them and holds the
 /// probability of all that is not listed; the probabilities sum to one.
 pub(crate) fn hypotheses(view: &View<'_>) -> Vec<Hypothesis> {
+    // What cannot be read was not written by this program; nothing was learnt, then.
+    let weights = Weights::from_json(&view.knowledge.channel_weights).unwrap_or_default();
     let mut weighed = Vec::new();
     for suspect in view.suspects() {
+        let shown = shown(view, &suspect);
         for fault in Fault::ALL {
             let mut reasons = Reasons::default();
             if weigh_mechanism(view, &suspect, fault, &mut reasons) {
                 weigh_place(view, &suspect, fault, &mut reasons);
+                weigh_precedents(view.knowledge, &suspect, fault, &shown, &mut reasons);
+                reasons.hear(&weights);
                 let score = reasons.total();
                 weighed.push(Weighed { suspect: suspect.clone(), fault, reasons, score });
             }
@@ -63,6 +69,7 @@ fn known(
     probability: f64,
 ) -> Hypothesis {
     let class = class(view, fault, &mut reasons);
+    let shown = shown(view, &suspect).into_iter().collect();
     let (mut evidence_for, mut evidence_against): (Vec<Evidence>, Vec<Evidence>) =
         reasons.list.into_iter().partition(|evidence| evidence.log_likelihood_ratio >= 0.0);
     evidence_for.sort_by(|a, b| b.log_likelihood_ratio.total_cmp(&a.log_likelihood_ratio));
@@ -76,6 +83,7 @@ fn known(
         evidence_for,
         evidence_against,
         change: reasons.change,
+        shown,
     }
 }
 
@@ -94,6 +102,7 @@ fn unknown(log_odds: f64, probability: f64) -> Hypothesis {
         probability,
         evidence_for: vec![evidence],
         evidence_against: Vec::new(),
+        shown: Vec::new(),
         change: None,
     }
 }

@@ -1,6 +1,6 @@
 //! One fact into a snapshot.
 
-use theriac_contract::{Belief, Change, Fact, Snapshot, VerificationVerdict};
+use theriac_contract::{Belief, Change, Fact, Precedent, Snapshot, VerificationVerdict};
 
 /// Folds a fact that is no [`Fact::RolledBack`] into the readings; of changes at most
 /// `changes_max` of a kind are kept, the most recent. The version is set by the caller.
@@ -38,7 +38,18 @@ pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
             let count = if *right { &mut judgement.right } else { &mut judgement.noise };
             *count = count.saturating_add(1);
         }
-        Fact::CauseConfirmed { weights, .. } => snapshot.channel_weights.clone_from(weights),
+        Fact::CauseConfirmed { incident, cause, fault, shown, weights, .. } => {
+            snapshot.channel_weights.clone_from(weights);
+            // Who confirms again corrects what was confirmed before.
+            snapshot.precedents.retain(|known| known.incident != *incident);
+            if let (Some(cause), false) = (cause, fault.is_empty()) {
+                let (incident, cause) = (incident.clone(), cause.clone());
+                let precedent = Precedent { incident, cause, fault: fault.clone(), shown: shown.clone() };
+                snapshot.precedents.push(precedent);
+                let over = snapshot.precedents.len().saturating_sub(Precedent::KEPT);
+                snapshot.precedents.drain(..over);
+            }
+        }
         // These are read from the log; no stage decides by them. A rollback is not one fact
         // but a choice among folds, which is made where those are kept.
         Fact::Verified { .. }

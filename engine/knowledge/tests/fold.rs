@@ -33,6 +33,8 @@ fn confirmed(weights: &str) -> Fact {
     Fact::CauseConfirmed {
         incident: Id("incident-1".into()),
         cause: Some(Entity("cart".into())),
+        fault: "hang".into(),
+        shown: vec!["self:traffic:down".into()],
         weights: weights.into(),
         reason: "seen".into(),
     }
@@ -212,6 +214,9 @@ fn what_was_learnt_from_causes_can_be_gone_back_from() {
     let (knowledge, log) = recorded(vec![confirmed("one"), confirmed("two"), back]);
     assert_eq!(knowledge.snapshot().channel_weights, "one");
     assert_eq!(as_of(&log, 2).channel_weights, "two");
+    let causes =
+        |version| as_of(&log, version).precedents.iter().map(|one| one.fault.clone()).collect::<Vec<_>>();
+    assert_eq!((causes(0), causes(2)), (vec![], vec!["hang".to_owned()]), "the same incident, once");
     assert_eq!(
         diff(&as_of(&log, 0), &as_of(&log, 2)).iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["~ weights of channels: none learnt -> two"]

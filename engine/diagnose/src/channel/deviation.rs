@@ -65,8 +65,9 @@ impl Known {
     pub(super) fn of(incident: &Incident, settings: &Settings) -> Self {
         let baselines: Vec<Option<Baseline>> =
             incident.series.iter().map(|series| Baseline::of(&series.ordinary, settings)).collect();
-        let deviation =
-            |(series, baseline): (&Series, &Option<Baseline>)| (*baseline)?.deviation(&series.during, settings);
+        let deviation = |(series, baseline): (&Series, &Option<Baseline>)| {
+            (*baseline)?.deviation(&series.during, settings)
+        };
         let deviations = incident.series.iter().zip(&baselines).map(deviation).collect();
         Self { baselines, deviations }
     }
@@ -96,7 +97,7 @@ pub(super) fn ratio_where(deviations: f64, victims: f64, settings: &Settings) ->
 
 /// Whether it is of the entity itself, and not of the work that comes to it or that it waits for.
 pub(super) const fn is_resource(family: Family) -> bool {
-    matches!(family, Family::Memory | Family::Cpu | Family::Io | Family::Restarts)
+    matches!(family, Family::Memory | Family::Cpu | Family::Io | Family::Storage | Family::Restarts)
 }
 
 pub(super) fn claims(incident: &Incident, known: &Known, settings: &Settings) -> Vec<Claim> {

@@ -17,7 +17,7 @@ use crate::Family;
 /// Place in the order of effects within one entity.
 const fn stage(family: Family) -> usize {
     match family {
-        Family::Memory | Family::Io | Family::Restarts => 0,
+        Family::Memory | Family::Io | Family::Storage | Family::Restarts => 0,
         Family::Cpu => 1,
         _ => 2,
     }

@@ -5,13 +5,18 @@ mod exhaustion;
 mod mechanism;
 mod network;
 mod place;
+mod precedent;
 
 use theriac_contract::{Change, Evidence, Id};
 
 pub(crate) use mechanism::weigh as weigh_mechanism;
 pub(crate) use place::weigh as weigh_place;
+pub(crate) use precedent::{shown, weigh as weigh_precedents};
 
-use crate::view::{Trouble, View};
+use crate::{
+    channel::reweight::Weights,
+    view::{Trouble, View},
+};
 
 /// Kinds of fault that are weighed at every suspect, beside `unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +99,13 @@ pub(crate) struct Reasons {
 impl Reasons {
     pub(crate) fn add(&mut self, channel: &str, ratio: f64, text: String, symptoms: Vec<Id>) {
         self.list.push(Evidence { channel: channel.to_owned(), log_likelihood_ratio: ratio, text, symptoms });
+    }
+
+    /// Multiplies what each channel says with its weight.
+    pub(crate) fn hear(&mut self, weights: &Weights) {
+        for evidence in &mut self.list {
+            evidence.log_likelihood_ratio *= weights.of(&evidence.channel);
+        }
     }
 
     /// Sum of the log likelihood ratios.

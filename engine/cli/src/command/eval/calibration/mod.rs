@@ -93,7 +93,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
         }
-        std::fs::write(path, page::page(&outcome, &report).html()).with_context(|| path.display().to_string())?;
+        std::fs::write(path, page::page(&outcome, &report).html())
+            .with_context(|| path.display().to_string())?;
     }
     if arguments.output == Format::Json {
         return report.print();
@@ -174,7 +175,16 @@ fn print(outcome: &Outcome) {
     say!("Probabilities of causes: what is named first, how sure of it, and how often that is right");
     for (way, (title, _)) in outcome.ways.iter().enumerate() {
         say!("\n{title}");
-        say!("{:<16}{:>7}{:>9}{:>9}{:>9}{:>9}{:>10}", "", "cases", "right", "sure", "ECE", "Brier", "log loss");
+        say!(
+            "{:<16}{:>7}{:>9}{:>9}{:>9}{:>9}{:>10}",
+            "",
+            "cases",
+            "right",
+            "sure",
+            "ECE",
+            "Brier",
+            "log loss"
+        );
         for set in outcome.groups() {
             let judged = outcome.judged(way, set);
             say!(
@@ -200,7 +210,10 @@ fn print(outcome: &Outcome) {
     }
     say!("\nTemperature that the other sets give ({} to {})", TEMPERATURE_RANGE.0, TEMPERATURE_RANGE.1);
     outcome.temperatures.iter().for_each(|(set, value)| say!("  {set:<16}{value:>7.2}"));
-    say!("\nWeights after all {} confirmed causes, with their standard deviation", outcome.learnt.confirmed());
+    say!(
+        "\nWeights after all {} confirmed causes, with their standard deviation",
+        outcome.learnt.confirmed()
+    );
     outcome
         .learnt
         .weights()

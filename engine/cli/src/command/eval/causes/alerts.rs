@@ -12,7 +12,9 @@ use theriac_diagnose::{
     weighing::Weighed,
 };
 
-use super::{Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, Told, conclude, name_of, timed};
+use super::{
+    Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, Told, conclude, name_of, timed,
+};
 
 const MEASURES: [(&str, &str, Measure); 3] = [
     ("hr1", "HR@1", Measure::Accuracy(1)),

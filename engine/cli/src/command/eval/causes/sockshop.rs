@@ -66,7 +66,8 @@ pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>
     let cases = sockshop::open(&folder).context("cannot read the cases")?;
     let mut told = Vec::new();
     for case in &cases {
-        let cell = cell(std::slice::from_ref(case), &case.fault, (Level::Service, 0), &Settings::default(), None);
+        let cell =
+            cell(std::slice::from_ref(case), &case.fault, (Level::Service, 0), &Settings::default(), None);
         let name = |suspect: &Suspect| Some(Case::service_of(&suspect.entity.0).to_owned());
         told.extend(cell.judged.iter().map(|one| one.told("sockshop", name)));
     }

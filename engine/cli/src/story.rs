@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
-use theriac_contract::{
-    EdgeKind, Entity, Fact, Id, Incident, Outcome, Plan, RecordedFact, Symptom, Topic, Topics, Verification,
-};
+use theriac_contract::{EdgeKind, Entity, Id, Incident, Outcome, Plan, Symptom, Topic, Topics, Verification};
+use theriac_knowledge::as_of;
+
+use crate::feedback;
 
 /// Everything that the stages said.
 #[derive(Debug, Default)]
@@ -76,12 +77,10 @@ impl Story {
             }
             Ok(())
         })?;
-        all(topics, Topic::Knowledge, |bytes, _| {
-            if let RecordedFact { fact: Fact::EdgeSeen { from, to, kind }, .. } = payload(bytes)? {
-                story.edges.insert((from, to, kind));
-            }
-            Ok(())
-        })?;
+        // With those that were there once: an incident of then went along them.
+        let known = as_of(&feedback::facts(topics)?, u64::MAX).topology;
+        let past = known.past().iter().map(|past| past.edge.clone());
+        story.edges = past.chain(known.edges.iter().cloned()).collect();
         Ok(story)
     }
 

@@ -117,9 +117,10 @@ fn share_a_host(a: &Kept, b: &Kept, graph: &Graph) -> bool {
 fn blamed(entity: &Entity, attributes: &str, topology: &Topology) -> Option<Entity> {
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(attributes).ok()?;
     let template = values.get("template")?.as_str()?;
-    let mut words = template.split(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter));
+    let words = template.split(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter));
     let callees = topology.callees(entity.service());
-    words.find(|word| callees.contains(word)).map(|word| Entity(word.to_owned()))
+    let named = |word: &str| topology.resolve(&Entity(word.to_owned()));
+    words.map(named).find(|callee| callees.contains(&callee.as_str()))
 }
 
 /// The entity that a series speaks about when that is not its own: the callee of an edge, a
@@ -135,7 +136,8 @@ pub(crate) fn accused(
         return blamed(entity, attributes, topology);
     }
     if peer.is_some() || family != Family::Mismatch {
-        return peer.cloned();
+        // Callers have other names for some.
+        return peer.map(|peer| topology.resolve(peer));
     }
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(attributes).ok()?;
     let texts: Vec<&str> = values.values().filter_map(serde_json::Value::as_str).collect();

@@ -12,7 +12,7 @@ use crate::{
     correlate::tie,
     departures,
     family::Family,
-    graph::Graph,
+    graph::Graphs,
     hypotheses::{UNKNOWN, hypotheses},
     incident::{Case, Kept, Said},
     restarts,
@@ -39,7 +39,7 @@ struct State {
 #[derive(Clone, Debug)]
 pub struct Diagnose {
     settings: Settings,
-    graph: Graph,
+    graphs: Graphs,
     state: State,
 }
 
@@ -47,13 +47,14 @@ impl Diagnose {
     /// A fresh stage.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, graph: Graph::default(), state: State::default() }
+        Self { settings, graphs: Graphs::default(), state: State::default() }
     }
 
     /// Takes the symptom revisions of a tick that ends at `at`; gives the incidents that
     /// have something new to say, in the order of their opening.
     pub fn step(&mut self, at: Timestamp, symptoms: &[Symptom], knowledge: &Snapshot) -> Vec<Incident> {
-        self.graph.follow(&knowledge.topology, self.settings.hops);
+        let open = self.state.cases.iter().map(|case| (&case.id, case.opened));
+        self.graphs.follow(&knowledge.topology, open, self.settings.window, self.settings.hops);
         // The order of a batch is an accident of the detectors: onset decides, then id.
         let mut ordered: Vec<&Symptom> = symptoms.iter().collect();
         ordered.sort_by(|a, b| (a.onset, &a.id, a.revision).cmp(&(b.onset, &b.id, b.revision)));
@@ -109,7 +110,7 @@ impl Diagnose {
         } else {
             // The strongest tie; among equals the incident that was touched last.
             mine.filter_map(|(index, case)| {
-                let tie = tie(&kept, case, &self.graph, &self.settings)?;
+                let tie = tie(&kept, case, self.graphs.of(&case.id), &self.settings)?;
                 Some((tie, std::cmp::Reverse(case.touched), index))
             })
             .min()
@@ -174,7 +175,7 @@ impl Diagnose {
         if !case.changed && !due {
             return (None, true);
         }
-        let view = View::new(at, case, knowledge, &self.graph, &self.settings);
+        let view = View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings);
         let ranked = hypotheses(&view);
         let news = self.news(&said, case, &ranked);
         if news == News::Verdict || news == News::Detail && due {
@@ -209,7 +210,7 @@ impl Diagnose {
     }
 
     fn revise(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot, phase: IncidentPhase) -> Incident {
-        let ranked = hypotheses(&View::new(at, case, knowledge, &self.graph, &self.settings));
+        let ranked = hypotheses(&View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings));
         self.write(at, case, knowledge, phase, ranked)
     }
 
@@ -298,7 +299,7 @@ impl Checkpointed for Diagnose {
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
-        self.graph = Graph::default();
+        self.graphs = Graphs::default();
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ impl Kept {
         let family = family(&symptom.signal, &symptom.attributes, symptom.direction, silent);
         Self {
             id: symptom.id.clone(),
-            entity: symptom.entity.clone(),
+            entity: topology.resolve(&symptom.entity),
             peer: accused(family, &symptom.entity, &symptom.attributes, symptom.peer.as_ref(), topology),
             signal: symptom.signal.clone(),
             family,

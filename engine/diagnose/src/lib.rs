@@ -8,7 +8,7 @@
 //! | [`channel`] | channels of evidence over incidents that are given as data, each a density ratio |
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
-//! | `graph` | the topology, for questions of distance |
+//! | `graph` | the topology of an incident's onset, for questions of distance |
 //! | `restarts`, `departures` | which restarts, and which silences, a change explains |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |

@@ -181,6 +181,8 @@ impl Engine {
         for incident in &incidents {
             facts.extend(self.knowledge.append(incident.at, incident_facts(incident)));
         }
+        let trust = self.diagnose.facts();
+        facts.extend(self.knowledge.append(at, trust));
         let mut outputs = self.decide(&incidents);
         outputs.incidents = incidents;
         facts.append(&mut outputs.facts);

@@ -135,13 +135,18 @@ pub(crate) fn accused(
     if matches!(family, Family::Errors | Family::Latency) && peer.is_none() {
         return blamed(entity, attributes, topology);
     }
-    if peer.is_some() || family != Family::Mismatch {
+    if peer.is_some() || !matches!(family, Family::Mismatch | Family::Health) {
         // Callers have other names for some.
         return peer.map(|peer| topology.resolve(peer));
     }
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(attributes).ok()?;
     let texts: Vec<&str> = values.values().filter_map(serde_json::Value::as_str).collect();
-    let names = |entity: &&Entity| {
+    // A thing that names itself speaks of itself.
+    let names = |named: &&Entity| {
+        if named.service() == entity.service() && family == Family::Health {
+            return false;
+        }
+        let entity = named;
         let instance = entity.as_str().rsplit('/').next().unwrap_or_default();
         texts.iter().any(|text| *text == entity.as_str() || entity.is_instance() && *text == instance)
     };

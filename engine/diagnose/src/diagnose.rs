@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot, StateError, StateTable,
-    Symptom, SymptomPhase, Timestamp,
+    Checkpointed, Entity, Fact, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot, StateError,
+    StateTable, Symptom, SymptomPhase, Timestamp,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     incident::{Case, Kept, Said},
     restarts,
     settings::Settings,
+    vantage::{Doubts, is_unheard},
     view::View,
 };
 
@@ -33,6 +34,12 @@ struct State {
     recent: BTreeMap<String, VecDeque<Timestamp>>,
     /// Symptoms that found no place because too many incidents were gathering evidence.
     shed: u64,
+    /// Whose word does not count.
+    #[serde(default)]
+    doubts: Doubts,
+    /// Symptoms that were not taken in, since nobody believes who says them.
+    #[serde(default)]
+    unheard: u64,
 }
 
 /// Groups symptoms into incidents and ranks their causes.
@@ -41,13 +48,15 @@ pub struct Diagnose {
     settings: Settings,
     graphs: Graphs,
     state: State,
+    /// What became known in this step.
+    facts: Vec<Fact>,
 }
 
 impl Diagnose {
     /// A fresh stage.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, graphs: Graphs::default(), state: State::default() }
+        Self { settings, graphs: Graphs::default(), state: State::default(), facts: Vec::new() }
     }
 
     /// Takes the symptom revisions of a tick that ends at `at`; gives the incidents that
@@ -72,13 +81,25 @@ impl Diagnose {
             keep
         });
         self.state.cases = cases;
+        self.facts.extend(self.state.doubts.settle(at, &self.state.cases, &self.settings));
         incidents
+    }
+
+    /// What the last steps made known: who is no longer believed, and who is again. Each is given once.
+    pub fn facts(&mut self) -> Vec<Fact> {
+        std::mem::take(&mut self.facts)
     }
 
     /// Incidents that are open.
     #[must_use]
     pub fn open(&self) -> usize {
         self.state.cases.len()
+    }
+
+    /// Symptoms that were not taken in, since nobody believes who says them.
+    #[must_use]
+    pub const fn symptoms_unheard(&self) -> u64 {
+        self.state.unheard
     }
 
     /// Symptoms that found no incident because of the limit.
@@ -89,6 +110,10 @@ impl Diagnose {
 
     fn admit(&mut self, symptom: &Symptom, knowledge: &Snapshot) {
         let kept = Kept::new(symptom, &knowledge.topology);
+        if is_unheard(knowledge, &kept) {
+            self.state.unheard += 1;
+            return;
+        }
         if kept.family == Family::Restarts {
             // Restarts are counted together over minutes: the first may lie before the onset.
             let from = Timestamp(kept.onset.0.saturating_sub(self.settings.window.0));
@@ -153,7 +178,7 @@ impl Diagnose {
     }
 
     /// What a case has to say now, and whether it is kept.
-    fn judge(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot) -> (Option<Incident>, bool) {
+    fn judge(&mut self, at: Timestamp, case: &mut Case, knowledge: &Snapshot) -> (Option<Incident>, bool) {
         let quiet = !case.holds() && at.since(case.ended()) >= self.settings.resolve_after;
         let Some(said) = case.said.clone() else {
             if quiet {
@@ -177,6 +202,7 @@ impl Diagnose {
         }
         let view = View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings);
         let ranked = hypotheses(&view);
+        self.doubt(at, case, &ranked, knowledge);
         let news = self.news(&said, case, &ranked);
         if news == News::Verdict || news == News::Detail && due {
             return (Some(self.write(at, case, knowledge, IncidentPhase::Updated, ranked)), true);
@@ -209,8 +235,28 @@ impl Diagnose {
         }
     }
 
-    fn revise(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot, phase: IncidentPhase) -> Incident {
+    /// Notes who is not to be believed, as far as the case shows that.
+    fn doubt(&mut self, at: Timestamp, case: &Case, ranked: &[Hypothesis], knowledge: &Snapshot) {
+        let fact = self.state.doubts.hear(at, case, ranked, knowledge, &self.settings);
+        // One that two incidents name in one step is told once.
+        let same = |other: &Fact, entity: &Entity| matches!(other, Fact::Distrusted { entity: known, .. } if known == entity);
+        if let Some(fact) = fact
+            && let Fact::Distrusted { entity, .. } = &fact
+            && !self.facts.iter().any(|other| same(other, entity))
+        {
+            self.facts.push(fact);
+        }
+    }
+
+    fn revise(
+        &mut self,
+        at: Timestamp,
+        case: &mut Case,
+        knowledge: &Snapshot,
+        phase: IncidentPhase,
+    ) -> Incident {
         let ranked = hypotheses(&View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings));
+        self.doubt(at, case, &ranked, knowledge);
         self.write(at, case, knowledge, phase, ranked)
     }
 

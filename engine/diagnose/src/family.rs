@@ -59,7 +59,7 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 70] = [
+const TABLE: [(&str, Family); 71] = [
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
@@ -69,6 +69,7 @@ const TABLE: [(&str, Family); 70] = [
     ("start_time", Family::Restarts),
     ("oom", Family::Restarts),
     ("crash", Family::Restarts),
+    ("probe_success", Family::Health),
     ("health", Family::Health),
     ("readiness", Family::Health),
     ("liveness", Family::Health),

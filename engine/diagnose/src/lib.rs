@@ -10,6 +10,7 @@
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology of an incident's onset, for questions of distance |
 //! | `restarts`, `departures` | which restarts, and which silences, a change explains |
+//! | `vantage` | what a thing says of itself against what others say of it; whose word does not count |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
@@ -32,6 +33,7 @@ mod hypotheses;
 mod incident;
 mod restarts;
 pub mod settings;
+mod vantage;
 mod view;
 pub mod weighing;
 

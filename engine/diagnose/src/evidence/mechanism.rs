@@ -6,6 +6,7 @@ use super::{Fault, Reasons, said};
 use crate::{
     family::Family,
     graph::is_host,
+    vantage,
     view::{Trouble, View},
 };
 
@@ -18,7 +19,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
     let place = Place { view, suspect };
     let fits = match fault {
         Fault::BrokenHost => is_host(suspect),
-        Fault::CpuSaturation => true,
+        Fault::CpuSaturation | Fault::LyingSensor => true,
         Fault::ByzantineReplica => suspect.is_instance(),
         Fault::BadDeploy | Fault::TrafficSurge => !is_host(suspect) && !suspect.is_instance(),
         _ => !is_host(suspect),
@@ -36,7 +37,9 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::CpuSaturation => place.cpu_saturation(reasons),
         Fault::TrafficSurge => place.traffic_surge(reasons),
         Fault::BrokenHost => place.host_fault(reasons),
+        Fault::LyingSensor => vantage::lying_sensor(view, suspect, WITHOUT_MARK, reasons),
     }
+    vantage::mark(view, fault, suspect, reasons);
     true
 }
 
@@ -115,6 +118,9 @@ impl<'a> Place<'_, 'a> {
     fn memory_leak(&self, reasons: &mut Reasons) {
         let grown = self.trouble(Family::Memory, UP);
         self.mark(reasons, "resource", 4.5, grown, "growth of memory");
+        if let Some(grown) = grown {
+            vantage::doubtful_reading(grown.kept, reasons);
+        }
         self.sign(reasons, "resource", 0.5, Family::Restarts, None);
         self.sign(reasons, "traffic", -1.0, Family::Traffic, UP);
         if let (Some(_), Some((change, weight))) = (grown, self.view.change(self.suspect)) {
@@ -218,6 +224,7 @@ impl<'a> Place<'_, 'a> {
     fn error_burst(&self, reasons: &mut Reasons) {
         let failing = self.trouble(Family::Errors, None);
         self.mark(reasons, "errors", 3.5, failing, "errors");
+        vantage::log_against_metrics(self.view, self.suspect, reasons);
         self.own_resources(reasons, -1.5);
         self.change_speaks_against(reasons, -3.0);
         self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
@@ -247,6 +254,7 @@ impl<'a> Place<'_, 'a> {
             None if mismatch.or(edge_errors).is_some() => {
                 let text = format!("{} says itself that it is well, others disagree", self.suspect);
                 reasons.add("peers", 1.0, text, Vec::new());
+                vantage::contradicted(self.view, self.suspect, reasons);
             }
             None => {}
         }
@@ -255,6 +263,9 @@ impl<'a> Place<'_, 'a> {
     fn cpu_saturation(&self, reasons: &mut Reasons) {
         let busy = self.trouble(Family::Cpu, UP);
         self.mark(reasons, "resource", 4.0, busy, "unusual use of the processor");
+        if let Some(busy) = busy {
+            vantage::doubtful_reading(busy.kept, reasons);
+        }
         if let (Some(slow), Some(busy)) = (self.trouble(Family::Latency, UP), busy)
             && slow.kept.onset < busy.kept.onset
             && !is_host(self.suspect)

@@ -23,10 +23,11 @@ pub(crate) enum Fault {
     CpuSaturation,
     TrafficSurge,
     BrokenHost,
+    LyingSensor,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::MemoryLeak,
         Self::CrashLoop,
         Self::SlowDependency,
@@ -36,6 +37,7 @@ impl Fault {
         Self::CpuSaturation,
         Self::TrafficSurge,
         Self::BrokenHost,
+        Self::LyingSensor,
     ];
 
     /// As in playbooks.
@@ -50,7 +52,13 @@ impl Fault {
             Self::CpuSaturation => "cpu_saturation",
             Self::TrafficSurge => "traffic_surge",
             Self::BrokenHost => "host_fault",
+            Self::LyingSensor => "lying_sensor",
         }
+    }
+
+    /// Whether it means that something says what is not so.
+    pub(crate) const fn is_about_trust(self) -> bool {
+        matches!(self, Self::ByzantineReplica | Self::LyingSensor)
     }
 
     /// Whether it shows in latency and errors only, which callers of a troubled service show, too.

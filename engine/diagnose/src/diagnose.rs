@@ -142,6 +142,7 @@ impl Diagnose {
             .map(|(_, _, index)| index)
         };
         let index = match place {
+            Some(index) if storm => self.gather(index, symptom.onset),
             Some(index) => index,
             None => {
                 self.make_room();
@@ -154,6 +155,35 @@ impl Diagnose {
             }
         };
         self.state.cases[index].admit(kept, self.settings.symptoms_max);
+    }
+
+    /// Takes up into one incident what began beside it before it was known to be a storm, as far as
+    /// nothing was said of it yet; gives where it is then.
+    fn gather(&mut self, index: usize, onset: Timestamp) -> usize {
+        let window = self.settings.window;
+        let domain = self.state.cases[index].domain.clone();
+        let beside = |(place, case): (usize, &Case)| {
+            let near = onset.since(case.latest_onset()) <= window;
+            place != index && case.said.is_none() && case.domain == domain && near
+        };
+        let places: Vec<bool> = self.state.cases.iter().enumerate().map(beside).collect();
+        if !places.contains(&true) {
+            return index;
+        }
+        let mut kept = Vec::new();
+        let mut taken = Vec::new();
+        for (case, is_taken) in std::mem::take(&mut self.state.cases).into_iter().zip(&places) {
+            if *is_taken { taken.push(case) } else { kept.push(case) }
+        }
+        self.state.cases = kept;
+        let index = index - places[..index].iter().filter(|is_taken| **is_taken).count();
+        for case in taken {
+            self.state.cases[index].shed += case.shed;
+            for symptom in case.symptoms.into_values() {
+                self.state.cases[index].admit(symptom, self.settings.symptoms_max);
+            }
+        }
+        index
     }
 
     /// Of too many incidents, the oldest that did not gather enough evidence goes.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Command, Completion, Fact, Incident, Noticed, Outcome, Plan, RecordedFact, Sightings,
-    StateError, StateTable, Symptom, Tick, Timestamp, Verification,
+    Checkpointed, Command, Completion, Fact, GivenTopology, Incident, Noticed, Outcome, Plan, RecordedFact,
+    Sightings, StateError, StateTable, Symptom, Tick, Timestamp, Verification,
     seeded::{self, Bug},
 };
 use theriac_detect::Detect;
@@ -123,7 +123,13 @@ impl Engine {
     }
 
     /// Facts that do not come from telemetry: configuration, a topology file.
-    pub fn learn(&mut self, facts: Vec<Fact>) -> Vec<RecordedFact> {
+    pub fn learn(&mut self, mut facts: Vec<Fact>) -> Vec<RecordedFact> {
+        // That a file says nothing is worth a fact only after one said something.
+        let given = self.knowledge.snapshot().topology.has_given();
+        facts.retain(|fact| match fact {
+            Fact::TopologyGiven { topology } => given || *topology != GivenTopology::default(),
+            _ => true,
+        });
         self.knowledge.append(self.carried.now, facts)
     }
 
@@ -137,7 +143,8 @@ impl Engine {
     pub fn step(&mut self, tick: &Tick) -> Outputs {
         let at = tick.end();
         self.reach(at);
-        let facts = timed!("learn", self.knowledge.observe(at, &Sightings::of(tick)));
+        let sightings = Sightings { flows: self.knowledge.gather(at, &tick.edges), ..Sightings::of(tick) };
+        let facts = timed!("learn", self.knowledge.observe(at, &sightings));
         let symptoms = self.detect(tick);
         let mut outputs = self.conclude(at, &symptoms, facts);
         outputs.symptoms = symptoms;
@@ -148,7 +155,8 @@ impl Engine {
     /// noticed is to be joined with what other shards noticed, and comes back to
     /// [`Engine::judge`].
     pub fn notice(&mut self, tick: &Tick) -> Noticed {
-        let sightings = self.knowledge.news(&Sightings::of(tick));
+        let flows = self.knowledge.gather(tick.end(), &tick.edges);
+        let sightings = Sightings { flows, ..self.knowledge.news(&Sightings::of(tick)) };
         Noticed { at: tick.end(), symptoms: self.detect(tick), sightings }
     }
 
@@ -173,6 +181,8 @@ impl Engine {
         for incident in &incidents {
             facts.extend(self.knowledge.append(incident.at, incident_facts(incident)));
         }
+        let trust = self.diagnose.facts();
+        facts.extend(self.knowledge.append(at, trust));
         let mut outputs = self.decide(&incidents);
         outputs.incidents = incidents;
         facts.append(&mut outputs.facts);

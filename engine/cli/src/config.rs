@@ -5,15 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use theriac_connectors::{executor, host, kafka, read, topics};
-use theriac_contract::{EdgeKind, Entity, Fact};
+use theriac_contract::{Fact, GivenTopology};
 use theriac_detectors::OwnModel;
 use theriac_engine::Settings;
 use theriac_plan::Playbooks;
 
-use crate::{checkpoints::CheckpointConfig, operations, output::Wrong, suggest};
+use crate::{checkpoints::CheckpointConfig, operations, output::Wrong, suggest, topology};
 
 /// The whole configuration. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<SourceConfig>,
     /// Apache Kafka, for the topics and for what to read.
     pub(crate) kafka: Option<kafka::Settings>,
-    /// A file that says who calls whom.
+    /// A file that says who depends on whom, and what runs where: it holds whatever is seen.
     pub(crate) topology: Option<PathBuf>,
     /// Files with playbooks; none for those that are built in.
     pub(crate) playbooks: Vec<PathBuf>,
@@ -96,27 +96,6 @@ pub(crate) enum ClockConfig {
     Event,
 }
 
-/// One service of a topology file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ServiceTopology {
-    /// Name of the service.
-    name: String,
-    /// Services that it calls.
-    calls: Vec<String>,
-    /// Its instances.
-    instances: Vec<String>,
-    /// Host that it (or each of its instances) runs on.
-    host: Option<String>,
-}
-
-/// A topology file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct TopologyFile {
-    services: Vec<ServiceTopology>,
-}
-
 impl Config {
     /// Reads a file. Paths in it are taken from the folder that it lies in.
     pub(crate) fn load(path: &Path) -> Result<Self> {
@@ -179,30 +158,13 @@ impl Config {
         Ok(Playbooks::parse_all(&files)?)
     }
 
-    /// What the topology file says, as facts.
+    /// What the topology file says, as facts; without one, that nothing is given.
     pub(crate) fn topology(&self) -> Result<Vec<Fact>> {
-        let Some(path) = &self.topology else { return Ok(Vec::new()) };
-        let file: TopologyFile = parse_yaml(&path.display().to_string(), &read_text(path)?)?;
-        let mut facts = Vec::new();
-        for service in file.services {
-            if service.name.is_empty() {
-                bail!("{}: a service has no `name`", path.display());
-            }
-            let entity = Entity(service.name.clone());
-            facts.push(Fact::EntitySeen { entity: entity.clone() });
-            let edge = |from: &Entity, to: Entity, kind| Fact::EdgeSeen { from: from.clone(), to, kind };
-            facts.extend(
-                service.calls.iter().map(|callee| edge(&entity, Entity(callee.clone()), EdgeKind::Calls)),
-            );
-            let instances: Vec<Entity> =
-                service.instances.iter().map(|name| Entity::instance(&service.name, name)).collect();
-            facts.extend(instances.iter().map(|entity| Fact::EntitySeen { entity: entity.clone() }));
-            if let Some(host) = &service.host {
-                let guests = if instances.is_empty() { std::slice::from_ref(&entity) } else { &instances };
-                facts.extend(guests.iter().map(|guest| edge(guest, Entity::host(host), EdgeKind::RunsOn)));
-            }
-        }
-        Ok(facts)
+        let topology = match &self.topology {
+            Some(path) => topology::parse(&path.display().to_string(), &read_text(path)?)?,
+            None => GivenTopology::default(),
+        };
+        Ok(vec![Fact::TopologyGiven { topology }])
     }
 
     /// Digest of everything that decides what the stages do: settings, playbooks, topology

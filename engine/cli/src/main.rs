@@ -28,6 +28,7 @@ mod service;
 mod store;
 mod story;
 mod suggest;
+mod topology;
 mod wiring;
 mod words;
 

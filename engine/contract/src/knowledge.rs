@@ -10,7 +10,7 @@ use crate::{
     outcome::VerificationVerdict,
     series::{Entity, Series},
     time::Timestamp,
-    topology::{Change, EdgeKind, Topology},
+    topology::{Change, EdgeKind, GivenTopology, Topology},
 };
 
 /// A log template as the instances of a service say it.
@@ -41,7 +41,7 @@ pub enum Fact {
         /// The entity.
         entity: Entity,
     },
-    /// An edge of the topology was seen for the first time, or given in a file.
+    /// An edge of the topology was seen for the first time.
     EdgeSeen {
         /// From.
         from: Entity,
@@ -49,6 +49,59 @@ pub enum Fact {
         to: Entity,
         /// Meaning.
         kind: EdgeKind,
+    },
+    /// An edge was not seen any more: it is no part of the graph from now on.
+    EdgeEnded {
+        /// From.
+        from: Entity,
+        /// To.
+        to: Entity,
+        /// Meaning.
+        kind: EdgeKind,
+    },
+    /// An edge is used clearly more, or less, than was known.
+    EdgeUsed {
+        /// From.
+        from: Entity,
+        /// To.
+        to: Entity,
+        /// Meaning.
+        kind: EdgeKind,
+        /// Calls a second.
+        per_second: f64,
+    },
+    /// A name was found to stand for something that calls itself otherwise.
+    AliasSeen {
+        /// The name that callers have for it.
+        name: Entity,
+        /// One: both are the same. Several: it stands in front of them, as a load balancer does.
+        of: BTreeSet<Entity>,
+        /// Sentence for people: what shows that.
+        reason: String,
+    },
+    /// A file gives a topology, in the place of what one gave before.
+    TopologyGiven {
+        /// All of it.
+        topology: GivenTopology,
+    },
+    /// Vantage points contradict what something says: its word does not count until it agrees again.
+    Distrusted {
+        /// Whose telemetry it is.
+        entity: Entity,
+        /// Signals that are meant; none: all that it says.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        signals: BTreeSet<String>,
+        /// The incident in which that was found.
+        incident: Id,
+        /// Sentence for people: who contradicts what.
+        reason: String,
+    },
+    /// What was distrusted has agreed with the others for long enough.
+    TrustedAgain {
+        /// Whose telemetry it is.
+        entity: Entity,
+        /// Sentence for people.
+        reason: String,
     },
     /// Somebody changed something.
     Changed {
@@ -214,6 +267,28 @@ impl Precedent {
     pub const KEPT: usize = 256;
 }
 
+/// Telemetry that does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Distrust {
+    /// From when on.
+    pub since: Timestamp,
+    /// Signals that are meant; none: all that the entity says.
+    #[serde(default)]
+    pub signals: BTreeSet<String>,
+    /// The incident in which that was found.
+    pub incident: Id,
+    /// Sentence for people: who contradicts what.
+    pub reason: String,
+}
+
+impl Distrust {
+    /// Whether a signal is meant.
+    #[must_use]
+    pub fn covers(&self, signal: &str) -> bool {
+        self.signals.is_empty() || self.signals.contains(signal)
+    }
+}
+
 /// What stages read. It never changes; a new version is a new value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -239,6 +314,9 @@ pub struct Snapshot {
     /// order of confirmation.
     #[serde(default)]
     pub precedents: Vec<Precedent>,
+    /// Whose word does not count.
+    #[serde(default)]
+    pub distrusted: BTreeMap<Entity, Distrust>,
 }
 
 impl Snapshot {

@@ -8,7 +8,7 @@
 //! | [`telemetry`] | the Arrow schemas of points, logs and spans, with builders |
 //! | [`series`] | [`SeriesId`], [`Series`], [`Entity`] |
 //! | [`frame`] | [`Tick`]: one step of event time over all series |
-//! | [`topology`] | who calls whom, who is part of what; change events |
+//! | [`topology`] | who depends on whom, who is part of what, and since when; other names; change events |
 //! | [`noticed`] | what detection hands on: [`Noticed`], [`Mark`], the [`Gather`] contract |
 //! | [`symptom`], [`incident`], [`plan`], [`outcome`], [`knowledge`] | the payloads of the topics |
 //! | [`topic`] | [`Topic`], [`Record`] and the [`Topics`] contract |
@@ -50,7 +50,7 @@ pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
 pub use id::Id;
 pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, Reached, Role, SymptomRef};
-pub use knowledge::{Belief, Fact, Judgement, LogTemplate, Precedent, RecordedFact, Snapshot};
+pub use knowledge::{Belief, Distrust, Fact, Judgement, LogTemplate, Precedent, RecordedFact, Snapshot};
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use object::{ObjectError, Objects};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};
@@ -62,7 +62,9 @@ pub use symptom::{DetectorScore, Direction, Symptom, SymptomPhase, SymptomState}
 pub use telemetry::Telemetry;
 pub use time::{Interval, Timestamp};
 pub use topic::{Record, StoredRecord, Topic, TopicError, Topics};
-pub use topology::{Change, EdgeKind, EdgeObservation, Topology};
+pub use topology::{
+    Alias, Change, EdgeKey, EdgeKind, EdgeLife, EdgeObservation, GivenEdge, GivenTopology, NodeKind, Topology,
+};
 
 /// Version of every payload schema in this crate. Adding an optional field is
 /// compatible; anything else raises this number and needs a reader for the old one.

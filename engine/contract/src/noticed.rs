@@ -13,7 +13,7 @@ use crate::{
     symptom::Symptom,
     telemetry::parse_attributes,
     time::Timestamp,
-    topology::{Change, EdgeObservation},
+    topology::{Change, EdgeKind, EdgeObservation},
 };
 
 /// Who was there, who called whom, and what was changed.
@@ -28,6 +28,9 @@ pub struct Sightings {
     pub changes: Vec<Change>,
     /// Log templates whose series began, sorted, each once.
     pub templates: Vec<LogTemplate>,
+    /// How often calls were made since this was said last, sorted; empty in most ticks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<EdgeObservation>,
 }
 
 impl Sightings {
@@ -35,7 +38,12 @@ impl Sightings {
     #[must_use]
     pub fn of(tick: &Tick) -> Self {
         let of_series = tick.opened.iter().flat_map(|series| [Some(&series.entity), series.peer.as_ref()]);
-        let of_edges = tick.edges.iter().flat_map(|edge| [Some(&edge.from), Some(&edge.to)]);
+        // What a name stands for is evidence: the name is met where it is called.
+        let of_edges = tick
+            .edges
+            .iter()
+            .filter(|edge| edge.kind != EdgeKind::StandsFor)
+            .flat_map(|edge| [Some(&edge.from), Some(&edge.to)]);
         let of_changes = tick.changes.iter().map(|change| Some(&change.entity));
         let mut met = BTreeSet::new();
         let all = of_series.chain(of_edges).chain(of_changes).flatten();
@@ -46,7 +54,7 @@ impl Sightings {
         let mut templates: Vec<LogTemplate> = tick.opened.iter().filter_map(template).collect();
         templates.sort();
         templates.dedup();
-        Self { entities, edges: tick.edges.clone(), changes, templates }
+        Self { entities, edges: tick.edges.clone(), changes, templates, flows: Vec::new() }
     }
 
     /// Whether there are none.
@@ -56,10 +64,10 @@ impl Sightings {
     }
 
     fn count(&self) -> usize {
-        self.entities.len() + self.edges.len() + self.changes.len() + self.templates.len()
+        self.entities.len() + self.edges.len() + self.changes.len() + self.templates.len() + self.flows.len()
     }
 
-    /// The same in parts of at most `most` entities, edges, changes or templates; at least one part.
+    /// The same in parts of at most `most` entities, edges, changes, templates or flows; at least one part.
     #[must_use]
     pub fn parts(self, most: usize) -> Vec<Self> {
         if self.count() <= most {
@@ -73,7 +81,8 @@ impl Sightings {
             self.changes.chunks(most).map(|part| Self { changes: part.to_vec(), ..Self::default() });
         let templates =
             self.templates.chunks(most).map(|part| Self { templates: part.to_vec(), ..Self::default() });
-        entities.chain(edges).chain(changes).chain(templates).collect()
+        let flows = self.flows.chunks(most).map(|part| Self { flows: part.to_vec(), ..Self::default() });
+        entities.chain(edges).chain(changes).chain(templates).chain(flows).collect()
     }
 
     /// Adds those of another place of the same tick.
@@ -87,6 +96,8 @@ impl Sightings {
         self.templates.extend(other.templates);
         self.templates.sort();
         self.templates.dedup();
+        self.flows.extend(other.flows);
+        self.flows.sort();
     }
 }
 

@@ -30,6 +30,10 @@ pub struct Entity(pub String);
 /// Resource attributes that name an instance of a service, the most specific first.
 const INSTANCE_KEYS: [&str; 4] = ["service.instance.id", "k8s.pod.name", "container.name", "container.id"];
 
+/// Resource attributes that name what a pod is a replica of: a service that does not say its name.
+const WORKLOAD_KEYS: [&str; 4] =
+    ["k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.cronjob.name"];
+
 impl Entity {
     /// An instance of a service.
     #[must_use]
@@ -48,13 +52,29 @@ impl Entity {
     #[must_use]
     pub fn from_resource(attributes: &BTreeMap<String, Value>) -> Self {
         let text = |key: &str| attributes.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
-        let service = text("service.name");
+        let service = text("service.name").or_else(|| WORKLOAD_KEYS.iter().find_map(|key| text(key)));
         let instance = INSTANCE_KEYS.iter().find_map(|key| text(key));
         match (service, instance) {
             (Some(service), Some(instance)) => Self::instance(service, instance),
             (Some(name), None) | (None, Some(name)) => Self(name.to_owned()),
-            (None, None) => text("host.name").map_or_else(|| Self("unknown".to_owned()), Self::host),
+            (None, None) => Self::host_of(attributes).unwrap_or_else(|| Self("unknown".to_owned())),
         }
+    }
+
+    /// The host that a set of resource attributes names: the node, for in a pod the name of the host is
+    /// that of the pod.
+    #[must_use]
+    pub fn host_of(attributes: &BTreeMap<String, Value>) -> Option<Self> {
+        let text = |key: &str| attributes.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
+        let named = text("host.name").filter(|host| text("k8s.pod.name") != Some(host));
+        text("k8s.node.name").or(named).or_else(|| text("host.id")).map(Self::host)
+    }
+
+    /// The availability zone that a set of resource attributes names.
+    #[must_use]
+    pub fn zone_of(attributes: &BTreeMap<String, Value>) -> Option<Self> {
+        let text = |key: &str| attributes.get(key).and_then(Value::as_str).filter(|s| !s.is_empty());
+        text("cloud.availability_zone").map(|zone| Self(format!("zone:{zone}")))
     }
 
     /// The service: the part before the slash, or the whole.

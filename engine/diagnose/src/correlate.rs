@@ -125,9 +125,10 @@ fn share_a_host(a: &Kept, b: &Kept, graph: &Graph) -> bool {
 fn blamed(entity: &Entity, attributes: &str, topology: &Topology) -> Option<Entity> {
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(attributes).ok()?;
     let template = values.get("template")?.as_str()?;
-    let mut words = template.split(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter));
+    let words = template.split(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter));
     let callees = topology.callees(entity.service());
-    words.find(|word| callees.contains(word)).map(|word| Entity(word.to_owned()))
+    let named = |word: &str| topology.resolve(&Entity(word.to_owned()));
+    words.map(named).find(|callee| callees.contains(&callee.as_str()))
 }
 
 /// The entity that a series speaks about when that is not its own: the callee of an edge, a
@@ -142,12 +143,18 @@ pub(crate) fn accused(
     if matches!(family, Family::Errors | Family::Latency) && peer.is_none() {
         return blamed(entity, attributes, topology);
     }
-    if peer.is_some() || family != Family::Mismatch {
-        return peer.cloned();
+    if peer.is_some() || !matches!(family, Family::Mismatch | Family::Health) {
+        // Callers have other names for some.
+        return peer.map(|peer| topology.resolve(peer));
     }
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(attributes).ok()?;
     let texts: Vec<&str> = values.values().filter_map(serde_json::Value::as_str).collect();
-    let names = |entity: &&Entity| {
+    // A thing that names itself speaks of itself.
+    let names = |named: &&Entity| {
+        if named.service() == entity.service() && family == Family::Health {
+            return false;
+        }
+        let entity = named;
         let instance = entity.as_str().rsplit('/').next().unwrap_or_default();
         texts.iter().any(|text| *text == entity.as_str() || entity.is_instance() && *text == instance)
     };

@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot, StateError, StateTable,
-    Symptom, SymptomPhase, Timestamp,
+    Checkpointed, Entity, Fact, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot, StateError,
+    StateTable, Symptom, SymptomPhase, Timestamp,
 };
 
 use crate::{
     correlate::tie,
     departures,
     family::Family,
-    graph::Graph,
+    graph::Graphs,
     hypotheses::{UNKNOWN, hypotheses},
     incident::{Case, Kept, Said},
     restarts,
     settings::Settings,
     spread::{critical_failure, spread},
+    vantage::{Doubts, is_unheard},
     view::View,
 };
 
@@ -34,27 +35,36 @@ struct State {
     recent: BTreeMap<String, VecDeque<Timestamp>>,
     /// Symptoms that found no place because too many incidents were gathering evidence.
     shed: u64,
+    /// Whose word does not count.
+    #[serde(default)]
+    doubts: Doubts,
+    /// Symptoms that were not taken in, since nobody believes who says them.
+    #[serde(default)]
+    unheard: u64,
 }
 
 /// Groups symptoms into incidents and ranks their causes.
 #[derive(Clone, Debug)]
 pub struct Diagnose {
     settings: Settings,
-    graph: Graph,
+    graphs: Graphs,
     state: State,
+    /// What became known in this step.
+    facts: Vec<Fact>,
 }
 
 impl Diagnose {
     /// A fresh stage.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, graph: Graph::default(), state: State::default() }
+        Self { settings, graphs: Graphs::default(), state: State::default(), facts: Vec::new() }
     }
 
     /// Takes the symptom revisions of a tick that ends at `at`; gives the incidents that
     /// have something new to say, in the order of their opening.
     pub fn step(&mut self, at: Timestamp, symptoms: &[Symptom], knowledge: &Snapshot) -> Vec<Incident> {
-        self.graph.follow(&knowledge.topology, self.settings.hops);
+        let open = self.state.cases.iter().map(|case| (&case.id, case.opened));
+        self.graphs.follow(&knowledge.topology, open, self.settings.window, self.settings.hops);
         // The order of a batch is an accident of the detectors: onset decides, then id.
         let mut ordered: Vec<&Symptom> = symptoms.iter().collect();
         ordered.sort_by(|a, b| (a.onset, &a.id, a.revision).cmp(&(b.onset, &b.id, b.revision)));
@@ -72,13 +82,25 @@ impl Diagnose {
             keep
         });
         self.state.cases = cases;
+        self.facts.extend(self.state.doubts.settle(at, &self.state.cases, &self.settings));
         incidents
+    }
+
+    /// What the last steps made known: who is no longer believed, and who is again. Each is given once.
+    pub fn facts(&mut self) -> Vec<Fact> {
+        std::mem::take(&mut self.facts)
     }
 
     /// Incidents that are open.
     #[must_use]
     pub fn open(&self) -> usize {
         self.state.cases.len()
+    }
+
+    /// Symptoms that were not taken in, since nobody believes who says them.
+    #[must_use]
+    pub const fn symptoms_unheard(&self) -> u64 {
+        self.state.unheard
     }
 
     /// Symptoms that found no incident because of the limit.
@@ -89,6 +111,10 @@ impl Diagnose {
 
     fn admit(&mut self, symptom: &Symptom, knowledge: &Snapshot) {
         let kept = Kept::new(symptom, &knowledge.topology);
+        if is_unheard(knowledge, &kept) {
+            self.state.unheard += 1;
+            return;
+        }
         if kept.family == Family::Restarts {
             // Restarts are counted together over minutes: the first may lie before the onset.
             let from = Timestamp(kept.onset.0.saturating_sub(self.settings.window.0));
@@ -110,13 +136,14 @@ impl Diagnose {
         } else {
             // The strongest tie; among equals the incident that was touched last.
             mine.filter_map(|(index, case)| {
-                let tie = tie(&kept, case, &self.graph, &self.settings)?;
+                let tie = tie(&kept, case, self.graphs.of(&case.id), &self.settings)?;
                 Some((tie, std::cmp::Reverse(case.touched), index))
             })
             .min()
             .map(|(_, _, index)| index)
         };
         let index = match place {
+            Some(index) if storm => self.gather(index, symptom.onset),
             Some(index) => index,
             None => {
                 self.make_room();
@@ -129,6 +156,35 @@ impl Diagnose {
             }
         };
         self.state.cases[index].admit(kept, self.settings.symptoms_max);
+    }
+
+    /// Takes up into one incident what began beside it before it was known to be a storm, as far as
+    /// nothing was said of it yet; gives where it is then.
+    fn gather(&mut self, index: usize, onset: Timestamp) -> usize {
+        let window = self.settings.window;
+        let domain = self.state.cases[index].domain.clone();
+        let beside = |(place, case): (usize, &Case)| {
+            let near = onset.since(case.latest_onset()) <= window;
+            place != index && case.said.is_none() && case.domain == domain && near
+        };
+        let places: Vec<bool> = self.state.cases.iter().enumerate().map(beside).collect();
+        if !places.contains(&true) {
+            return index;
+        }
+        let mut kept = Vec::new();
+        let mut taken = Vec::new();
+        for (case, is_taken) in std::mem::take(&mut self.state.cases).into_iter().zip(&places) {
+            if *is_taken { taken.push(case) } else { kept.push(case) }
+        }
+        self.state.cases = kept;
+        let index = index - places[..index].iter().filter(|is_taken| **is_taken).count();
+        for case in taken {
+            self.state.cases[index].shed += case.shed;
+            for symptom in case.symptoms.into_values() {
+                self.state.cases[index].admit(symptom, self.settings.symptoms_max);
+            }
+        }
+        index
     }
 
     /// Of too many incidents, the oldest that did not gather enough evidence goes.
@@ -153,7 +209,7 @@ impl Diagnose {
     }
 
     /// What a case has to say now, and whether it is kept.
-    fn judge(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot) -> (Option<Incident>, bool) {
+    fn judge(&mut self, at: Timestamp, case: &mut Case, knowledge: &Snapshot) -> (Option<Incident>, bool) {
         let quiet = !case.holds() && at.since(case.ended()) >= self.settings.resolve_after;
         let Some(said) = case.said.clone() else {
             if quiet {
@@ -175,8 +231,9 @@ impl Diagnose {
         if !case.changed && !due {
             return (None, true);
         }
-        let view = View::new(at, case, knowledge, &self.graph, &self.settings);
+        let view = View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings);
         let ranked = hypotheses(&view);
+        self.doubt(at, case, &ranked, knowledge);
         let news = self.news(&said, case, &ranked);
         if news == News::Verdict || news == News::Detail && due {
             return (Some(self.write(at, case, knowledge, IncidentPhase::Updated, ranked)), true);
@@ -209,8 +266,28 @@ impl Diagnose {
         }
     }
 
-    fn revise(&self, at: Timestamp, case: &mut Case, knowledge: &Snapshot, phase: IncidentPhase) -> Incident {
-        let ranked = hypotheses(&View::new(at, case, knowledge, &self.graph, &self.settings));
+    /// Notes who is not to be believed, as far as the case shows that.
+    fn doubt(&mut self, at: Timestamp, case: &Case, ranked: &[Hypothesis], knowledge: &Snapshot) {
+        let fact = self.state.doubts.hear(at, case, ranked, knowledge, &self.settings);
+        // One that two incidents name in one step is told once.
+        let same = |other: &Fact, entity: &Entity| matches!(other, Fact::Distrusted { entity: known, .. } if known == entity);
+        if let Some(fact) = fact
+            && let Fact::Distrusted { entity, .. } = &fact
+            && !self.facts.iter().any(|other| same(other, entity))
+        {
+            self.facts.push(fact);
+        }
+    }
+
+    fn revise(
+        &mut self,
+        at: Timestamp,
+        case: &mut Case,
+        knowledge: &Snapshot,
+        phase: IncidentPhase,
+    ) -> Incident {
+        let ranked = hypotheses(&View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings));
+        self.doubt(at, case, &ranked, knowledge);
         self.write(at, case, knowledge, phase, ranked)
     }
 
@@ -237,7 +314,7 @@ impl Diagnose {
         });
         case.changed = false;
         let over = matches!(phase, IncidentPhase::Resolved | IncidentPhase::Lost);
-        let spread = spread(case, top.and_then(|top| top.entity.as_ref()), &self.graph);
+        let spread = spread(case, top.and_then(|top| top.entity.as_ref()), self.graphs.of(&case.id));
         Incident {
             schema_version: SCHEMA_VERSION,
             id: case.id.clone(),
@@ -302,7 +379,7 @@ impl Checkpointed for Diagnose {
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
-        self.graph = Graph::default();
+        self.graphs = Graphs::default();
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 77] = [
+const TABLE: [(&str, Family); 78] = [
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
@@ -84,6 +84,7 @@ const TABLE: [(&str, Family); 77] = [
     ("start_time", Family::Restarts),
     ("oom", Family::Restarts),
     ("crash", Family::Restarts),
+    ("probe_success", Family::Health),
     ("health", Family::Health),
     ("readiness", Family::Health),
     ("liveness", Family::Health),

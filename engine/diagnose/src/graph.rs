@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use theriac_contract::{EdgeKind, Entity, Topology};
+use theriac_contract::{EdgeKey, EdgeKind, Entity, Id, Interval, Timestamp, Topology};
 
 /// Distances along calls up to a number of hops, and hosts. Derived from a topology, so it is
 /// no state.
@@ -19,24 +19,30 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Brings it up to date; cheap when nothing changed.
-    pub(crate) fn follow(&mut self, topology: &Topology, hops: usize) {
-        if self.of == topology.edges && self.hops == hops {
+    pub(crate) fn follow(&mut self, edges: &BTreeSet<EdgeKey>, hops: usize) {
+        if self.of == *edges && self.hops == hops {
             return;
         }
-        *self = Self { of: topology.edges.clone(), hops, ..Self::default() };
+        *self = Self { of: edges.clone(), hops, ..Self::default() };
         let mut calls: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (from, to, kind) in &topology.edges {
+        let mut producers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (from, to, _) in edges.iter().filter(|(_, _, kind)| *kind == EdgeKind::Publishes) {
+            producers.entry(to.as_str()).or_default().push(from.as_str());
+        }
+        for (from, to, kind) in edges {
             match kind {
-                EdgeKind::Calls => {
+                EdgeKind::Calls | EdgeKind::Queries | EdgeKind::Publishes | EdgeKind::Consumes => {
                     calls.entry(from.as_str()).or_default().push(to.as_str());
-                    self.callers.entry(to.as_str().to_owned()).or_default().insert(from.as_str().to_owned());
                     self.mapped.extend([from.as_str().to_owned(), to.as_str().to_owned()]);
+                    // Who takes messages depends on those who send them, not the other way round.
+                    let senders = (*kind == EdgeKind::Consumes).then(|| producers.get(to.as_str())).flatten();
+                    calls.entry(from.as_str()).or_default().extend(senders.into_iter().flatten());
                 }
                 EdgeKind::RunsOn => {
                     self.hosts.entry(from.clone()).or_default().insert(to.clone());
                     self.guests.entry(to.clone()).or_default().insert(from.clone());
                 }
-                EdgeKind::PartOf => {}
+                EdgeKind::PartOf | EdgeKind::StandsFor => {}
             }
         }
         for start in calls.keys() {
@@ -47,6 +53,11 @@ impl Graph {
                 let fresh: BTreeSet<&str> =
                     callees.filter(|next| next != start && !distances.contains_key(*next)).collect();
                 distances.extend(fresh.iter().map(|next| ((*next).to_owned(), depth)));
+                if depth == 1 {
+                    for next in &fresh {
+                        self.callers.entry((*next).to_owned()).or_default().insert((*start).to_owned());
+                    }
+                }
                 ring = fresh.into_iter().collect();
             }
             self.below.insert((*start).to_owned(), distances);
@@ -84,6 +95,69 @@ impl Graph {
     /// What runs on a host.
     pub(crate) fn guests(&self, host: &Entity) -> impl Iterator<Item = &Entity> {
         self.guests.get(host).into_iter().flatten()
+    }
+}
+
+/// The graph of now, and for each incident that of its onset where that was another. Derived from a
+/// topology, so it is no state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graphs {
+    now: Graph,
+    now_is_of: Option<MadeOf>,
+    of_case: BTreeMap<Id, Moment>,
+}
+
+/// What tells whether a topology is the one that a graph was made of, without a look at its edges:
+/// when they were changed last, how many there are, and how many ended.
+type MadeOf = (Timestamp, usize, usize);
+
+/// The graph of an incident.
+#[derive(Clone, Debug)]
+struct Moment {
+    onset: Timestamp,
+    made_of: MadeOf,
+    /// None if it is the graph of now.
+    earlier: Option<Graph>,
+}
+
+impl Graphs {
+    /// Brings them up to date for the incidents that are open, each with its onset. What was first
+    /// seen within `slack` after an onset counts as having been there. Costs time when edges came
+    /// or went since the onset, and for a new incident; else hardly any.
+    pub(crate) fn follow<'a>(
+        &mut self,
+        topology: &Topology,
+        open: impl Iterator<Item = (&'a Id, Timestamp)>,
+        slack: Interval,
+        hops: usize,
+    ) {
+        let made_of = (topology.changed(), topology.edges.len(), topology.past().len());
+        if self.now_is_of != Some(made_of) {
+            self.now.follow(&topology.edges, hops);
+            self.now_is_of = Some(made_of);
+        }
+        let mut before = std::mem::take(&mut self.of_case);
+        for (id, onset) in open.filter(|(_, onset)| topology.changed() >= *onset) {
+            let known = before.remove(id);
+            let moment = match known {
+                Some(known) if known.onset == onset && known.made_of == made_of => known,
+                known => {
+                    let edges = topology.at(onset, slack);
+                    let earlier = (edges != topology.edges).then(|| {
+                        let mut graph = known.and_then(|known| known.earlier).unwrap_or_default();
+                        graph.follow(&edges, hops);
+                        graph
+                    });
+                    Moment { onset, made_of, earlier }
+                }
+            };
+            self.of_case.insert(id.clone(), moment);
+        }
+    }
+
+    /// The graph that counts for an incident.
+    pub(crate) fn of(&self, incident: &Id) -> &Graph {
+        self.of_case.get(incident).and_then(|moment| moment.earlier.as_ref()).unwrap_or(&self.now)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Direction, Entity, FaultClass, Id, Symptom, SymptomRef, SymptomState, Timestamp, Topology,
+    Direction, Entity, FaultClass, Id, SignalKind, Symptom, SymptomRef, SymptomState, Timestamp, Topology,
 };
 
 use crate::{
@@ -26,6 +26,22 @@ pub(crate) struct Kept {
     pub(crate) onset: Timestamp,
     pub(crate) end: Option<Timestamp>,
     pub(crate) p_value: f64,
+    #[serde(default = "metric")]
+    pub(crate) kind: SignalKind,
+    /// Value at the peak, what was expected, and the band of what is usual.
+    #[serde(default)]
+    pub(crate) observed: Option<f64>,
+    #[serde(default)]
+    pub(crate) expected: Option<f64>,
+    #[serde(default)]
+    pub(crate) band: Option<(f64, f64)>,
+    /// The detector that was surprised most.
+    #[serde(default)]
+    pub(crate) detector: String,
+}
+
+const fn metric() -> SignalKind {
+    SignalKind::Metric
 }
 
 impl Kept {
@@ -34,7 +50,7 @@ impl Kept {
         let family = family(&symptom.signal, &symptom.attributes, symptom.direction, silent);
         Self {
             id: symptom.id.clone(),
-            entity: symptom.entity.clone(),
+            entity: topology.resolve(&symptom.entity),
             peer: accused(family, &symptom.entity, &symptom.attributes, symptom.peer.as_ref(), topology),
             signal: symptom.signal.clone(),
             family,
@@ -43,6 +59,11 @@ impl Kept {
             onset: symptom.onset,
             end: symptom.end,
             p_value: symptom.p_value,
+            kind: symptom.kind,
+            observed: symptom.observed,
+            expected: symptom.expected,
+            band: symptom.band.filter(|(low, high)| low.is_finite() && high.is_finite()),
+            detector: symptom.detectors.first().map(|score| score.detector.clone()).unwrap_or_default(),
         }
     }
 
@@ -158,7 +179,10 @@ impl Case {
         let Some(kept) = self.symptoms.get_mut(&symptom.id) else { return false };
         kept.state = symptom.state();
         kept.end = symptom.end;
-        kept.p_value = kept.p_value.min(symptom.p_value);
+        if symptom.p_value < kept.p_value {
+            (kept.p_value, kept.observed, kept.expected) =
+                (symptom.p_value, symptom.observed, symptom.expected);
+        }
         self.touched = self.touched.max(symptom.end.unwrap_or(symptom.onset));
         self.changed = true;
         true

@@ -8,9 +8,10 @@
 //! | [`channel`] | channels of evidence over incidents that are given as data, each a density ratio |
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
-//! | `graph` | the topology, for questions of distance |
+//! | `graph` | the topology of an incident's onset, for questions of distance |
 //! | `restarts`, `departures` | which restarts, and which silences, a change explains |
 //! | `spread` | how trouble went from the cause to those who feel it |
+//! | `vantage` | what a thing says of itself against what others say of it; whose word does not count |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
@@ -34,6 +35,7 @@ mod incident;
 mod restarts;
 pub mod settings;
 mod spread;
+mod vantage;
 mod view;
 pub mod weighing;
 

@@ -32,6 +32,9 @@ pub struct Settings {
     pub change_memory: Interval,
     /// A fault that may pass by itself counts as permanent once it stood for this long.
     pub transient_within: Interval,
+    /// How long something that others contradicted must agree with them before its word about others
+    /// counts again: two windows, so that nothing of one trouble is still to come.
+    pub trust_after: Interval,
     /// More new symptoms of a domain than this within `window` are one storm, one incident.
     pub storm_symptoms: usize,
     /// Symptoms kept for one incident; the first and the worst stay.
@@ -62,6 +65,7 @@ impl Default for Settings {
             revise_every: Interval::from_seconds(30),
             change_memory: Interval::from_seconds(300),
             transient_within: Interval::from_seconds(600),
+            trust_after: Interval::from_seconds(600),
             storm_symptoms: 200,
             symptoms_max: 256,
             incidents_max: 256,

@@ -113,7 +113,7 @@ mod tests {
             topology.connect(&Entity((*from).to_owned()), &Entity((*to).to_owned()), *kind);
         }
         let mut graph = Graph::default();
-        graph.follow(&topology, 4);
+        graph.follow(&topology.edges, 4);
         graph
     }
 

@@ -10,6 +10,7 @@ use crate::{
     incident::{Case, Kept},
     restarts,
     settings::Settings,
+    vantage,
 };
 
 /// The strongest symptom of one family at one place.
@@ -47,7 +48,8 @@ impl<'a> View<'a> {
     ) -> Self {
         let mut places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>> = BTreeMap::new();
         let mut services = BTreeSet::new();
-        let current = current(at, case, settings);
+        let mut current = current(at, case, settings);
+        current.retain(|kept| !vantage::is_unheard(knowledge, kept));
         for kept in &current {
             let kept = *kept;
             let trouble = Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) };
@@ -103,6 +105,9 @@ impl<'a> View<'a> {
             ranked.into_iter().take(self.settings.suspects_max).map(|(_, entity)| entity.clone()).collect();
         let restarted = self.restarts.keys().filter(|instance| !self.places.contains_key(*instance));
         suspects.extend(restarted.take(self.settings.suspects_max).cloned());
+        let probers = vantage::probers(&self.current);
+        let probers = probers.into_iter().filter(|prober| !self.places.contains_key(prober));
+        suspects.extend(probers.take(self.settings.suspects_max));
         let hosts: BTreeSet<Entity> =
             self.places.keys().flat_map(|entity| self.graph.hosts(entity)).collect();
         let shared = hosts.into_iter().filter(|host| self.guest_services(host).len() > 1);
@@ -121,9 +126,12 @@ impl<'a> View<'a> {
     /// itself, and instances known.
     pub(crate) fn replicas(&self, service: &str) -> (usize, usize) {
         let known = self.knowledge.topology.instances.get(service);
-        let all = known.map_or(0, |known| known.iter().filter(|entity| entity.is_instance()).count());
+        let counts = |entity: &Entity| {
+            entity.is_instance() && !vantage::is_left_out(self.knowledge, self.case, entity)
+        };
+        let all = known.map_or(0, |known| known.iter().filter(|entity| counts(entity)).count());
         let ill = self.places.keys().chain(self.restarts.keys());
-        let ill = ill.filter(|place| place.is_instance() && place.service() == service);
+        let ill = ill.filter(|place| counts(place) && place.service() == service);
         let troubled = ill.collect::<BTreeSet<_>>().len();
         (troubled, all.max(troubled))
     }

@@ -3,8 +3,8 @@
 mod scripts;
 
 use proptest::prelude::*;
-use scripts::{at, closed, replicas, shop, symptom};
-use theriac_contract::{Checkpointed, Incident, IncidentPhase, Snapshot, Symptom, SymptomPhase};
+use scripts::{at, closed, entity, replicas, shop, symptom};
+use theriac_contract::{Checkpointed, EdgeKind, Incident, IncidentPhase, Snapshot, Symptom, SymptomPhase};
 use theriac_diagnose::{Diagnose, Settings};
 
 const LATENCY: &str = "http.server.request.duration.p95";
@@ -225,5 +225,132 @@ proptest! {
         let a = run(&mut Diagnose::new(Settings::default()), &revisions, 0..120);
         let b = run(&mut Diagnose::new(Settings::default()), &backwards, 0..120);
         prop_assert_eq!(a, b);
+    }
+}
+
+/// A storm over a service graph that is known: 10,000 symptoms of 40 services within a minute.
+fn storm() -> (Snapshot, Vec<Symptom>) {
+    let mut knowledge = Snapshot::default();
+    for service in 1..40 {
+        let caller = entity(&format!("service-{}", (service - 1) / 2));
+        knowledge.topology.connect(&caller, &entity(&format!("service-{service}")), EdgeKind::Calls);
+    }
+    let all = (0..10_000_i64).map(|n| {
+        let place = format!("service-{0}/service-{0}-{1}", n % 40, n / 40 % 5);
+        symptom(&place, &format!("http.client.duration.{n}"), 60 + n / 200, 1e-9)
+    });
+    (knowledge, all.collect())
+}
+
+#[test]
+fn a_storm_of_ten_thousand_is_one_incident_and_each_symptom_is_kept_or_counted() {
+    let (knowledge, all) = storm();
+    let settings = Settings::default();
+    let mut stage = Diagnose::new(settings.clone());
+    let (mut opened, mut revisions) = (std::collections::BTreeMap::new(), 0);
+    for tick in 6..40 {
+        let of_tick =
+            |symptom: &&Symptom| at(tick * 10 - 10) <= symptom.onset && symptom.onset < at(tick * 10);
+        let now: Vec<Symptom> = all.iter().filter(of_tick).cloned().collect();
+        for incident in stage.step(at(tick * 10), &now, &knowledge) {
+            revisions += 1;
+            assert!(incident.symptoms.len() <= settings.symptoms_max);
+            assert!(incident.hypotheses.len() <= settings.hypotheses_max);
+            opened.insert(incident.id.clone(), incident);
+        }
+        // Bounded at every step, however many have come.
+        let bytes = stage.snapshot().unwrap()[0].rows.get_array_memory_size();
+        assert!(bytes < 1 << 20, "{bytes} bytes at tick {tick}");
+    }
+    assert_eq!(opened.len(), 1, "{:?}", opened.values().map(|i| &i.summary).collect::<Vec<_>>());
+    let mut at_once = Diagnose::new(settings.clone());
+    let told = at_once.step(at(120), &all, &knowledge);
+    assert_eq!(told.len(), 1, "{:?}", told.iter().map(|i| &i.summary).collect::<Vec<_>>());
+    assert_eq!(told[0].symptoms.len() as u64 + told[0].symptoms_shed, 10_000);
+    assert_eq!(told[0].symptoms.len(), settings.symptoms_max);
+    assert_eq!(at_once.open(), 1);
+    // Told again only when there is something to say: not for each of them.
+    assert!(revisions < 50, "{revisions}");
+}
+
+#[test]
+fn the_order_in_which_a_storm_comes_in_does_not_matter() {
+    let (knowledge, all) = storm();
+    let mut shuffled = all.clone();
+    // A permutation: 7,919 is prime, and no divisor of the number of symptoms.
+    for (place, symptom) in all.iter().enumerate() {
+        shuffled[place * 7_919 % all.len()] = symptom.clone();
+    }
+    assert_ne!(shuffled, all);
+    let mut told =
+        [all, shuffled].map(|all| Diagnose::new(Settings::default()).step(at(120), &all, &knowledge));
+    assert!(!told[0].is_empty());
+    assert_eq!(std::mem::take(&mut told[0]), told[1]);
+}
+
+#[test]
+fn two_faults_on_apart_paths_are_two_incidents_whichever_comes_first() {
+    // gateway -> shop -> {cart, catalog, payment}: both are felt by shop and gateway.
+    for (first, second) in [(0, 0), (0, 30), (30, 0), (0, 170)] {
+        let mut all = replicas("cart", ERRORS, 60 + first, 1e-15);
+        all.extend(replicas("payment", LATENCY, 60 + second, 1e-15));
+        all.extend(replicas("shop", ERRORS, 70 + first, 1e-9));
+        all.extend(replicas("gateway", LATENCY, 70 + second, 1e-9));
+        let mut stage = Diagnose::new(Settings::default());
+        let mut causes = std::collections::BTreeMap::new();
+        for tick in 6..40 {
+            let now: Vec<Symptom> =
+                all.iter().filter(|symptom| symptom.at == at(tick * 10)).cloned().collect();
+            for incident in stage.step(at(tick * 10), &now, &shop()) {
+                let top = &incident.hypotheses[0];
+                causes.insert(
+                    incident.id.clone(),
+                    (top.entity.clone().unwrap_or_default().0, top.fault.clone()),
+                );
+            }
+        }
+        let mut causes: Vec<(String, String)> = causes.into_values().collect();
+        causes.sort();
+        let expected = [("cart", "error_burst"), ("payment", "slow_dependency")];
+        assert_eq!(causes, expected.map(|(a, b)| (a.to_owned(), b.to_owned())), "{first} {second}");
+    }
+}
+
+#[test]
+fn an_incident_is_judged_by_the_graph_of_its_onset() {
+    let with = |edges: &[(i64, &str, &str)]| {
+        let mut knowledge = shop();
+        for (seconds, from, to) in edges {
+            knowledge.topology.connect_at(at(*seconds), &entity(from), &entity(to), EdgeKind::Calls);
+        }
+        knowledge
+    };
+    let mut all = replicas("cart", LATENCY, 60, 1e-12);
+    all.extend(replicas("ledger", LATENCY, 60, 1e-15));
+    let cause = |then: &Snapshot, now: &Snapshot| {
+        let mut stage = Diagnose::new(Settings::default());
+        let first = stage.step(at(70), &all, then);
+        let more = replicas("shop", LATENCY, 110, 1e-9);
+        let told = stage.step(at(120), &more, now);
+        let last = told.iter().chain(&first).next().unwrap().hypotheses[0].clone();
+        (first.len(), last.entity.map(|entity| entity.0))
+    };
+    // It was called when it began: the callee explains the caller, also once it is called no more.
+    let mut later = with(&[(0, "cart", "ledger")]);
+    let then = later.clone();
+    later.topology.disconnect(at(100), &entity("cart"), &entity("ledger"), EdgeKind::Calls);
+    assert!(later.topology.callees("cart").is_empty());
+    assert_eq!(cause(&then, &later), (1, Some("ledger".to_owned())));
+    // It is called since long after: what was the remedy perhaps explains nothing of before.
+    let much_later = with(&[(1_000, "cart", "ledger")]);
+    let mut stage = Diagnose::new(Settings::default());
+    let before = stage.step(at(70), &all, &shop());
+    assert_eq!(before.len(), 2, "nothing ties them");
+    for incident in stage.step(at(1_010), &[], &much_later) {
+        let explained = incident.hypotheses.iter().flat_map(|h| h.evidence_against.iter()).any(|e| {
+            e.text.contains("ledger is called by cart")
+                || e.text.contains("is called by cart and is troubled itself")
+        });
+        assert!(!explained, "{incident:?}");
     }
 }

@@ -27,6 +27,22 @@ pub enum Difference {
         /// Meaning.
         kind: EdgeKind,
     },
+    /// A name stands for others in one of the two.
+    Alias {
+        /// Whether the later one knows it.
+        added: bool,
+        /// The name.
+        name: Entity,
+        /// Whom it stands for.
+        of: BTreeSet<Entity>,
+    },
+    /// The word of an entity does not count in one of the two.
+    Distrust {
+        /// Whether that is the later one.
+        added: bool,
+        /// The entity.
+        entity: Entity,
+    },
     /// A change is known in one of the two.
     Change {
         /// Whether the later one knows it.
@@ -68,8 +84,8 @@ pub enum Difference {
     },
 }
 
-/// What leads from `a` to `b`: entities, edges, changes, log templates, beliefs, judgements,
-/// weights of channels, each in order.
+/// What leads from `a` to `b`: entities, edges, other names, distrust, changes, log templates, beliefs,
+/// judgements, weights of channels, each in order.
 #[must_use]
 pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     let entities = |s: &Snapshot| s.topology.instances.values().flatten().cloned().collect::<BTreeSet<_>>();
@@ -80,6 +96,17 @@ pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     }
     for (added, (from, to, kind)) in either(&a.topology.edges, &b.topology.edges) {
         found.push(Difference::Edge { added, from, to, kind });
+    }
+    let aliases = |s: &Snapshot| {
+        let all = s.topology.aliases.iter();
+        all.map(|(name, alias)| (name.clone(), alias.of.clone())).collect::<BTreeSet<_>>()
+    };
+    for (added, (name, of)) in either(&aliases(a), &aliases(b)) {
+        found.push(Difference::Alias { added, name, of });
+    }
+    let distrusted = |s: &Snapshot| s.distrusted.keys().cloned().collect::<BTreeSet<_>>();
+    for (added, entity) in either(&distrusted(a), &distrusted(b)) {
+        found.push(Difference::Distrust { added, entity });
     }
     for (added, change) in either(&changes(a), &changes(b)) {
         found.push(Difference::Change { added, change });
@@ -121,7 +148,13 @@ impl fmt::Display for Difference {
         };
         match self {
             Self::Entity { added, entity } => write!(f, "{} {entity}", sign(added)),
-            Self::Edge { added, from, to, kind } => write!(f, "{} {from} {} {to}", sign(added), verb(*kind)),
+            Self::Edge { added, from, to, kind } => write!(f, "{} {from} {} {to}", sign(added), kind.verb()),
+            Self::Alias { added, name, of } => {
+                let of: Vec<&str> = of.iter().map(Entity::as_str).collect();
+                write!(f, "{} {name} stands for {}", sign(added), of.join(", "))
+            }
+            Self::Distrust { added: true, entity } => write!(f, "~ {entity} is not believed"),
+            Self::Distrust { added: false, entity } => write!(f, "~ {entity} is believed again"),
             Self::Change { added, change } => {
                 let Change { at, entity, kind, from, to, .. } = change;
                 write!(f, "{} {kind} of {entity} from `{from}` to `{to}` at {at}", sign(added))
@@ -140,14 +173,5 @@ impl fmt::Display for Difference {
             }
             Self::Belief { key, before, after } => write!(f, "~ {key}: {} -> {}", text(before), text(after)),
         }
-    }
-}
-
-/// The verb of an edge.
-pub(crate) const fn verb(kind: EdgeKind) -> &'static str {
-    match kind {
-        EdgeKind::Calls => "calls",
-        EdgeKind::RunsOn => "runs on",
-        EdgeKind::PartOf => "is part of",
     }
 }

@@ -1,16 +1,34 @@
 //! One fact into a snapshot.
 
-use theriac_contract::{Belief, Change, Fact, Precedent, Snapshot, VerificationVerdict};
+use theriac_contract::{Belief, Change, Distrust, Fact, Precedent, Snapshot, Timestamp, VerificationVerdict};
 
-/// Folds a fact that is no [`Fact::RolledBack`] into the readings; of changes at most
-/// `changes_max` of a kind are kept, the most recent. The version is set by the caller.
-pub fn fold(snapshot: &mut Snapshot, fact: &Fact, changes_max: usize) {
+/// Folds a fact that became known at `at`, and is no [`Fact::RolledBack`], into the readings; of
+/// changes at most `changes_max` of a kind are kept, the most recent. The version is set by the caller.
+pub fn fold(snapshot: &mut Snapshot, at: Timestamp, fact: &Fact, changes_max: usize) {
     match fact {
         Fact::EntitySeen { entity } => {
             snapshot.topology.note(entity);
         }
         Fact::EdgeSeen { from, to, kind } => {
-            snapshot.topology.connect(from, to, *kind);
+            snapshot.topology.connect_at(at, from, to, *kind);
+        }
+        Fact::EdgeEnded { from, to, kind } => {
+            snapshot.topology.disconnect(at, from, to, *kind);
+        }
+        Fact::EdgeUsed { from, to, kind, per_second } => {
+            snapshot.topology.measure(from, to, *kind, *per_second);
+        }
+        Fact::AliasSeen { name, of, reason } => {
+            snapshot.topology.alias(at, name, of, reason);
+        }
+        Fact::TopologyGiven { topology } => snapshot.topology.give(at, topology),
+        Fact::Distrusted { entity, signals, incident, reason } => {
+            let (signals, incident, reason) = (signals.clone(), incident.clone(), reason.clone());
+            let distrust = Distrust { since: at, signals, incident, reason };
+            snapshot.distrusted.insert(entity.clone(), distrust);
+        }
+        Fact::TrustedAgain { entity, .. } => {
+            snapshot.distrusted.remove(entity);
         }
         Fact::TemplateSeen { template } => {
             snapshot.templates.insert(template.clone());

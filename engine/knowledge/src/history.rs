@@ -1,6 +1,6 @@
 //! Any version again, from the log alone.
 
-use theriac_contract::{Fact, RecordedFact, Snapshot};
+use theriac_contract::{Fact, RecordedFact, Snapshot, Timestamp};
 
 use crate::{fold::fold, store::Settings};
 
@@ -9,6 +9,13 @@ use crate::{fold::fold, store::Settings};
 #[must_use]
 pub fn as_of(facts: &[RecordedFact], version: u64) -> Snapshot {
     from_base(&Snapshot::default(), facts, version, Settings::default().changes_max)
+}
+
+/// The readings as they were at an instant: with all facts up to the last one that was known then.
+#[must_use]
+pub fn as_of_time(facts: &[RecordedFact], at: Timestamp) -> Snapshot {
+    let last = facts.iter().rfind(|recorded| recorded.at <= at);
+    as_of(facts, last.map_or(0, |recorded| recorded.version))
 }
 
 /// The same from the readings before the first of `facts`.
@@ -20,7 +27,7 @@ pub(crate) fn from_base(
 ) -> Snapshot {
     let mut snapshot = base.clone();
     for recorded in counting(facts, version) {
-        fold(&mut snapshot, &recorded.fact, changes_max);
+        fold(&mut snapshot, recorded.at, &recorded.fact, changes_max);
     }
     snapshot.version = version.min(facts.last().map_or(base.version, |last| last.version)).max(base.version);
     snapshot

@@ -5,7 +5,9 @@
 //! |---|---|
 //! | [`fold`](mod@fold) | one fact into a snapshot |
 //! | [`store`] | [`Knowledge`]: numbering, folding, what a tick brings, rollback, checkpoint |
-//! | [`history`] | [`as_of`]: any version again, from the log alone |
+//! | [`history`] | [`as_of`], [`as_of_time`]: any version again, from the log alone |
+//! | `flow` | how often calls are made, and when that is news; what names stand for |
+//! | `naming` | the service that a name of the network is made of |
 //! | [`diff`](mod@diff) | what differs between two snapshots |
 //! | [`line()`] | a fact as one line for people |
 //!
@@ -13,12 +15,14 @@
 //! the readings are those of the version it names, and what is learnt later is added to them.
 
 pub mod diff;
+mod flow;
 pub mod fold;
 pub mod history;
 pub mod line;
+mod naming;
 pub mod store;
 
 pub use diff::{Difference, diff};
-pub use history::as_of;
+pub use history::{as_of, as_of_time};
 pub use line::line;
 pub use store::{Knowledge, KnowledgeError, Settings};

@@ -1,8 +1,6 @@
 //! A fact as one line for people.
 
-use theriac_contract::{Change, Entity, Fact, LogTemplate, RecordedFact, VerificationVerdict};
-
-use crate::diff::verb;
+use theriac_contract::{Change, Entity, Fact, GivenTopology, LogTemplate, RecordedFact, VerificationVerdict};
 
 /// `version  time  what became known`, without a line feed.
 #[must_use]
@@ -18,7 +16,26 @@ fn text(fact: &Fact) -> String {
             format!("configuration {configuration} and policy {policy} loaded")
         }
         Fact::EntitySeen { entity } => format!("{entity} seen"),
-        Fact::EdgeSeen { from, to, kind } => format!("{from} {} {to}", verb(*kind)),
+        Fact::EdgeSeen { from, to, kind } => format!("{from} {} {to}", kind.verb()),
+        Fact::EdgeEnded { from, to, kind } => format!("{from} no longer {} {to}", kind.verb()),
+        Fact::EdgeUsed { from, to, kind, per_second } => {
+            format!("{from} {} {to} {per_second} times a second", kind.verb())
+        }
+        Fact::AliasSeen { name, of, reason } => {
+            let of: Vec<&str> = of.iter().map(Entity::as_str).collect();
+            let verb = if of.len() == 1 { "is" } else { "stands in front of" };
+            format!("{name} {verb} {}: {reason}", of.join(", "))
+        }
+        Fact::TopologyGiven { topology: GivenTopology { nodes, edges, aliases } } => {
+            let (nodes, edges, names) = (nodes.len(), edges.len(), aliases.len());
+            format!("a file gives {nodes} nodes, {edges} edges and {names} other names")
+        }
+        Fact::Distrusted { entity, signals, incident, reason } => {
+            let signals: Vec<&str> = signals.iter().map(String::as_str).collect();
+            let what = if signals.is_empty() { "what it says".to_owned() } else { signals.join(", ") };
+            format!("{entity} is not believed ({what}) for {}: {reason}", incident.short())
+        }
+        Fact::TrustedAgain { entity, reason } => format!("{entity} is believed again: {reason}"),
         Fact::Changed { change: Change { entity, kind, from, to, description, .. } } => {
             format!("{kind} of {entity} from `{from}` to `{to}` {description}").trim_end().to_owned()
         }

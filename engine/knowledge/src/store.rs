@@ -1,12 +1,19 @@
 //! The fold that runs beside the engine.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Change, Checkpointed, Fact, RecordedFact, SCHEMA_VERSION, Sightings, Snapshot, StateError, StateTable,
-    Timestamp,
+    Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, RecordedFact, SCHEMA_VERSION, Sightings,
+    Snapshot, StateError, StateTable, Timestamp,
 };
 
-use crate::{fold::fold, history::from_base};
+use crate::{
+    flow::{Flows, is_open},
+    fold::fold,
+    history::from_base,
+    naming::service_in,
+};
 
 /// Limits of what is kept in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +81,8 @@ pub struct Knowledge {
     base: Snapshot,
     /// Facts after the base: what a rollback is folded again from.
     facts: Vec<RecordedFact>,
+    /// What is counted of edges, to tell when it is a fact.
+    flows: Flows,
 }
 
 const TABLE: &str = "knowledge";
@@ -85,6 +94,8 @@ struct State {
     snapshot: Snapshot,
     base: Snapshot,
     facts: Vec<RecordedFact>,
+    #[serde(default)]
+    flows: Flows,
 }
 
 impl Default for Knowledge {
@@ -103,7 +114,8 @@ impl Knowledge {
     /// Nothing is known, with other limits than the default ones.
     #[must_use]
     pub fn with(settings: Settings) -> Self {
-        Self { settings, snapshot: Snapshot::default(), base: Snapshot::default(), facts: Vec::new() }
+        let (snapshot, base) = (Snapshot::default(), Snapshot::default());
+        Self { settings, snapshot, base, facts: Vec::new(), flows: Flows::default() }
     }
 
     /// Version of the last fact; 0 for none.
@@ -131,31 +143,75 @@ impl Knowledge {
         recorded
     }
 
-    /// What sightings up to `at` make known: entities, edges, changes and log templates that are new,
-    /// each once.
-    pub fn observe(&mut self, at: Timestamp, sightings: &Sightings) -> Vec<RecordedFact> {
-        let Sightings { entities, edges, changes, templates } = self.news(sightings);
-        let entities = entities.into_iter().map(|entity| Fact::EntitySeen { entity });
-        let edges =
-            edges.into_iter().map(|edge| Fact::EdgeSeen { from: edge.from, to: edge.to, kind: edge.kind });
-        let changes = changes.into_iter().map(|change| Fact::Changed { change });
-        let templates = templates.into_iter().map(|template| Fact::TemplateSeen { template });
-        self.append(at, entities.chain(edges).chain(changes).chain(templates).collect())
+    /// Adds up what a tick that ends at `end` shows of how often calls are made; gives what is to be
+    /// said of it with the sightings of this tick, for [`Knowledge::observe`]: nothing in most ticks.
+    pub fn gather(&mut self, end: Timestamp, edges: &[EdgeObservation]) -> Vec<EdgeObservation> {
+        self.flows.gather(end, edges)
     }
 
-    /// Of sightings, those that are not known yet.
+    /// What sightings up to `at` make known: entities, edges, changes and log templates that are new,
+    /// each once; names that stand for others; edges that are used otherwise than before, or ended.
+    pub fn observe(&mut self, at: Timestamp, sightings: &Sightings) -> Vec<RecordedFact> {
+        let Sightings { entities, edges, changes, templates, flows } = self.news(sightings);
+        let met = !entities.is_empty();
+        let heard = self.flows.hear(&edges, &self.snapshot.topology);
+        let entities = entities.into_iter().map(|entity| Fact::EntitySeen { entity });
+        let edges = edges.into_iter().filter(|edge| edge.kind != EdgeKind::StandsFor);
+        let edges = edges.map(|EdgeObservation { from, to, kind, count, served }| match count + served {
+            0 => Fact::EdgeEnded { from, to, kind },
+            _ => Fact::EdgeSeen { from, to, kind },
+        });
+        let changes = changes.into_iter().map(|change| Fact::Changed { change });
+        let templates = templates.into_iter().map(|template| Fact::TemplateSeen { template });
+        let facts = entities.chain(edges).chain(changes).chain(templates).chain(heard);
+        let mut recorded = self.append(at, facts.collect());
+        let minute = self.flows.is_due(at);
+        if met || minute {
+            recorded.extend(self.names(at));
+        }
+        let flows = self.flows.judge(at, &flows, &self.snapshot.topology);
+        recorded.extend(self.append(at, flows));
+        recorded
+    }
+
+    /// Names that are addresses of services which tell of themselves.
+    fn names(&mut self, at: Timestamp) -> Vec<RecordedFact> {
+        let topology = &self.snapshot.topology;
+        let open =
+            topology.instances.keys().filter(|name| !topology.aliases.contains_key(&Entity((*name).clone())));
+        let found = open.filter_map(|name| {
+            let service = service_in(name).filter(|service| topology.speaks(service))?;
+            Some(Fact::AliasSeen {
+                name: Entity(name.clone()),
+                of: BTreeSet::from([Entity(service.to_owned())]),
+                reason: format!("it is an address of {service}, which tells of itself"),
+            })
+        });
+        let found = found.collect();
+        self.append(at, found)
+    }
+
+    /// Of sightings, those that are not known yet, and all counts.
     #[must_use]
     pub fn news(&self, sightings: &Sightings) -> Sightings {
-        let mut topology = self.snapshot.topology.clone();
+        let topology = &self.snapshot.topology;
         let known = |change: &Change| self.snapshot.changes.binary_search(change).is_ok();
+        let (mut met, mut joined) = (BTreeSet::new(), BTreeSet::new());
+        let mut is_new = |edge: &&EdgeObservation| match edge.kind {
+            EdgeKind::StandsFor => is_open(topology, &edge.from, &edge.to),
+            kind => topology.key(&edge.from, &edge.to, kind).is_some_and(|key| {
+                let ends = edge.count + edge.served == 0;
+                topology.edges.contains(&key) == ends && joined.insert(key)
+            }),
+        };
         Sightings {
-            entities: sightings.entities.iter().filter(|entity| topology.note(entity)).cloned().collect(),
-            edges: sightings
-                .edges
+            entities: sightings
+                .entities
                 .iter()
-                .filter(|edge| topology.connect(&edge.from, &edge.to, edge.kind))
+                .filter(|entity| !topology.knows(entity) && met.insert(topology.resolve(entity)))
                 .cloned()
                 .collect(),
+            edges: sightings.edges.iter().filter(|edge| is_new(edge)).cloned().collect(),
             changes: sightings.changes.iter().filter(|change| !known(change)).cloned().collect(),
             templates: sightings
                 .templates
@@ -163,6 +219,7 @@ impl Knowledge {
                 .filter(|template| !self.snapshot.templates.contains(template))
                 .cloned()
                 .collect(),
+            flows: sightings.flows.clone(),
         }
     }
 
@@ -186,7 +243,7 @@ impl Knowledge {
                 let oldest = self.base.version;
                 self.snapshot = self.at(to).ok_or(KnowledgeError::Forgotten { to, oldest })?;
             }
-            _ => fold(&mut self.snapshot, &fact.fact, self.settings.changes_max),
+            _ => fold(&mut self.snapshot, fact.at, &fact.fact, self.settings.changes_max),
         }
         self.snapshot.version = version;
         self.facts.push(fact.clone());
@@ -225,13 +282,13 @@ impl Knowledge {
 
 impl Checkpointed for Knowledge {
     fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
-        let Self { snapshot, base, facts, .. } = self.clone();
-        Ok(vec![StateTable::from_json(TABLE, VERSION, &State { snapshot, base, facts })?])
+        let Self { snapshot, base, facts, flows, .. } = self.clone();
+        Ok(vec![StateTable::from_json(TABLE, VERSION, &State { snapshot, base, facts, flows })?])
     }
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
-        let State { snapshot, base, facts } = StateTable::to_json(tables, TABLE, VERSION)?;
-        (self.snapshot, self.base, self.facts) = (snapshot, base, facts);
+        let State { snapshot, base, facts, flows } = StateTable::to_json(tables, TABLE, VERSION)?;
+        (self.snapshot, self.base, self.facts, self.flows) = (snapshot, base, facts, flows);
         Ok(())
     }
 }

@@ -142,6 +142,7 @@ fn a_tick_tells_everything_once() {
         to: Entity("cart/1".into()),
         kind: EdgeKind::Calls,
         count: 3,
+        served: 3,
     };
     let tick = Tick {
         step: Interval::from_seconds(10),

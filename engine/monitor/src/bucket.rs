@@ -43,7 +43,7 @@ pub(crate) struct SpanRow {
     pub(crate) weight: u64,
     /// Of its entity.
     pub(crate) operation: u32,
-    /// Whom it says it calls, or [`crate::traces::ids::NONE`].
+    /// Whom it says it calls, or from where it takes a message, or [`crate::traces::ids::NONE`].
     pub(crate) call: u32,
     pub(crate) error: bool,
     /// It says itself that it repeats a call.
@@ -59,6 +59,12 @@ impl SpanRow {
     #[inline]
     pub(crate) const fn is_outgoing(&self) -> bool {
         self.kind == SpanKind::Client as u8 || self.kind == SpanKind::Producer as u8
+    }
+
+    /// Whom it says it calls.
+    #[inline]
+    pub(crate) const fn called(&self) -> Option<u32> {
+        if self.is_outgoing() { crate::traces::catalog::some(self.call) } else { None }
     }
 
     /// A request that is served, as far as its kind tells.

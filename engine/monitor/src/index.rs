@@ -52,6 +52,9 @@ pub(crate) struct Resource {
     pub(crate) service: usize,
     /// Host that it runs on.
     pub(crate) host: Option<Entity>,
+    /// Zone that the host is in.
+    #[serde(default)]
+    pub(crate) zone: Option<Entity>,
 }
 
 /// Names of everything. Internal numbers are given out in order of arrival and do not
@@ -84,10 +87,10 @@ impl Index {
         let name = Entity::from_resource(&attributes);
         let service = self.entity(domain, &Entity(name.service().to_owned()));
         let entity = self.entity(domain, &name);
-        let host = attributes.get("host.name").and_then(|host| host.as_str()).filter(|host| !host.is_empty());
-        let host = host.map(Entity::host).filter(|host| *host != name);
+        let host = Entity::host_of(&attributes).filter(|host| *host != name);
+        let zone = Entity::zone_of(&attributes);
         let id = self.resources.len() as u32;
-        self.resources.push(Resource { entity, service, host });
+        self.resources.push(Resource { entity, service, host, zone });
         self.resource_of.insert(text.to_owned(), id);
         Some(id)
     }

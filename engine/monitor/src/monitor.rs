@@ -7,8 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, EdgeKind, EdgeObservation, Series, SeriesId, StateError, StateTable, Telemetry, Tick,
-    Timestamp,
+    Checkpointed, EdgeKind, EdgeObservation, Entity, Interval, Series, SeriesId, StateError, StateTable,
+    Telemetry, Tick, Timestamp,
     frame::Example,
     telemetry::{BatchError, Logs, Points, Spans},
 };
@@ -26,6 +26,9 @@ use crate::{
 
 const TABLE: &str = "monitor";
 const VERSION: u16 = 3;
+
+/// An instance that is heard on another host, and on this one for so long no more, has moved.
+const MOVED_AFTER: Interval = Interval::from_seconds(60);
 
 /// Ticks in which rows must agree before a clock that jumped ahead is believed.
 const TICKS_TO_BELIEVE: usize = 3;
@@ -52,8 +55,14 @@ struct State {
     next: Option<u64>,
     /// Empty ticks sealed in a row.
     empty: u64,
-    /// Entities and the hosts that they were seen on.
+    /// Entities and what they were seen to belong to.
     placed: BTreeSet<(usize, String)>,
+    /// Hosts and the zones that they were seen in.
+    #[serde(default)]
+    zoned: BTreeSet<(String, String)>,
+    /// Where entities are, and when they were heard there last.
+    #[serde(default)]
+    hosts: BTreeMap<usize, BTreeMap<String, i64>>,
 }
 
 /// Turns telemetry into ticks. See the crate's documentation for the rules.
@@ -184,7 +193,7 @@ impl Monitor {
 
     /// Length of a tick, once it is known.
     #[must_use]
-    pub const fn step(&self) -> Option<theriac_contract::Interval> {
+    pub const fn step(&self) -> Option<Interval> {
         self.state.clock.step()
     }
 
@@ -338,13 +347,7 @@ impl State {
         self.ahead_range = None;
     }
 
-    fn tick(
-        &mut self,
-        number: u64,
-        step: theriac_contract::Interval,
-        mut bucket: Bucket,
-        settings: &Settings,
-    ) -> Tick {
+    fn tick(&mut self, number: u64, step: Interval, mut bucket: Bucket, settings: &Settings) -> Tick {
         let start = self.clock.start(number);
         let mut values: BTreeMap<Slot, f64> = BTreeMap::new();
         self.metrics.seal(&mut bucket, step.as_seconds(), &mut values);
@@ -360,7 +363,7 @@ impl State {
             *heard.entry(resource.entity).or_default() |= signals;
             *heard.entry(resource.service).or_default() |= signals;
         }
-        edges.extend(self.places(&bucket));
+        edges.extend(self.places(&bucket, start));
         edges.sort();
         let (values, opened) = self.index.column(number, &heard, &values, settings.quiet_ticks_max);
         bucket.changes.sort();
@@ -388,21 +391,47 @@ impl State {
         }
     }
 
-    /// Which entities run where and belong to what, when it is seen for the first time.
-    fn places(&mut self, bucket: &Bucket) -> Vec<EdgeObservation> {
+    /// Which entities run where and belong to what, when it is seen for the first time; and where an
+    /// instance is no longer, since it was heard elsewhere and not there for a while.
+    fn places(&mut self, bucket: &Bucket, start: i64) -> Vec<EdgeObservation> {
         let mut edges = Vec::new();
+        let edge = |from: &Entity, to, kind, count| EdgeObservation {
+            from: from.clone(),
+            to,
+            kind,
+            count,
+            served: 0,
+        };
+        let mut heard = BTreeSet::new();
         for resource in bucket.heard.keys() {
             let resource = self.index.at(*resource);
             let from = &self.index.known(resource.entity).entity;
-            let edge = |to, kind| EdgeObservation { from: from.clone(), to, kind, count: 1 };
             if resource.service != resource.entity && self.placed.insert((resource.entity, String::new())) {
                 let service = self.index.known(resource.service).entity.clone();
-                edges.push(edge(service, EdgeKind::PartOf));
+                edges.push(edge(from, service, EdgeKind::PartOf, 1));
             }
-            if let Some(host) = &resource.host
-                && self.placed.insert((resource.entity, host.0.clone()))
-            {
-                edges.push(edge(host.clone(), EdgeKind::RunsOn));
+            if let Some(host) = &resource.host {
+                heard.insert((resource.entity, host.clone()));
+                if let Some(zone) = &resource.zone
+                    && self.placed.insert((resource.entity, zone.0.clone()))
+                    && self.zoned.insert((host.0.clone(), zone.0.clone()))
+                {
+                    edges.push(edge(host, zone.clone(), EdgeKind::RunsOn, 1));
+                }
+            }
+        }
+        for (entity, host) in heard {
+            let from = &self.index.known(entity).entity;
+            let hosts = self.hosts.entry(entity).or_default();
+            if hosts.insert(host.0.clone(), start).is_none() {
+                edges.push(edge(from, host.clone(), EdgeKind::RunsOn, 1));
+            }
+            // A service without instances may be on several hosts at once.
+            if hosts.len() > 1 && from.is_instance() {
+                let gone = |last: &i64| start.saturating_sub(*last) >= MOVED_AFTER.0;
+                for left in hosts.extract_if(.., |_, last| gone(last)).map(|(host, _)| host) {
+                    edges.push(edge(from, Entity(left), EdgeKind::RunsOn, 0));
+                }
             }
         }
         edges

@@ -63,10 +63,11 @@ fn batch(spans: &[Span]) -> Telemetry {
             end: at(span.end),
             resource: &format!(r#"{{"service.name":"{}"}}"#, span.service),
             scope: "{}",
-            attributes: &if span.peer.is_empty() {
-                "{}".to_owned()
-            } else {
-                format!(r#"{{"peer.service":"{}"}}"#, span.peer)
+            attributes: &match span.peer.split_once(':') {
+                _ if span.peer.is_empty() => "{}".to_owned(),
+                Some(("topic", name)) => format!(r#"{{"messaging.destination.name":"{name}"}}"#),
+                Some(("db", name)) => format!(r#"{{"db.system":"{name}"}}"#),
+                _ => format!(r#"{{"peer.service":"{}"}}"#, span.peer),
             },
             status: if span.error { SpanStatus::Error } else { SpanStatus::Unset },
             status_message: "",
@@ -374,4 +375,58 @@ proptest! {
         prop_assert_eq!(differs, None);
         prop_assert_eq!(ticks.len(), seen.len());
     }
+}
+
+/// What a tick shows of who depends on whom: `from kind to count/served`.
+fn edges(tick: &Tick) -> Vec<String> {
+    let all = tick.edges.iter();
+    all.map(|edge| format!("{} {} {} {}/{}", edge.from, edge.kind.verb(), edge.to, edge.count, edge.served))
+        .collect()
+}
+
+#[test]
+fn calls_are_told_with_who_served_them_and_by_which_name_they_were_called() {
+    let mut spans = vec![span(1, 0, "shop", "buy", 0, 100)];
+    spans.extend(call(2, 1, "shop", "cart", 10, 50));
+    let mut other = call(4, 1, "shop", "bank", 50, 90);
+    other[0].peer = "bank.svc:8080";
+    spans.extend(other);
+    let (_, ticks) = run(&spans, settings());
+    assert_eq!(
+        edges(&ticks[0]),
+        [
+            "bank.svc:8080 stands for bank 1/0",
+            "shop calls bank 0/1",
+            "shop calls bank.svc:8080 1/0",
+            "shop calls cart 1/1",
+        ]
+    );
+}
+
+#[test]
+fn messages_go_from_a_producer_through_a_queue_to_a_consumer() {
+    let (producer, consumer) = (SpanKind::Producer, SpanKind::Consumer);
+    let spans = [
+        span(1, 0, "shop", "buy", 0, 100),
+        Span { kind: SpanKind::Client, peer: "db:redis", ..span(7, 1, "shop", "get", 10, 20) },
+        // The queue is known from the producer alone.
+        Span { kind: producer, peer: "topic:a/b", ..span(2, 1, "shop", "publish", 10, 20) },
+        Span { kind: consumer, ..span(3, 2, "mail", "process", 30, 40) },
+        // Here from the consumer alone, and then from nobody.
+        Span { kind: consumer, peer: "topic:c", ..span(6, 4, "stats", "process", 30, 40) },
+        Span { kind: producer, ..span(4, 1, "shop", "publish", 10, 20) },
+        Span { kind: consumer, ..span(5, 4, "audit", "process", 30, 40) },
+    ];
+    let (_, ticks) = run(&spans, settings());
+    let told = edges(&ticks[0]);
+    assert_eq!(
+        told,
+        [
+            "audit consumes from shop 0/1",
+            "mail consumes from topic:a.b 0/1",
+            "shop queries redis 1/0",
+            "shop publishes to topic:a.b 1/0",
+            "stats consumes from topic:c 1/0",
+        ]
+    );
 }

@@ -341,6 +341,7 @@ mod tests {
             "bad_deploy",
             "error_burst",
             "byzantine_replica",
+            "lying_sensor",
             "cpu_saturation",
             "traffic_surge",
             "host_fault",

@@ -207,3 +207,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_is_done_to_a_service_whose_sensor_lies() {
+    let mut wrong = incident("1", "cart/cart-2", "lying_sensor", 0.8, 0);
+    wrong.hypotheses[0].class = FaultClass::Byzantine;
+    // What the readings would mean if they were true comes second.
+    let second =
+        Hypothesis { rank: 2, fault: "memory_leak".into(), probability: 0.15, ..wrong.hypotheses[0].clone() };
+    wrong.hypotheses.push(second);
+    let mut planner = Planner::new(Settings { dry_run: false, ..Settings::default() }, Playbooks::builtin());
+    let mut verbs = Vec::new();
+    for seconds in 0..600 {
+        let told = if seconds == 0 { std::slice::from_ref(&wrong) } else { &[] };
+        let planned = planner.step(at(seconds), told, &[], &Snapshot::default());
+        verbs.extend(planned.plans.iter().flat_map(|plan| plan.steps().map(|step| step.action.verb.clone())));
+    }
+    assert!(!verbs.is_empty() && verbs.iter().all(|verb| verb == "notify"), "{verbs:?}");
+}

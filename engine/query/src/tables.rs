@@ -113,8 +113,9 @@ const OUTCOME: &str = "id at:@ domain plan incident step:i attempt:i kind verb:t
      target:t=action/target parameters:j=action/parameters fencing_token:i executor dry_run:f detail";
 const VERIFICATION: &str = "id at:@ domain plan incident stage:i cause fault strategy verdict acted:@ \
      symptoms_before:i symptoms_open:i symptoms_lost:i dry_run:f explanation";
-const KNOWLEDGE: &str = "version:i at:@ fact entity from to kind change:j incident plan cause fault \
-     strategy target service verdict learn:f resolved:f reason detail configuration policy";
+const KNOWLEDGE: &str = "version:i at:@ fact entity from to kind per_second:n name stands_for:j=of signals:j \
+     change:j incident plan cause fault strategy target service verdict learn:f resolved:f reason detail \
+     configuration policy";
 
 /// Every table, in the order of the loop.
 #[must_use]

@@ -1,15 +1,17 @@
 //! `theriac knowledge`: what is known, how it came to be, and going back.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io::{Write, stdout},
     path::PathBuf,
 };
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use serde_json::json;
 use theriac_connectors::topics::Embedded;
-use theriac_contract::Fact;
-use theriac_knowledge::{as_of, diff, line};
+use theriac_contract::{EdgeLife, Entity, Fact, NodeKind, Snapshot, Timestamp};
+use theriac_knowledge::{as_of, as_of_time, diff, line};
 
 use crate::{
     feedback::{self, Judgement, Opinion},
@@ -46,6 +48,15 @@ enum Verb {
         /// Newer version; the newest if left out
         to: Option<u64>,
     },
+    /// Who depends on whom and runs where, now or as it was known before
+    Topology {
+        /// As it was known at this instant, such as 2026-01-01T12:00:00Z
+        #[arg(long, conflicts_with = "version")]
+        at: Option<Timestamp>,
+        /// As it was known at this version
+        #[arg(long)]
+        version: Option<u64>,
+    },
     /// Say of a symptom whether it was right; the engine must not be running
     Judge {
         /// Its id, or the beginning of it
@@ -79,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let (symptom, reason) = (symptom.clone(), reason.clone());
             return judge(arguments, &Opinion { symptom, judgement: *judgement, reason });
         }
-        Verb::Log { .. } | Verb::Diff { .. } => {}
+        Verb::Log { .. } | Verb::Diff { .. } | Verb::Topology { .. } => {}
     }
     let facts = feedback::facts(&Embedded::open_to_read(&folder)?)?;
     let mut out = stdout().lock();
@@ -103,7 +114,72 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 writeln!(out, "{difference}")?;
             }
         }
+        Verb::Topology { at, version } => {
+            let known = match at {
+                Some(at) => as_of_time(&facts, *at),
+                None => as_of(&facts, version.unwrap_or(u64::MAX)),
+            };
+            topology(&mut out, &known, arguments.output)?;
+        }
         Verb::Rollback { .. } | Verb::Judge { .. } => {}
+    }
+    Ok(())
+}
+
+/// Nodes, then edges, then other names, then whose word does not count.
+fn topology(out: &mut impl Write, known: &Snapshot, format: Format) -> Result<()> {
+    let topology = &known.topology;
+    let of_edges = topology.edges.iter().flat_map(|(from, to, _)| [from, to]);
+    let nodes: BTreeSet<&Entity> = topology.instances.values().flatten().chain(of_edges).collect();
+    if format == Format::Text {
+        let (nodes, edges) = (nodes.len(), topology.edges.len());
+        writeln!(out, "version {}: {nodes} nodes, {edges} edges", known.version)?;
+    }
+    let mut by_kind: BTreeMap<NodeKind, Vec<&Entity>> = BTreeMap::new();
+    for node in nodes {
+        by_kind.entry(topology.kind_of(node)).or_default().push(node);
+    }
+    for (kind, nodes) in by_kind {
+        for node in nodes {
+            match format {
+                Format::Text => writeln!(out, "{:<9} {node}", kind.name())?,
+                Format::Json => writeln!(out, "{}", json!({ "node": node, "kind": kind }))?,
+            }
+        }
+    }
+    for edge in &topology.edges {
+        let Some(EdgeLife { since, given, per_second }) = topology.life(edge) else { continue };
+        let (from, to, kind) = edge;
+        if format == Format::Json {
+            let since = (since > Timestamp::MIN).then_some(since);
+            let edge = json!({ "from": from, "to": to, "kind": kind, "per_second": per_second, "given": given, "since": since });
+            writeln!(out, "{edge}")?;
+            continue;
+        }
+        let volume = per_second.map_or_else(String::new, |rate| format!(", {rate} times a second"));
+        let since = if given { "given".to_owned() } else { format!("since {since}") };
+        writeln!(out, "edge      {from} {} {to}{volume}, {since}", kind.verb())?;
+    }
+    for (name, alias) in &topology.aliases {
+        let of: Vec<&str> = alias.of.iter().map(Entity::as_str).collect();
+        match format {
+            Format::Text => writeln!(out, "name      {name} for {}: {}", of.join(", "), alias.reason)?,
+            Format::Json => {
+                writeln!(out, "{}", json!({ "name": name, "of": alias.of, "reason": alias.reason }))?
+            }
+        }
+    }
+    for (entity, distrust) in &known.distrusted {
+        match format {
+            Format::Text => {
+                writeln!(out, "doubt     {entity} since {}: {}", distrust.since, distrust.reason)?
+            }
+            Format::Json => writeln!(
+                out,
+                "{}",
+                json!({ "distrusted": entity, "since": distrust.since, "signals": distrust.signals, "reason": distrust.reason })
+            )?,
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::{Fault, Reasons, exhaustion, network, said};
 use crate::{
     family::Family,
     graph::is_host,
+    vantage,
     view::{Trouble, View},
 };
 
@@ -26,7 +27,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
     let place = Place { view, suspect };
     let fits = match fault {
         Fault::BrokenHost => is_host(suspect),
-        Fault::CpuSaturation => true,
+        Fault::CpuSaturation | Fault::LyingSensor => true,
         Fault::ByzantineReplica => suspect.is_instance(),
         Fault::NetworkFault | Fault::StorageExhaustion => true,
         Fault::BadDeploy | Fault::BadConfiguration | Fault::TrafficSurge => {
@@ -52,7 +53,9 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::PoolExhaustion => exhaustion::pool(&place, reasons),
         Fault::StorageExhaustion => exhaustion::storage(&place, reasons),
         Fault::Hang => exhaustion::hang(&place, reasons),
+        Fault::LyingSensor => vantage::lying_sensor(view, suspect, WITHOUT_MARK, reasons),
     }
+    vantage::mark(view, fault, suspect, reasons);
     true
 }
 
@@ -132,6 +135,9 @@ impl<'a> Place<'_, 'a> {
     fn memory_leak(&self, reasons: &mut Reasons) {
         let grown = self.trouble(Family::Memory, UP);
         self.mark(reasons, "resource", 4.5, grown, "growth of memory");
+        if let Some(grown) = grown {
+            vantage::doubtful_reading(grown.kept, reasons);
+        }
         self.sign(reasons, "resource", 0.5, Family::Restarts, None);
         self.sign(reasons, "traffic", -1.0, Family::Traffic, UP);
         if let (Some(_), Some((change, weight))) = (grown, self.view.change(self.suspect)) {
@@ -241,6 +247,7 @@ impl<'a> Place<'_, 'a> {
     fn error_burst(&self, reasons: &mut Reasons) {
         let failing = self.trouble(Family::Errors, None);
         self.mark(reasons, "errors", 3.5, failing, "errors");
+        vantage::log_against_metrics(self.view, self.suspect, reasons);
         self.own_resources(reasons, -1.5);
         self.change_speaks_against(reasons, -3.0);
         self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
@@ -270,6 +277,7 @@ impl<'a> Place<'_, 'a> {
             None if mismatch.or(edge_errors).is_some() => {
                 let text = format!("{} says itself that it is well, others disagree", self.suspect);
                 reasons.add("peers", 1.0, text, Vec::new());
+                vantage::contradicted(self.view, self.suspect, reasons);
             }
             None => {}
         }
@@ -278,6 +286,9 @@ impl<'a> Place<'_, 'a> {
     fn cpu_saturation(&self, reasons: &mut Reasons) {
         let busy = self.trouble(Family::Cpu, UP);
         self.mark(reasons, "resource", 4.0, busy, "unusual use of the processor");
+        if let Some(busy) = busy {
+            vantage::doubtful_reading(busy.kept, reasons);
+        }
         if let (Some(slow), Some(busy)) = (self.trouble(Family::Latency, UP), busy)
             && slow.kept.onset < busy.kept.onset
             && !is_host(self.suspect)

@@ -35,10 +35,11 @@ pub(crate) enum Fault {
     PoolExhaustion,
     StorageExhaustion,
     Hang,
+    LyingSensor,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::MemoryLeak,
         Self::CrashLoop,
         Self::SlowDependency,
@@ -53,6 +54,7 @@ impl Fault {
         Self::PoolExhaustion,
         Self::StorageExhaustion,
         Self::Hang,
+        Self::LyingSensor,
     ];
 
     /// As in playbooks.
@@ -72,7 +74,13 @@ impl Fault {
             Self::PoolExhaustion => "pool_exhaustion",
             Self::StorageExhaustion => "storage_exhaustion",
             Self::Hang => "hang",
+            Self::LyingSensor => "lying_sensor",
         }
+    }
+
+    /// Whether it means that something says what is not so.
+    pub(crate) const fn is_about_trust(self) -> bool {
+        matches!(self, Self::ByzantineReplica | Self::LyingSensor)
     }
 
     /// Whether it shows in latency and errors only, which callers of a troubled service show, too.

@@ -1,11 +1,17 @@
 //! The few attributes of a call that are asked for, found without reading the others.
 
+use crate::traces::catalog::Tie;
+
 /// What the attributes of a call say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// Whom it calls: `peer.service`, else the destination of a message, else the address of the
     /// server, else the database.
     pub(crate) peer: Option<String>,
+    /// The queue or topic of the message that it is about.
+    pub(crate) queue: Option<String>,
+    /// It speaks to a database.
+    pub(crate) database: bool,
     /// It says itself that it is a repetition.
     pub(crate) resend: bool,
 }
@@ -16,7 +22,7 @@ const LAST: &str = "server.address";
 impl Asked {
     /// Of canonical attributes: an object without blanks, its names sorted.
     pub(crate) fn of(attributes: &str) -> Self {
-        let (mut peer, mut resend) = ([None; 6], false);
+        let (mut peer, mut resend, mut database) = ([None; 6], false, false);
         let mut rest = attributes.strip_prefix('{').unwrap_or_default();
         while let Some((name, value, behind)) = entry(rest).filter(|(name, ..)| *name <= LAST) {
             match name {
@@ -24,16 +30,29 @@ impl Asked {
                 "messaging.destination.name" => peer[1] = Some(value),
                 "server.address" => peer[2] = Some(value),
                 "net.peer.name" => peer[3] = Some(value),
-                "db.system.name" => peer[4] = Some(value),
-                "db.system" => peer[5] = Some(value),
+                "db.system.name" => (peer[4], database) = (Some(value), true),
+                "db.system" => (peer[5], database) = (Some(value), true),
                 "http.request.resend_count" => resend = value.parse::<u64>().is_ok_and(|times| times > 0),
                 _ => {}
             }
             rest = behind.strip_prefix(',').unwrap_or_default();
         }
+        // A slash in the name of a topic would part a service from its instance.
+        let queue = peer[1].and_then(text).map(|name| format!("topic:{}", name.replace('/', ".")));
         let mut named = (0..).zip(peer).filter_map(|(place, value)| Some((place, text(value?)?)));
-        let peer = named.next().map(|(place, name)| if place == 1 { format!("topic:{name}") } else { name });
-        Self { peer, resend }
+        let peer = named.next().map(|(place, name)| queue.clone().filter(|_| place == 1).unwrap_or(name));
+        Self { peer, queue, database, resend }
+    }
+
+    /// Whom a call names, and how he is tied to the caller.
+    pub(crate) fn call(&self) -> Option<(&String, Tie)> {
+        let peer = self.peer.as_ref()?;
+        let tie = match () {
+            () if self.queue.as_ref() == Some(peer) => Tie::Publish,
+            () if self.database => Tie::Query,
+            () => Tie::Call,
+        };
+        Some((peer, tie))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::Entity;
+use theriac_contract::{EdgeKind, Entity};
 
 use crate::{
     counts::Counts,
@@ -52,6 +52,29 @@ impl From<Names> for Vec<String> {
     }
 }
 
+/// How one who is called is tied to who calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Tie {
+    /// Asked, and answers.
+    #[default]
+    Call,
+    /// A database.
+    Query,
+    /// A queue that messages are put into.
+    Publish,
+    /// A queue that messages are taken from.
+    Consume,
+}
+
+impl Tie {
+    const ALL: [(Self, EdgeKind); 4] = [
+        (Self::Call, EdgeKind::Calls),
+        (Self::Query, EdgeKind::Queries),
+        (Self::Publish, EdgeKind::Publishes),
+        (Self::Consume, EdgeKind::Consumes),
+    ];
+}
+
 /// Everything that spans were seen to do and to call.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Catalog {
@@ -67,7 +90,7 @@ pub(crate) struct Catalog {
     callee_of_entity: Vec<u32>,
     /// Service, callee.
     edges: Ids,
-    /// Entity, callee.
+    /// Entity, callee, [`Tie`] as number.
     calls: Ids,
     /// Edge of each call.
     edge_of_call: Vec<u32>,
@@ -113,6 +136,22 @@ impl Catalog {
         (entity as usize, Entity(self.callees.texts[callee as usize].clone()))
     }
 
+    /// What a call is in the topology.
+    pub(crate) fn kind_of_call(&self, call: u32) -> EdgeKind {
+        let number = self.calls.key(call)[2];
+        Tie::ALL.get(number as usize).map_or(EdgeKind::Calls, |(_, kind)| *kind)
+    }
+
+    /// Number of the name that a call is made by.
+    pub(crate) fn callee_of(&self, call: u32) -> u32 {
+        self.calls.key(call)[1]
+    }
+
+    /// The name of a number.
+    pub(crate) fn callee_name(&self, callee: u32) -> &str {
+        &self.callees.texts[callee as usize]
+    }
+
     /// An operation of an entity, by the number of its name if that is known.
     pub(crate) fn operation(
         &mut self,
@@ -154,10 +193,11 @@ impl Catalog {
         entity: usize,
         service: usize,
         callee: &str,
+        tie: Tie,
         settings: &Settings,
     ) -> Option<u32> {
         let known = self.callees.get(callee);
-        if let Some(call) = known.and_then(|callee| self.calls.get([entity as u32, callee, 0])) {
+        if let Some(call) = known.and_then(|callee| self.calls.get([entity as u32, callee, tie as u32])) {
             return Some(call);
         }
         if self.calls.len() >= settings.series_max {
@@ -166,7 +206,7 @@ impl Catalog {
         let callee = self.callees.add(callee);
         let edge = self.edges.add([service as u32, callee, 0]);
         self.edge_of_call.push(edge);
-        Some(self.calls.add([entity as u32, callee, 0]))
+        Some(self.calls.add([entity as u32, callee, tie as u32]))
     }
 }
 
@@ -187,7 +227,8 @@ impl Catalog {
         if let Some(call) = self.calls.get([entity as u32, number, 0]) {
             return Some(call);
         }
-        let call = self.call(entity, service, index.known(callee).entity.as_str(), settings)?;
+        let name = index.known(callee).entity.as_str();
+        let call = self.call(entity, service, name, Tie::Call, settings)?;
         self.callee_of_entity[callee] = self.calls.key(call)[1];
         Some(call)
     }

@@ -202,7 +202,7 @@ impl Draw<'_> {
     fn line(&self, row: &SpanRow, depth: usize) -> String {
         let entity = &self.index.known(self.catalog.entity(row.operation)).entity;
         let name = self.catalog.operation_name(row.operation);
-        let called = (row.call != crate::traces::ids::NONE).then(|| self.catalog.call_between(row.call).1);
+        let called = row.called().map(|call| self.catalog.call_between(call).1);
         let called = called.map(|callee| format!(" → {callee}")).unwrap_or_default();
         let what: String = format!("{entity} {name}{called}").chars().take(LINE_MAX).collect();
         let failed = if row.error { ", failed" } else { "" };

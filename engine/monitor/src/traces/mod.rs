@@ -13,7 +13,7 @@
 
 mod asked;
 mod carried;
-mod catalog;
+pub(crate) mod catalog;
 pub(crate) mod exemplar;
 mod family;
 pub(crate) mod ids;
@@ -31,7 +31,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{EdgeKind, EdgeObservation};
+use theriac_contract::{EdgeKind, EdgeObservation, Entity};
 
 use crate::{
     bucket::{Bucket, SpanRow},
@@ -46,8 +46,9 @@ use crate::{
         novelty::Novelty,
         reader::SpanReader,
         scene::Scene,
+        sketch::WHOLE,
         span_series::SpanSeries,
-        tally::Tally,
+        tally::{CallTick, Tally},
     },
 };
 
@@ -208,14 +209,26 @@ impl Traces {
         }
     }
 
-    /// How often each call was made.
+    /// How often each call was made, and who served what was called by another name.
     fn observed(&mut self, index: &Index) -> Vec<EdgeObservation> {
-        let calls = &mut self.work.tally.calls;
-        let observed = calls.touched().into_iter().map(|call| {
+        // What was seen is more than nothing, however little of it was sampled.
+        let times = |weight: u64| (weight.saturating_add(WHOLE / 2) / WHOLE).max(u64::from(weight > 0));
+        let Tally { calls, stands_for, .. } = &mut self.work.tally;
+        let mut observed = Vec::new();
+        for call in calls.touched() {
             let (from, to) = self.catalog.call_between(call);
-            let from = index.known(from).entity.clone();
-            EdgeObservation { from, to, kind: EdgeKind::Calls, count: *calls.at(call) }
-        });
-        observed.filter(|edge| edge.count > 0).collect()
+            let (from, kind) = (index.known(from).entity.clone(), self.catalog.kind_of_call(call));
+            let CallTick { named, served } = *calls.at(call);
+            if named > 0 || served > 0 {
+                observed.push(EdgeObservation { from, to, kind, count: times(named), served: times(served) });
+            }
+        }
+        for ((name, service), count) in stands_for.iter() {
+            let from = Entity(self.catalog.callee_name(*name).to_owned());
+            let to = index.known(*service).entity.clone();
+            let kind = EdgeKind::StandsFor;
+            observed.push(EdgeObservation { from, to, kind, count: *count, served: 0 });
+        }
+        observed
     }
 }

@@ -8,7 +8,12 @@ use crate::{
     counts::Counts,
     index::Index,
     settings::Settings,
-    traces::{asked::Asked, catalog::Catalog, ids::NONE, sampling},
+    traces::{
+        asked::Asked,
+        catalog::{Catalog, Tie},
+        ids::NONE,
+        sampling,
+    },
 };
 
 /// A resource that there was no room for.
@@ -92,13 +97,16 @@ impl<'a> SpanReader<'a> {
             met: false,
             counted: false,
         };
-        if kind == SpanKind::Client as u8 || kind == SpanKind::Producer as u8 {
+        let consumes = kind == SpanKind::Consumer as u8;
+        if kind == SpanKind::Client as u8 || kind == SpanKind::Producer as u8 || consumes {
             let key = spans.attributes.keys()[row] as usize;
             let said = self.said[key].get_or_insert_with(|| Asked::of(spans.attributes.text(row)));
             kept.resend = said.resend;
-            if let Some(peer) = &said.peer {
+            let named =
+                if consumes { said.queue.as_ref().map(|queue| (queue, Tie::Consume)) } else { said.call() };
+            if let Some((peer, tie)) = named {
                 let from = index.at(resource);
-                match catalog.call(from.entity, from.service, peer, settings) {
+                match catalog.call(from.entity, from.service, peer, tie, settings) {
                     Some(call) => kept.call = call,
                     None => counts.shed_series += 1,
                 }

@@ -7,7 +7,7 @@ use crate::{
     index::Index,
     settings::Settings,
     traces::{
-        catalog::{Catalog, some},
+        catalog::{Catalog, Tie, some},
         exemplar::Usual,
         family::Family,
         ids::NONE,
@@ -55,7 +55,10 @@ impl Scene<'_> {
             operation.shown.see(row, self.usual_operations.typical(at_service));
         }
         if let Some(call) = some(row.call) {
-            *self.tally.calls.at(call) += 1;
+            let named = &mut self.tally.calls.at(call).named;
+            *named = named.saturating_add(row.weight);
+        }
+        if let Some(call) = row.called() {
             let number = self.catalog.edge_of(call);
             let edge = self.tally.edges.at(number);
             edge.durations.add(row.nanoseconds, row.weight, row.error, exact);
@@ -69,7 +72,7 @@ impl Scene<'_> {
         let at_service = self.catalog.at_service(child.operation);
         let (service, entity) = (self.catalog.entity(at_service), self.catalog.entity(child.operation));
         let mut call = |callee| self.catalog.call_of(parent.operation, callee, self.index, self.settings);
-        let to_service = some(parent.call).or_else(|| call(service));
+        let to_service = parent.called().or_else(|| call(service));
         let to_instance = if entity == service { None } else { call(entity) };
         [to_service, to_instance].map(|call| call.map(|call| self.catalog.edge_of(call)))
     }
@@ -87,19 +90,53 @@ impl Scene<'_> {
             let service = self.tally.services.at(self.catalog.service(child.operation) as u32);
             service.requests = service.requests.saturating_add(child.weight);
         }
+        let consumes = parent.kind == SpanKind::Producer as u8 || child.kind == SpanKind::Consumer as u8;
         let called = self.catalog.entity(child.operation);
-        if let Some(call) = self.catalog.call_of(parent.operation, called, self.index, self.settings) {
-            *self.tally.calls.at(call) += 1;
+        if consumes {
+            self.message(parent, child);
+        } else if let Some(call) = self.catalog.call_of(parent.operation, called, self.index, self.settings) {
+            let served = &mut self.tally.calls.at(call).served;
+            *served = served.saturating_add(child.weight);
+            self.name(parent, child);
         }
         let [to_service, to_instance] = self.edges(parent, child);
         // The service as callee is counted from the caller's own span where it names it; the
         // instance is known from the child alone.
-        let to_service = to_service.filter(|_| parent.call == NONE);
+        let to_service = to_service.filter(|_| parent.called().is_none());
         for edge in to_service.into_iter().chain(to_instance) {
             let exact = self.settings.durations_exact_max;
             let told = self.tally.edges.at(edge);
             told.durations.add(child.nanoseconds, child.weight, child.error, exact);
             told.shown.see(child, self.usual_edges.typical(edge));
+        }
+    }
+
+    /// Counts a message that was taken: from the queue that its consumer names, else from the one that
+    /// its producer names, else from the producer.
+    fn message(&mut self, parent: &SpanRow, child: &SpanRow) {
+        if some(child.call).is_some() {
+            return;
+        }
+        let queue = match parent.called() {
+            Some(call) => self.catalog.callee_name(self.catalog.callee_of(call)).to_owned(),
+            None => self.index.known(self.catalog.service(parent.operation)).entity.0.clone(),
+        };
+        let (entity, service) = (self.catalog.entity(child.operation), self.catalog.service(child.operation));
+        if let Some(call) = self.catalog.call(entity, service, &queue, Tie::Consume, self.settings) {
+            let served = &mut self.tally.calls.at(call).served;
+            *served = served.saturating_add(child.weight);
+        }
+    }
+
+    /// Notes who served what was called by a name that is not his own.
+    fn name(&mut self, parent: &SpanRow, child: &SpanRow) {
+        let Some(call) = parent.called() else { return };
+        let (name, service) = (self.catalog.callee_of(call), self.catalog.service(child.operation));
+        let own = self.index.known(service).entity.as_str();
+        let called = self.catalog.callee_name(name);
+        if called != own && called.split_once('/').is_none_or(|(before, _)| before != own) {
+            let calls = self.tally.stands_for.entry((name, service)).or_default();
+            *calls += 1;
         }
     }
 

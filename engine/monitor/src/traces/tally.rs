@@ -1,5 +1,7 @@
 //! What is counted of one tick: by operation, by edge, by service and kind.
 
+use std::collections::BTreeMap;
+
 use crate::{
     bucket::SpanRow,
     traces::{exemplar::Shown, sketch::Sketch},
@@ -147,7 +149,18 @@ pub(crate) struct Tally {
     pub(crate) edges: Dense<EdgeTick>,
     pub(crate) services: Dense<ServiceTick>,
     /// How often each call was made.
-    pub(crate) calls: Dense<u64>,
+    pub(crate) calls: Dense<CallTick>,
+    /// Number of a name that was called, and index of the service that served it: how often.
+    pub(crate) stands_for: BTreeMap<(u32, usize), u64>,
+}
+
+/// Of one call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CallTick {
+    /// Weight of the spans of the caller that name the callee.
+    pub(crate) named: u64,
+    /// Weight of the spans of the callee.
+    pub(crate) served: u64,
 }
 
 impl Tally {
@@ -172,6 +185,7 @@ impl Tally {
             (edge.retries, edge.shown) = (0, Shown::default());
         });
         self.services.reset(|service| *service = ServiceTick::default());
-        self.calls.reset(|count| *count = 0);
+        self.calls.reset(|call| *call = CallTick::default());
+        self.stands_for.clear();
     }
 }

@@ -107,7 +107,12 @@ fn reached<'a>(
     while let Some(place) = queue.pop_front() {
         let (distance, _) = reached[place];
         let above = edges.iter().filter(|(_, to, kind)| *kind != EdgeKind::PartOf && to.service() == place);
-        for (from, ..) in above {
+        // Messages take trouble from who sends them through the queue to who takes them.
+        let filled =
+            edges.iter().filter(|(from, _, kind)| *kind == EdgeKind::Publishes && from.service() == place);
+        let filled: BTreeSet<&Entity> = filled.map(|(_, queue, _)| queue).collect();
+        let fed = edges.iter().filter(|(_, to, kind)| *kind == EdgeKind::Consumes && filled.contains(to));
+        for (from, ..) in above.chain(fed) {
             let Some((name, _)) = troubled.get_key_value(from.service()) else { continue };
             if !reached.contains_key(name) {
                 reached.insert(name, (distance + 1, Some(place)));
@@ -197,6 +202,16 @@ pub(crate) mod tests {
             ]
         );
         assert_eq!(map.onward(1).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn messages_take_trouble_to_who_takes_them() {
+        let incident = incident(&[("shop", 10, 1e-5), ("mail", 20, 1e-7)], "shop");
+        let edge = |from: &str, kind| (Entity(from.to_owned()), Entity("topic:orders".to_owned()), kind);
+        let edges = [edge("shop", EdgeKind::Publishes), edge("mail", EdgeKind::Consumes)];
+        let map = Propagation::of(&incident, &Story { edges: edges.into(), ..Story::default() });
+        let told: Vec<_> = map.places.iter().map(|place| (place.name.as_str(), place.distance)).collect();
+        assert_eq!(told, [("shop", Some(0)), ("mail", Some(1))]);
     }
 
     #[test]

@@ -244,6 +244,12 @@ impl Topology {
         self.instances.entry(entity.service().to_owned()).or_default().insert(entity)
     }
 
+    /// How many more entities, and edges, there is room for.
+    #[must_use]
+    pub fn room(&self) -> (usize, usize) {
+        (NODES_MAX.saturating_sub(self.count), EDGES_MAX.saturating_sub(self.edges.len()))
+    }
+
     /// Whether an entity is known, by this name or another.
     #[must_use]
     pub fn knows(&self, entity: &Entity) -> bool {
@@ -366,9 +372,10 @@ impl Topology {
         self.changed = self.changed.max(at);
     }
 
-    /// Notes that a name stands for others: for one of them, then both are the same from now on; for
-    /// several, then it stands in front of them. Returns whether that is news.
-    pub fn alias(&mut self, at: Timestamp, name: &Entity, of: &BTreeSet<Entity>, reason: &str) -> bool {
+    /// Whom a name may be noted to stand for, given by whatever names; none if that is no news, or
+    /// cannot be: there are too many, or one of them goes by this name itself.
+    #[must_use]
+    pub fn stands_for(&self, name: &Entity, of: &BTreeSet<Entity>) -> Option<BTreeSet<Entity>> {
         let of: BTreeSet<Entity> = of
             .iter()
             .map(|one| self.resolve(one))
@@ -377,13 +384,14 @@ impl Topology {
         let known = self.aliases.get(name);
         let full = known.is_none() && self.aliases.len() >= ALIASES_MAX;
         // The name of an instance is that of its service, and more.
-        if of.is_empty()
-            || full
-            || name.is_instance()
-            || known.is_some_and(|known| known.given || known.of == of)
-        {
-            return false;
-        }
+        let refused = of.is_empty() || full || name.is_instance();
+        (!refused && known.is_none_or(|known| !known.given && known.of != of)).then_some(of)
+    }
+
+    /// Notes that a name stands for others: for one of them, then both are the same from now on; for
+    /// several, then it stands in front of them. Returns whether that is news.
+    pub fn alias(&mut self, at: Timestamp, name: &Entity, of: &BTreeSet<Entity>, reason: &str) -> bool {
+        let Some(of) = self.stands_for(name, of) else { return false };
         let alias = Alias { of: of.clone(), reason: reason.to_owned(), given: false };
         self.aliases.insert(name.clone(), alias);
         self.changed = self.changed.max(at);

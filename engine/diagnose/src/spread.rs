@@ -82,7 +82,7 @@ pub(crate) fn critical_failure(case: &Case, spread: &[Reached]) -> Option<Id> {
 
 #[cfg(test)]
 mod tests {
-    use theriac_contract::{Direction, EdgeKind, SymptomState, Topology};
+    use theriac_contract::{Direction, EdgeKind, SignalKind, SymptomState, Topology};
 
     use super::*;
 
@@ -98,6 +98,11 @@ mod tests {
             onset: Timestamp::from_seconds(onset),
             end: None,
             p_value: 1e-9,
+            kind: SignalKind::Metric,
+            observed: None,
+            expected: None,
+            band: None,
+            detector: String::new(),
         }
     }
 

@@ -212,7 +212,7 @@ impl Flows {
                 0 => false,
                 _ => true,
             };
-            if told {
+            if told && topology.stands_for(&name, &of).is_some() {
                 let reason = reason(&of, calls);
                 facts.push(Fact::AliasSeen { name: name.clone(), of, reason });
                 self.names.remove(&name);

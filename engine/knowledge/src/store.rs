@@ -181,9 +181,11 @@ impl Knowledge {
             topology.instances.keys().filter(|name| !topology.aliases.contains_key(&Entity((*name).clone())));
         let found = open.filter_map(|name| {
             let service = service_in(name).filter(|service| topology.speaks(service))?;
+            let of = BTreeSet::from([Entity(service.to_owned())]);
+            topology.stands_for(&Entity(name.clone()), &of)?;
             Some(Fact::AliasSeen {
                 name: Entity(name.clone()),
-                of: BTreeSet::from([Entity(service.to_owned())]),
+                of,
                 reason: format!("it is an address of {service}, which tells of itself"),
             })
         });
@@ -196,19 +198,24 @@ impl Knowledge {
     pub fn news(&self, sightings: &Sightings) -> Sightings {
         let topology = &self.snapshot.topology;
         let known = |change: &Change| self.snapshot.changes.binary_search(change).is_ok();
+        let (nodes_left, edges_left) = topology.room();
         let (mut met, mut joined) = (BTreeSet::new(), BTreeSet::new());
         let mut is_new = |edge: &&EdgeObservation| match edge.kind {
             EdgeKind::StandsFor => is_open(topology, &edge.from, &edge.to),
             kind => topology.key(&edge.from, &edge.to, kind).is_some_and(|key| {
                 let ends = edge.count + edge.served == 0;
-                topology.edges.contains(&key) == ends && joined.insert(key)
+                topology.edges.contains(&key) == ends
+                    && (ends || joined.len() < edges_left)
+                    && joined.insert(key)
             }),
         };
         Sightings {
             entities: sightings
                 .entities
                 .iter()
-                .filter(|entity| !topology.knows(entity) && met.insert(topology.resolve(entity)))
+                .filter(|entity| {
+                    !topology.knows(entity) && met.len() < nodes_left && met.insert(topology.resolve(entity))
+                })
                 .cloned()
                 .collect(),
             edges: sightings.edges.iter().filter(|edge| is_new(edge)).cloned().collect(),

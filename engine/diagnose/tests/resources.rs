@@ -132,3 +132,40 @@ fn a_change_of_settings_is_told_from_one_of_programs() {
     assert_eq!(roles, [("catalog", Role::Cause)]);
     assert!(incident.critical_failure.is_some());
 }
+
+fn seen(mut symptom: Symptom, observed: f64, expected: f64) -> Symptom {
+    (symptom.observed, symptom.expected) = (Some(observed), Some(expected));
+    symptom
+}
+
+/// The shop waits `shop` seconds more; its only slow callee makes it wait `payment` seconds more.
+fn waits(shop: f64, payment: f64) -> Vec<Symptom> {
+    let mut all: Vec<Symptom> = Vec::new();
+    for symptom in replicas("shop", "span.duration.p95", 60, STRONG) {
+        all.push(seen(symptom, 0.1 + shop, 0.1));
+    }
+    all.push(seen(symptom("shop->payment", "edge.duration.p95", 60, CLEAR), 0.05 + payment, 0.05));
+    for symptom in replicas("payment", "span.duration.p95", 60, CLEAR) {
+        all.push(seen(symptom, 0.05 + payment, 0.05));
+    }
+    all
+}
+
+#[test]
+fn what_a_callee_accounts_for_is_the_callees() {
+    assert_cause(&waits(1.0, 0.98), &shop(), "payment", "slow_dependency", FaultClass::Transient);
+}
+
+#[test]
+fn what_no_callee_accounts_for_is_its_own_though_a_callee_is_slow_too() {
+    assert_cause(&waits(5.0, 0.2), &shop(), "shop", "slow_dependency", FaultClass::Transient);
+}
+
+#[test]
+fn a_callee_that_is_called_many_times_accounts_for_more() {
+    let mut knowledge = shop();
+    let calls = theriac_contract::EdgeKind::Calls;
+    knowledge.topology.measure(&entity("gateway"), &entity("shop"), calls, 10.0);
+    knowledge.topology.measure(&entity("shop"), &entity("payment"), calls, 250.0);
+    assert_cause(&waits(5.0, 0.2), &knowledge, "payment", "slow_dependency", FaultClass::Transient);
+}

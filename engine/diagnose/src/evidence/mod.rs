@@ -1,6 +1,7 @@
 //! The channels of evidence. Each adds a log likelihood ratio and a sentence: how much more
 //! probable what was seen is if the suspicion is right than if it is not.
 
+mod contribution;
 mod exhaustion;
 mod mechanism;
 mod network;

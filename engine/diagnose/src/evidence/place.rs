@@ -2,7 +2,7 @@
 
 use theriac_contract::Entity;
 
-use super::{Fault, Reasons, lag_seconds, said};
+use super::{Fault, Reasons, contribution, lag_seconds, said};
 use crate::{family::Family, graph::is_host, view::View};
 
 /// Evidence for a fault at a suspect, whatever its mechanism.
@@ -47,6 +47,10 @@ fn call_graph(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Rea
     let below =
         view.services.iter().filter(|other| **other != service && view.graph.is_below(other, service));
     let below = below.filter_map(|other| felt_at(other));
+    let account = contribution::account(view, service);
+    if let Some(account) = account.as_ref().filter(|_| fault.looks_like_a_victim()) {
+        contribution::weigh(account, reasons);
+    }
     let deepest = below.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)));
     if let Some(callee) = deepest {
         // Those who wait for a callee fill their memory and may die of it; the rest is their own.
@@ -60,7 +64,9 @@ fn call_graph(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Rea
             (Some(theirs), Some(mine)) => theirs.since(mine).as_seconds() > 120.0,
             _ => false,
         };
-        let ratio = base * (0.4 + 0.6 * callee.strength) * if late { 0.5 } else { 1.0 };
+        // Where it is known how much its callees account for, only that part is explained away.
+        let share = account.map_or(1.0, |account| account.share);
+        let ratio = base * share * (0.4 + 0.6 * callee.strength) * if late { 0.5 } else { 1.0 };
         let text = format!("{} is called by {service} and is troubled itself", callee.kept.about());
         reasons.add("call_graph", ratio, text, vec![callee.kept.id.clone()]);
     }

@@ -1,0 +1,105 @@
+//! Evidence on how much: which part of a service's trouble its callees account for.
+//!
+//! What a service takes longer is what it takes longer itself, and what its callees make it wait longer,
+//! times how often it calls each for one request; failures go the same way. A part that no callee
+//! accounts for is its own. Both are read off the symptoms themselves, against what was expected when
+//! they began: a baseline from before the trouble. It says nothing where callees tell nothing.
+
+use std::collections::BTreeMap;
+
+use theriac_contract::Direction;
+
+use super::Reasons;
+use crate::{family::Family, incident::Kept, view::View};
+
+/// A service's trouble, and the part that its callees account for.
+pub(super) struct Account {
+    /// 0..1.
+    pub(super) share: f64,
+    text: String,
+    symptoms: Vec<theriac_contract::Id>,
+}
+
+/// The least own share that can be told from none: quantiles do not add up, and calls overlap.
+const OWN_MIN: f64 = 0.05;
+
+/// What the callees of a service account for; none if they, or it, tell nothing of the same kind.
+pub(super) fn account(view: &View<'_>, service: &str) -> Option<Account> {
+    [Family::Latency, Family::Errors].into_iter().find_map(|family| of_family(view, service, family))
+}
+
+fn of_family(view: &View<'_>, service: &str, family: Family) -> Option<Account> {
+    let up = view.current.iter().filter(|kept| kept.family == family && kept.direction == Direction::Up);
+    let (edges, own): (Vec<&Kept>, Vec<&Kept>) =
+        up.copied().filter(|kept| kept.entity.service() == service).partition(|kept| kept.peer.is_some());
+    let mut best: Option<Account> = None;
+    for statistic in own.iter().filter_map(|kept| statistic(&kept.signal)) {
+        let same = |kept: &&&Kept| self::statistic(&kept.signal) == Some(statistic);
+        let excess_of =
+            |all: &[&Kept]| all.iter().filter(same).filter_map(|kept| excess(kept)).fold(0.0, f64::max);
+        let whole = excess_of(&own);
+        if whole <= 0.0 {
+            continue;
+        }
+        // The worst of what is said of each callee: instances say the same thing.
+        let mut callees: BTreeMap<&str, (f64, &Kept)> = BTreeMap::new();
+        for edge in edges.iter().filter(same) {
+            let Some(more) = excess(edge) else { continue };
+            let known = callees.entry(edge.about().service()).or_insert((more, edge));
+            if more > known.0 {
+                *known = (more, edge);
+            }
+        }
+        let part =
+            |(callee, (more, _)): (&&str, &(f64, &Kept))| more * calls_per_request(view, service, callee);
+        let share = (callees.iter().map(part).sum::<f64>() / whole).min(1.0);
+        let Some((callee, (_, edge))) =
+            callees.iter().max_by(|a, b| part(*a).total_cmp(&part(*b)).then(b.0.cmp(a.0)))
+        else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|best| share > best.share) {
+            let what = if family == Family::Latency { "waits" } else { "fails" };
+            let text = format!(
+                "{:.0} % of what {service} {what} more comes from whom it calls, {callee} first",
+                100.0 * share
+            );
+            best = Some(Account { share, text, symptoms: vec![edge.id.clone()] });
+        }
+    }
+    best
+}
+
+/// Says it of a suspect.
+pub(super) fn weigh(account: &Account, reasons: &mut Reasons) {
+    // A cause has any own share, a bystander in the path of trouble none but what cannot be told from
+    // none: the density of a uniform share against an exponential one of that size, bounded by what
+    // the others say of it.
+    let own = (1.0 - account.share).max(0.0);
+    let victim = libm::exp(-own / OWN_MIN) / OWN_MIN;
+    let ratio = (-libm::log(victim.max(1e-3))).clamp(-2.5, 1.0);
+    reasons.add("contribution", ratio, account.text.clone(), account.symptoms.clone());
+}
+
+/// The last part of a signal's name: `p95` of `edge.duration.p95`; only equal ones can be compared.
+fn statistic(signal: &str) -> Option<&str> {
+    let (rest, last) = signal.rsplit_once('.')?;
+    let known = matches!(last, "mean" | "p50" | "p90" | "p95" | "p99" | "max" | "error_ratio");
+    (known && !rest.is_empty()).then_some(last)
+}
+
+/// By how much a value is above what was expected.
+fn excess(kept: &Kept) -> Option<f64> {
+    Some(kept.observed? - kept.expected?).filter(|more| more.is_finite() && *more > 0.0)
+}
+
+/// How often a service calls another for one request of its own; once if nobody counted.
+fn calls_per_request(view: &View<'_>, service: &str, callee: &str) -> f64 {
+    let topology = &view.knowledge.topology;
+    let served: f64 =
+        topology.callers(service).iter().filter_map(|from| topology.volume(from, service)).sum();
+    match topology.volume(service, callee) {
+        Some(calls) if served > 0.0 => calls / served,
+        _ => 1.0,
+    }
+}

@@ -71,13 +71,15 @@ fn each(
     let mut rows = csv::Reader::from_reader(text.as_bytes());
     let head = rows.headers().map_err(|error| wrong(Some(1), error.to_string()))?.clone();
     let at = head.iter().position(|column| column == time);
-    let at = at.ok_or_else(|| wrong(Some(1), format!("no column `{time}`; it holds when a row was measured")))?;
+    let at =
+        at.ok_or_else(|| wrong(Some(1), format!("no column `{time}`; it holds when a row was measured")))?;
     for row in rows.records() {
         let row = row.map_err(|error| wrong(error.position().map(csv::Position::line), error.to_string()))?;
         let line = row.position().map(csv::Position::line);
         let minute = row.get(at).and_then(|text| format!("{}:00", text.get(..16)?).parse().ok());
         let minute = minute.ok_or_else(|| {
-            let reason = format!("`{}` in `{time}` should be YYYY-MM-DD HH:MM…", row.get(at).unwrap_or_default());
+            let reason =
+                format!("`{}` in `{time}` should be YYYY-MM-DD HH:MM…", row.get(at).unwrap_or_default());
             wrong(line, reason)
         })?;
         for (column, cell) in head.iter().zip(&row).filter(|(column, _)| !TIMES.contains(column)) {
@@ -88,7 +90,10 @@ fn each(
             let value = match cell {
                 "" | "NaN" => None,
                 cell => Some(cell.parse().map_err(|_| {
-                    wrong(line, format!("`{cell}` in `{column}` is no number; it should be one, NaN or empty"))
+                    wrong(
+                        line,
+                        format!("`{cell}` in `{column}` is no number; it should be one, NaN or empty"),
+                    )
                 })?),
             };
             take(minute, column, value);

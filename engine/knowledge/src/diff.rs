@@ -134,7 +134,8 @@ impl fmt::Display for Difference {
                 write!(f, "~ symptoms of {measure}: {} -> {}", text(before), text(after))
             }
             Self::Weights { before, after } => {
-                let text = |weights: &str| if weights.is_empty() { "none learnt" } else { weights }.to_owned();
+                let text =
+                    |weights: &str| if weights.is_empty() { "none learnt" } else { weights }.to_owned();
                 write!(f, "~ weights of channels: {} -> {}", text(before), text(after))
             }
             Self::Belief { key, before, after } => write!(f, "~ {key}: {} -> {}", text(before), text(after)),

@@ -8,11 +8,11 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use theriac_connectors::topics::Embedded;
-use theriac_contract::Fact;
+use theriac_contract::{Entity, Fact};
 use theriac_knowledge::{as_of, diff, line};
 
 use crate::{
-    feedback::{self, Judgement, Opinion},
+    feedback::{self, Confirmation, Judgement, Opinion},
     output::{Format, Wrong, say},
     wiring,
 };
@@ -57,6 +57,17 @@ enum Verb {
         #[arg(long, default_value = "by hand")]
         reason: String,
     },
+    /// Say what caused an incident: the channels of evidence are weighted by it; the engine must not be
+    /// running
+    Confirm {
+        /// Its id, or the beginning of it
+        incident: String,
+        /// The entity, as its hypotheses name it; left out if it was none of them
+        cause: Option<String>,
+        /// Why, for the log
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+    },
     /// Go back to what was known at a version; nothing is erased, and the engine must not be running
     Rollback {
         /// Version to go back to
@@ -78,6 +89,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Verb::Judge { symptom, judgement, reason } => {
             let (symptom, reason) = (symptom.clone(), reason.clone());
             return judge(arguments, &Opinion { symptom, judgement: *judgement, reason });
+        }
+        Verb::Confirm { incident, cause, reason } => {
+            let confirmation = Confirmation {
+                incident: incident.clone(),
+                cause: cause.clone().map(Entity),
+                reason: reason.clone(),
+            };
+            say!("{}", line(&confirmation.note(&mut open(arguments)?)?));
+            return Ok(());
         }
         Verb::Log { .. } | Verb::Diff { .. } => {}
     }
@@ -103,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 writeln!(out, "{difference}")?;
             }
         }
-        Verb::Rollback { .. } | Verb::Judge { .. } => {}
+        Verb::Rollback { .. } | Verb::Judge { .. } | Verb::Confirm { .. } => {}
     }
     Ok(())
 }

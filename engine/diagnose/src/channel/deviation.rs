@@ -65,8 +65,9 @@ impl Known {
     pub(super) fn of(incident: &Incident, settings: &Settings) -> Self {
         let baselines: Vec<Option<Baseline>> =
             incident.series.iter().map(|series| Baseline::of(&series.ordinary, settings)).collect();
-        let deviation =
-            |(series, baseline): (&Series, &Option<Baseline>)| (*baseline)?.deviation(&series.during, settings);
+        let deviation = |(series, baseline): (&Series, &Option<Baseline>)| {
+            (*baseline)?.deviation(&series.during, settings)
+        };
         let deviations = incident.series.iter().zip(&baselines).map(deviation).collect();
         Self { baselines, deviations }
     }

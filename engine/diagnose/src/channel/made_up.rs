@@ -135,7 +135,8 @@ fn add_request(window: &mut Window, services: usize, (number, request): (u64, u6
     {
         path.push((2 * last + 1 + usize::from(draw(3, path.len()) < 0.5)).min(services - 1));
     }
-    let stops = cause.filter(|_| draw(4, 0) < 0.5).and_then(|cause| path.iter().position(|one| *one == cause));
+    let stops =
+        cause.filter(|_| draw(4, 0) < 0.5).and_then(|cause| path.iter().position(|one| *one == cause));
     if let Some(stops) = stops {
         path.truncate(stops + 1);
     }

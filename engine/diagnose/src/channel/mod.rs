@@ -171,7 +171,8 @@ impl Channel {
 pub fn diagnose(incident: &Incident, settings: &Settings, without: Option<Channel>) -> Vec<Weighed> {
     let known = Known::of(incident, settings);
     let channels = Channel::ALL.into_iter().filter(|channel| Some(*channel) != without);
-    let claims: Vec<Claim> = channels.flat_map(|channel| channel.claims(incident, &known, settings)).collect();
+    let claims: Vec<Claim> =
+        channels.flat_map(|channel| channel.claims(incident, &known, settings)).collect();
     weigh(&claims, 0.0)
 }
 

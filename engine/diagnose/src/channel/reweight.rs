@@ -205,8 +205,7 @@ impl Numbers {
     /// ln of the probability of the confirmed cause, its gradient, and a bound of its curvature from
     /// above: the covariance of what is said of all suspects.
     fn likelihood(&self, weights: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
-        let odds: Vec<f64> =
-            self.suspects.iter().map(|(_, said, rest)| rest + dot(weights, said)).collect();
+        let odds: Vec<f64> = self.suspects.iter().map(|(_, said, rest)| rest + dot(weights, said)).collect();
         let top = odds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let shares: Vec<f64> = odds.iter().map(|one| libm::exp(one - top)).collect();
         let all: f64 = shares.iter().sum();
@@ -263,11 +262,13 @@ impl Numbers {
         let (mut value, mut gradient, mut curvature) = posterior(&at);
         for _ in 0..STEPS_MAX {
             let Some(step) = solve(&curvature, &gradient) else { break };
-            let tried = std::iter::successors(Some(1.0), |length| Some(length / 2.0)).take(40).find_map(|length| {
-                let next: Vec<f64> = at.iter().zip(&step).map(|(at, step)| (at + length * step).max(0.0)).collect();
-                let (higher, gradient, curvature) = posterior(&next);
-                (higher > value).then_some((next, higher, gradient, curvature))
-            });
+            let tried =
+                std::iter::successors(Some(1.0), |length| Some(length / 2.0)).take(40).find_map(|length| {
+                    let next: Vec<f64> =
+                        at.iter().zip(&step).map(|(at, step)| (at + length * step).max(0.0)).collect();
+                    let (higher, gradient, curvature) = posterior(&next);
+                    (higher > value).then_some((next, higher, gradient, curvature))
+                });
             let Some((next, higher, next_gradient, next_curvature)) = tried else { break };
             let moved = next.iter().zip(&at).map(|(next, at)| (next - at).abs()).fold(0.0, f64::max);
             (at, value, gradient, curvature) = (next, higher, next_gradient, next_curvature);
@@ -293,8 +294,7 @@ fn solve(matrix: &[f64], right: &[f64]) -> Option<Vec<f64>> {
     let mut lower = vec![0.0; width * width];
     for row in 0..width {
         for column in 0..=row {
-            let done: f64 =
-                (0..column).map(|at| lower[row * width + at] * lower[column * width + at]).sum();
+            let done: f64 = (0..column).map(|at| lower[row * width + at] * lower[column * width + at]).sum();
             let rest = matrix[row * width + column] - done;
             if row == column {
                 if rest.is_nan() || rest <= 0.0 {
@@ -393,9 +393,8 @@ mod tests {
 
     #[test]
     fn a_version_can_be_gone_back_to() {
-        let incident = |n: u64| {
-            [claim("a", "x", n as f64 % 3.0), claim("b", "x", 1.0), claim("b", "y", n as f64 % 2.0)]
-        };
+        let incident =
+            |n: u64| [claim("a", "x", n as f64 % 3.0), claim("b", "x", 1.0), claim("b", "y", n as f64 % 2.0)];
         let mut weights = Weights::default();
         let mut versions = Vec::new();
         for n in 0..20 {

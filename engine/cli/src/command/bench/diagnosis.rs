@@ -83,7 +83,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let rows = [
         ("diagnosis.ms", format!("{series} series, 1 h of history"), of_series(series, incidents)),
         ("diagnosis.many.ms", format!("{SERIES_MANY} series, 1 h of history"), of_series(SERIES_MANY, few)),
-        ("diagnosis.requests.ms", format!("{spans} spans and lines in each window"), measure(few, made, requests)),
+        (
+            "diagnosis.requests.ms",
+            format!("{spans} spans and lines in each window"),
+            measure(few, made, requests),
+        ),
     ];
     let mut report = Report::new("bench diagnosis", "default".to_owned(), String::new(), None);
     for (name, _, milliseconds) in &rows {

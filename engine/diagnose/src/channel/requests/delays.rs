@@ -211,7 +211,9 @@ fn accuse<'a>(windows: [&Observed<'a>; 2], samples: &[Samples<'a>; 2], what: &st
 fn messages<'a>(observed: &Observed<'a>) -> Samples<'a> {
     let mut met = Vec::new();
     for (at, server, _) in observed.calls() {
-        if let Some((client, caller)) = observed.parent(at).filter(|(_, caller)| caller.service != server.service) {
+        if let Some((client, caller)) =
+            observed.parent(at).filter(|(_, caller)| caller.service != server.service)
+        {
             let milliseconds = observed.milliseconds(client) - observed.milliseconds(at);
             met.push(((caller.service, server.service), server.trace, milliseconds));
         }
@@ -224,8 +226,10 @@ fn messages<'a>(observed: &Observed<'a>) -> Samples<'a> {
         Sample { pair, kind: pair, trace, milliseconds }
     });
     let samples = samples.collect();
-    let pairs: Vec<Pair<'_>> =
-        pairs.into_iter().map(|(client, server)| [observed.service(client), observed.service(server)]).collect();
+    let pairs: Vec<Pair<'_>> = pairs
+        .into_iter()
+        .map(|(client, server)| [observed.service(client), observed.service(server)])
+        .collect();
     let kinds = pairs.iter().map(|pair| (*pair, String::new())).collect();
     Samples { pairs, kinds, samples }
 }

@@ -39,11 +39,7 @@ fn gap(edge: &Edge) -> Option<f64> {
 fn longest(caller: &str, window: &Window) -> f64 {
     let times = window.edges.iter().filter_map(|edge| {
         let [made, served] = edge.milliseconds?;
-        if edge.caller == caller {
-            Some(made)
-        } else {
-            (edge.callee == caller).then_some(served)
-        }
+        if edge.caller == caller { Some(made) } else { (edge.callee == caller).then_some(served) }
     });
     times.fold(0.0, f64::max)
 }
@@ -138,7 +134,12 @@ fn no_longer_made([normal, fault]: [&Window; 2], entities: &BTreeMap<&str, &Enti
                 edge.caller, edge.callee
             );
             let part = format!("{}{ARROW}{} start", edge.caller, edge.callee);
-            claims.push(claim(Suspect { entity: (*entity).clone(), part }, transitions::CHANNEL, ratio, text));
+            claims.push(claim(
+                Suspect { entity: (*entity).clone(), part },
+                transitions::CHANNEL,
+                ratio,
+                text,
+            ));
         }
     }
     claims
@@ -152,7 +153,8 @@ fn failures([normal, fault]: [&Window; 2], entities: &BTreeMap<&str, &Entity>) -
     };
     let mut claims = Vec::new();
     for service in fault.failed.keys() {
-        let (Some((before, of)), Some((failed, all))) = (counts(normal, service), counts(fault, service)) else {
+        let (Some((before, of)), Some((failed, all))) = (counts(normal, service), counts(fault, service))
+        else {
             continue;
         };
         let Some(entity) = entities.get(service.as_str()) else { continue };
@@ -164,7 +166,12 @@ fn failures([normal, fault]: [&Window; 2], entities: &BTreeMap<&str, &Entity>) -
             );
             // That it goes wrong is felt by who called whoever did it.
             let ratio = ratio.min(errors::AFTER_A_CHANGE);
-            claims.push(claim(Suspect { entity: (*entity).clone(), part: String::new() }, errors::CHANNEL, ratio, text));
+            claims.push(claim(
+                Suspect { entity: (*entity).clone(), part: String::new() },
+                errors::CHANNEL,
+                ratio,
+                text,
+            ));
         }
     }
     claims

@@ -122,7 +122,9 @@ fn compared<'a>(windows: &[Seen<'a>; 2]) -> Vec<(Source<'a>, Option<Event<'a>>, 
     for (is_fault, seen) in [false, true].into_iter().zip(windows) {
         for (source, targets) in &seen.followed {
             let followed = sources.entry(*source).or_default();
-            targets.iter().for_each(|(target, count)| add(followed.entry(*target).or_default(), *count, is_fault));
+            targets
+                .iter()
+                .for_each(|(target, count)| add(followed.entry(*target).or_default(), *count, is_fault));
         }
         for (source, requests, targets) in &seen.made {
             add(passed.entry(*source).or_default(), *requests, is_fault);
@@ -276,9 +278,8 @@ fn seen<'a>(observed: &'a Observed<'_>, norm: &Norm) -> Seen<'a> {
 /// Each event of each span with the one after it, sorted: source, request, target.
 fn successions(observed: &Observed<'_>, norm: &Norm) -> Vec<(Key, u32, Code)> {
     let lines = observed.window.lines.iter().zip(&observed.lines).filter(|_| norm.logged);
-    let mut written: Vec<(u64, u32, i64, u32)> = lines
-        .map(|(line, at)| (u64::from_be_bytes(line.span), at.entity, line.time.0, at.what))
-        .collect();
+    let mut written: Vec<(u64, u32, i64, u32)> =
+        lines.map(|(line, at)| (u64::from_be_bytes(line.span), at.entity, line.time.0, at.what)).collect();
     written.sort_unstable();
     let mut seen = Vec::with_capacity(written.len() + observed.traces());
     let mut rest = &written[..];
@@ -286,7 +287,8 @@ fn successions(observed: &Observed<'_>, norm: &Norm) -> Vec<(Key, u32, Code)> {
         let own = (observed.span(at), call.entity);
         // Calls come in the order of their spans, too.
         rest = &rest[rest.partition_point(|line| (line.0, line.1) < own)..];
-        let said = rest.iter().take_while(|line| (line.0, line.1) == own).map(|line| SAID | Code::from(line.3));
+        let said =
+            rest.iter().take_while(|line| (line.0, line.1) == own).map(|line| SAID | Code::from(line.3));
         let mut event = Code::from(call.what);
         for next in said.chain([END | Code::from(call.what)]) {
             seen.push(((call.service, observed.path_of(at), event), call.trace, next));

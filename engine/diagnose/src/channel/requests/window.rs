@@ -195,8 +195,11 @@ impl<'a> Observed<'a> {
         let service_at = |entity: &&str| services.partition_point(|known| *known < service(entity)) as u32;
         let service_of: Vec<Place> = entities.iter().map(service_at).collect();
         let id = |trace: [u8; 16]| u128::from_be_bytes(trace);
-        let mut traces: Vec<u128> =
-            calls.iter().map(|call| id(call.trace)).chain(window.lines.iter().map(|line| id(line.trace))).collect();
+        let mut traces: Vec<u128> = calls
+            .iter()
+            .map(|call| id(call.trace))
+            .chain(window.lines.iter().map(|line| id(line.trace)))
+            .collect();
         traces.sort_unstable();
         traces.dedup();
         let trace_at = |trace| traces.partition_point(|known| *known < id(trace)) as u32;

@@ -128,7 +128,8 @@ mod tests {
         let judged = Judged::of(answers);
         assert!((judged.right() - 0.75).abs() < 1e-12 && (judged.sure() - 0.75).abs() < 1e-12);
         assert!((judged.calibration_error() - (10.0 * 0.05 + 2.0 * 0.25) / 12.0).abs() < 1e-12);
-        let brier = (8.0 * 0.15_f64.powi(2) + 2.0 * 0.85_f64.powi(2) + 0.75_f64.powi(2) + 0.25_f64.powi(2)) / 12.0;
+        let brier =
+            (8.0 * 0.15_f64.powi(2) + 2.0 * 0.85_f64.powi(2) + 0.75_f64.powi(2) + 0.25_f64.powi(2)) / 12.0;
         assert!((judged.brier() - brier).abs() < 1e-12);
         assert_eq!(judged.bins()[8].0, 10);
         assert_eq!(Judged::of(Vec::new()).calibration_error(), 0.0);

@@ -12,7 +12,9 @@ use theriac_diagnose::{
     weighing::Weighed,
 };
 
-use super::{Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, Told, conclude, name_of, timed};
+use super::{
+    Arguments, Baseline, Cell, Evaluation, Judged, Measure, Subject, Told, conclude, name_of, timed,
+};
 
 const MEASURES: [(&str, &str, Measure); 3] = [
     ("hr1", "HR@1", Measure::Accuracy(1)),
@@ -23,7 +25,8 @@ const LEADING: [&str; 4] = ["alerts.hr1", "alerts.hr3", "alerts.hr5", "alerts.fa
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = arguments.folder("alerts-sockshop")?;
-    let failures = alerts::open(&folder).context("cannot read the failures")?;
+    let failures =
+        alerts::open(&folder).context("cannot read the failures (datasets/README.md has the layout)")?;
     let learnt = failures.iter().filter(|failure| failure.train).count();
     let subject = Subject {
         command: "eval alerts",
@@ -43,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// What is told of each failure of the part `test`, to be judged beside that of other data sets.
 pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
     let folder = Arguments::within(data).folder("alerts-sockshop")?;
-    let failures = alerts::open(&folder).context("cannot read the failures")?;
+    let failures =
+        alerts::open(&folder).context("cannot read the failures (datasets/README.md has the layout)")?;
     let evaluation = evaluate(&failures, None);
     let judged = evaluation.cells.iter().flat_map(|cell| &cell.judged);
     Ok(judged.map(|one| one.told("alerts", |suspect| Some(suspect.entity.0.clone()))).collect())

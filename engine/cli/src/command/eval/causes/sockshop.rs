@@ -42,7 +42,8 @@ enum Level {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let folder = arguments.folder("sockshop1-dev")?;
-    let cases = sockshop::open(&folder).context("cannot read the cases")?;
+    let cases =
+        sockshop::open(&folder).context("cannot read the cases (datasets/README.md has the layout)")?;
     let subject = Subject {
         command: "eval sockshop",
         title: format!("Sock Shop 1 ({}), {} cases", name_of(&folder), cases.len()),
@@ -60,10 +61,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// What is told of each case that is noticed at once, to be judged beside that of other data sets.
 pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
     let folder = Arguments::within(data).folder("sockshop1-dev")?;
-    let cases = sockshop::open(&folder).context("cannot read the cases")?;
+    let cases =
+        sockshop::open(&folder).context("cannot read the cases (datasets/README.md has the layout)")?;
     let mut told = Vec::new();
     for case in &cases {
-        let cell = cell(std::slice::from_ref(case), &case.fault, (Level::Service, 0), &Settings::default(), None);
+        let cell =
+            cell(std::slice::from_ref(case), &case.fault, (Level::Service, 0), &Settings::default(), None);
         let name = |suspect: &Suspect| Some(Case::service_of(&suspect.entity.0).to_owned());
         told.extend(cell.judged.iter().map(|one| one.told("sockshop", name)));
     }
@@ -205,9 +208,15 @@ fn incident(case: &Case, late_seconds: usize, settings: &Settings) -> Incident {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::tests::{folder, halved_and_doubled},
+        super::tests::{folder, halved_and_doubled, hangs_on_no_name},
         *,
     };
+
+    #[test]
+    fn nothing_hangs_on_names_of_services() {
+        let cases = sockshop::open(&folder("sockshop1-dev")).expect("it reads");
+        cases.iter().for_each(|case| hangs_on_no_name(&incident(case, 0, &Settings::default())));
+    }
 
     #[test]
     fn no_setting_is_fitted_to_sock_shop() {

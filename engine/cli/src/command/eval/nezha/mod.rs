@@ -215,11 +215,7 @@ fn evaluate(set: &Set, arguments: &Arguments, digest: &mut blake3::Hasher) -> Re
 }
 
 /// When the fault-free minute of a case was, if it is of its day.
-fn normal_at(
-    folder: &Path,
-    case: &Case,
-    minutes: &BTreeMap<String, String>,
-) -> Result<Option<Timestamp>> {
+fn normal_at(folder: &Path, case: &Case, minutes: &BTreeMap<String, String>) -> Result<Option<Timestamp>> {
     let own = minute::normal_of(case, minutes).filter(|(day, _)| *day == case.day);
     Ok(own.map(|(day, name)| minute::instant(folder, day, name)).transpose()?)
 }

@@ -396,3 +396,50 @@ fn a_minute_is_read_as_it_is_and_what_is_missing_stays_empty() {
     assert!(nezha::minute::normal_minutes(dir.path()).expect("no such folder").is_empty());
     assert!(nezha::minute::read(dir.path(), "fault", "some day", "09_01", &metrics).is_err());
 }
+
+#[test]
+fn what_metrics_tell_of_calls_is_read_by_minute() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let metric = dir.path().join("metric");
+    std::fs::create_dir_all(&metric).expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(metric.join(format!("{DAY}_{name}.csv")), text).expect("it can be written");
+    };
+    assert!(nezha::calls::read(dir.path(), DAY).expect("nothing is there").is_empty());
+    write(
+        "source_50",
+        &format!("time,timestamp,web_cart,cart_store\n{DAY} 09:01:19.9 +0000 UTC m=+0.4,1,0.2,\n"),
+    );
+    write(
+        "destination_50",
+        &format!("time,timestamp,cart_store,web_cart\n{DAY} 09:01:20.1 +0000 UTC m=+0.5,1,NaN,0.05\n"),
+    );
+    write(
+        "front_service",
+        &format!(
+            "Time,TimeStamp,ServiceName,SuccessRate(%),LatencyP50(s)\n{DAY} 09:01:19 +0000 UTC,1,Web,97.5,0.1\n"
+        ),
+    );
+    let read = nezha::calls::read(dir.path(), DAY).expect("it reads");
+    let at = nezha::minute::instant(dir.path(), DAY, "09_01").expect("a minute");
+    assert_eq!(read.keys().copied().collect::<Vec<_>>(), [at]);
+    let edge = |caller: &str, callee: &str| read[&at].edges[&(caller.to_owned(), callee.to_owned())];
+    assert_eq!((edge("web", "cart"), edge("cart", "store")), ([Some(200.0), Some(50.0)], [None, None]));
+    assert_eq!(read[&at].success["web"], 0.975);
+    for (text, expected) in [
+        (
+            format!("time,timestamp,web_cart\n{DAY} 09:01:19,1,fast\n"),
+            ":2: `fast` in `web_cart` is no number",
+        ),
+        (
+            "time,timestamp,web_cart\nat nine,1,0.2\n".to_owned(),
+            ":2: `at nine` in `time` should be YYYY-MM-DD",
+        ),
+        (format!("when,web_cart\n{DAY} 09:01:19,0.2\n"), ":1: no column `time`"),
+        (format!("time,timestamp,web_cart\n{DAY} 09:01:19,1\n"), "source_50.csv:2"),
+    ] {
+        write("source_50", &text);
+        let error = nezha::calls::read(dir.path(), DAY).expect_err("it is wrong").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -117,6 +117,12 @@ struct Label {
     data_type: String,
 }
 
+/// Whether a folder is in this layout.
+#[must_use]
+pub fn is_here(dir: &Path) -> bool {
+    ["label.csv", "nodes.json"].iter().all(|file| packed::find(&dir.join(file)).is_some())
+}
+
 /// Reads all labelled failures, by number.
 ///
 /// # Errors

@@ -53,7 +53,11 @@ impl Case {
         let origin = path.display().to_string();
         let text = fs::read(&path).map_err(|source| SourceError::Io { origin: origin.clone(), source })?;
         let mut cases: Vec<Self> = serde_json::from_slice(&text)
-            .map_err(|error| SourceError::Unreadable { origin, reason: error.to_string() })?;
+            .map_err(|error| SourceError::Unreadable { origin: origin.clone(), reason: error.to_string() })?;
+        if cases.is_empty() {
+            let reason = "it lists no case; datasets/README.md describes the layout".to_owned();
+            return Err(SourceError::Unreadable { origin, reason });
+        }
         cases.sort_by(|a, b| (a.inject_time, &a.id).cmp(&(b.inject_time, &b.id)));
         Ok(cases)
     }

@@ -149,15 +149,22 @@ fn start_of_minute(time: Timestamp) -> Timestamp {
     Timestamp(time.0.div_euclid(minute) * minute)
 }
 
-/// Rows of a file in the order of time, each once; rejected ones are left out.
+/// Rows of a file in the order of time, each once; rejected ones are left out, but not a file as a whole:
+/// it would look like a signal that nobody collected.
 fn rows(file: &InputFile) -> Result<Vec<Row>, SourceError> {
     let mut seen = BTreeSet::new();
     let mut rows: Vec<Row> = Vec::new();
     for item in file.read()? {
-        if let Ok(row) = item.row
-            && item.fingerprint.is_none_or(|fingerprint| seen.insert(fingerprint))
-        {
-            rows.push(row);
+        match (item.row, item.fingerprint) {
+            (Ok(row), fingerprint) => {
+                if fingerprint.is_none_or(|fingerprint| seen.insert(fingerprint)) {
+                    rows.push(row);
+                }
+            }
+            (Err(reject), None) => {
+                return Err(SourceError::Unreadable { origin: reject.origin, reason: reject.reason });
+            }
+            (Err(_), Some(_)) => {}
         }
     }
     rows.sort_by_key(|row| row.time);

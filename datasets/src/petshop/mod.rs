@@ -15,7 +15,7 @@ mod read;
 use std::collections::BTreeMap;
 
 pub use published::{PUBLISHED, Published};
-pub use read::open;
+pub use read::{is_here, open};
 
 /// The first row of an issue that follows its trigger.
 pub const FIRST_ROW: usize = 2;

@@ -7,6 +7,12 @@ use serde::Deserialize;
 use super::{Issue, Key, Metrics, Scenario};
 use crate::{ReadError, packed};
 
+/// Whether a folder is in this layout.
+#[must_use]
+pub fn is_here(dir: &Path) -> bool {
+    packed::find(&dir.join("graph.csv")).is_some() && packed::find(&dir.join("noissue/metrics.csv")).is_some()
+}
+
 /// Reads a scenario: `graph.csv`, `noissue/metrics.csv` and `{train,test}/issue_N/`, packed or not.
 ///
 /// # Errors
@@ -21,7 +27,9 @@ pub fn open(dir: &Path) -> Result<Scenario, ReadError> {
         }
         for name in packed::folders(&dir.join(split))? {
             let folder = dir.join(split).join(&name);
-            if packed::find(&folder.join("target.json")).is_some() {
+            let holds = |file: &str| packed::find(&folder.join(file)).is_some();
+            // One of the two alone is an issue that was not copied whole.
+            if holds("target.json") || holds("metrics.csv") {
                 issues.push(issue(&folder, format!("{split}/{name}"))?);
             }
         }

@@ -50,6 +50,16 @@ impl Case {
     }
 }
 
+/// Whether a folder is in this layout.
+#[must_use]
+pub fn is_here(dir: &Path) -> bool {
+    let labels = packed::folders(dir).unwrap_or_default();
+    labels.iter().filter(|label| label.contains('-')).any(|label| {
+        let repeats = packed::folders(&dir.join(label)).unwrap_or_default();
+        repeats.iter().any(|repeat| packed::find(&dir.join(label).join(repeat).join("normal.csv")).is_some())
+    })
+}
+
 /// Reads every case below a folder, by name.
 ///
 /// # Errors
@@ -60,7 +70,9 @@ pub fn open(dir: &Path) -> Result<Vec<Case>, ReadError> {
         let Some((service, fault)) = label.rsplit_once('-') else { continue };
         for repeat in packed::folders(&dir.join(&label))? {
             let folder = dir.join(&label).join(&repeat);
-            if packed::find(&folder.join("normal.csv")).is_some() {
+            let holds = |file: &str| packed::find(&folder.join(file)).is_some();
+            // One of the two alone is a case that was not copied whole.
+            if holds("normal.csv") || holds("anomalous.csv") {
                 cases.push(read(&folder, format!("{label}/{repeat}"), service, fault)?);
             }
         }

@@ -5,8 +5,9 @@ use theriac_diagnose::{
     channel::{
         Claim,
         requests::{
-            CPU, MEMORY, NETWORK, RATIO_MAX, RATIO_MIN, callers, delays, errors, levels, transitions,
-            window::{Call, Level, Line, Observed, Window},
+            CPU, MEMORY, NETWORK, RATIO_MAX, RATIO_MIN, callers, delays, errors, levels, metered,
+            transitions,
+            window::{Call, Edge, Level, Line, Observed, Window},
         },
     },
     weighing::{Weighed, weigh},
@@ -198,4 +199,78 @@ fn the_order_of_arrival_does_not_matter() {
         };
         assert_eq!(diagnose(&shuffled(&normal), &shuffled(&fault)), expected, "{step}");
     }
+}
+
+/// `web` calls `cart` and `mail`, `cart` calls `store`: `[made, served]` milliseconds of each, and how
+/// many requests each serves. No traces.
+fn by_metrics(times: [Option<[f64; 2]>; 3], served: [f64; 4]) -> Window {
+    let edge = |(caller, callee): (&str, &str), milliseconds: Option<[f64; 2]>| Edge {
+        caller: caller.to_owned(),
+        callee: callee.to_owned(),
+        calls: milliseconds.is_none().then_some(0.0),
+        milliseconds,
+    };
+    let pairs = [("web", "cart"), ("web", "mail"), ("cart", "store")];
+    let level = |service: &str| Level { entity: entity(service), resource: CPU, share: 0.2 };
+    let services = ["web", "cart", "mail", "store"];
+    Window {
+        edges: pairs.into_iter().zip(times).map(|(pair, times)| edge(pair, times)).collect(),
+        served: services.map(str::to_owned).into_iter().zip(served).collect(),
+        levels: services.map(level).to_vec(),
+        ..Window::default()
+    }
+}
+
+fn of_metrics(normal: &Window, fault: &Window) -> Vec<(String, String, f64)> {
+    let mut told: Vec<(String, String, f64)> =
+        metered::metered(&Observed::new(normal), &Observed::new(fault))
+            .into_iter()
+            .map(|(one, said)| (one.entity.service().to_owned(), one.part, said.log_likelihood_ratio))
+            .collect();
+    told.sort_by(|a, b| b.2.total_cmp(&a.2));
+    told
+}
+
+#[test]
+fn messages_are_late_by_metrics_where_nobody_traces_them() {
+    let usual = || by_metrics([Some([12.0, 10.0]), Some([4.0, 3.0]), Some([6.0, 5.0])], [50.0; 4]);
+    // Only messages to the store: both ends are concerned, but its other end has others that are not late.
+    let store = by_metrics([Some([212.0, 210.0]), Some([4.0, 3.0]), Some([205.0, 5.0])], [50.0; 4]);
+    let told = of_metrics(&usual(), &store);
+    assert_eq!((told[0].0.as_str(), told[0].1.as_str()), ("store", NETWORK));
+    assert!(told[0].2 > 0.5 && told[0].2 > told[1].2 + 0.5, "{told:?}");
+    // Twice as slow everywhere is not the messages, and what nobody feels is nobody's fault.
+    let slow = by_metrics([Some([24.0, 20.0]), Some([8.0, 6.0]), Some([12.0, 10.0])], [50.0; 4]);
+    assert!(of_metrics(&usual(), &slow).iter().all(|one| one.2 < 0.0));
+    let unfelt = by_metrics([Some([412.0, 410.0]), Some([14.0, 3.0]), Some([6.0, 5.0])], [50.0; 4]);
+    assert!(of_metrics(&usual(), &unfelt).iter().all(|one| one.2 < 0.0));
+}
+
+#[test]
+fn calls_that_are_no_longer_made_are_told_by_metrics_of_their_caller() {
+    let times = [Some([12.0, 10.0]), Some([4.0, 3.0]), Some([6.0, 5.0])];
+    let usual = by_metrics(times, [50.0, 50.0, 50.0, 50.0]);
+    let gone = by_metrics([times[0], times[1], None], [40.0, 40.0, 50.0, 0.0]);
+    let told = of_metrics(&usual, &gone);
+    assert_eq!((told[0].0.as_str(), told[0].1.as_str()), ("cart", "cart → store start"), "{told:?}");
+    assert!(told[0].2 > 3.0, "{told:?}");
+    // Less work is no fault.
+    let less = by_metrics(times, [20.0; 4]);
+    assert!(of_metrics(&usual, &less).iter().all(|one| one.2 < 0.0));
+    // Whose work is not known is not accused.
+    let mut unknown = gone;
+    unknown.served.clear();
+    assert!(of_metrics(&usual, &unknown).iter().all(|one| one.1 == NETWORK));
+}
+
+#[test]
+fn requests_that_fail_are_told_by_metrics_of_who_serves_them() {
+    let failing = |failed: f64| {
+        let mut window = by_metrics([None; 3], [100.0; 4]);
+        window.failed.insert("web".to_owned(), failed);
+        window
+    };
+    let told = of_metrics(&failing(0.0), &failing(20.0));
+    assert!(told.iter().any(|one| one.0 == "web" && one.1.is_empty() && one.2 > 2.0), "{told:?}");
+    assert!(of_metrics(&failing(20.0), &failing(20.0)).iter().all(|one| one.0 != "web" || !one.1.is_empty()));
 }

@@ -14,7 +14,7 @@ use theriac_contract::{EdgeLife, Entity, Fact, NodeKind, Snapshot, Timestamp};
 use theriac_knowledge::{as_of, as_of_time, diff, line};
 
 use crate::{
-    feedback::{self, Judgement, Opinion},
+    feedback::{self, Confirmation, Judgement, Opinion},
     output::{Format, Wrong, say},
     wiring,
 };
@@ -68,6 +68,17 @@ enum Verb {
         #[arg(long, default_value = "by hand")]
         reason: String,
     },
+    /// Say what caused an incident: the channels of evidence are weighted by it; the engine must not be
+    /// running
+    Confirm {
+        /// Its id, or the beginning of it
+        incident: String,
+        /// The entity, as its hypotheses name it; left out if it was none of them
+        cause: Option<String>,
+        /// Why, for the log
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+    },
     /// Go back to what was known at a version; nothing is erased, and the engine must not be running
     Rollback {
         /// Version to go back to
@@ -89,6 +100,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Verb::Judge { symptom, judgement, reason } => {
             let (symptom, reason) = (symptom.clone(), reason.clone());
             return judge(arguments, &Opinion { symptom, judgement: *judgement, reason });
+        }
+        Verb::Confirm { incident, cause, reason } => {
+            let confirmation = Confirmation {
+                incident: incident.clone(),
+                cause: cause.clone().map(Entity),
+                reason: reason.clone(),
+            };
+            say!("{}", line(&confirmation.note(&mut open(arguments)?)?));
+            return Ok(());
         }
         Verb::Log { .. } | Verb::Diff { .. } | Verb::Topology { .. } => {}
     }
@@ -121,7 +141,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             };
             topology(&mut out, &known, arguments.output)?;
         }
-        Verb::Rollback { .. } | Verb::Judge { .. } => {}
+        Verb::Rollback { .. } | Verb::Judge { .. } | Verb::Confirm { .. } => {}
     }
     Ok(())
 }

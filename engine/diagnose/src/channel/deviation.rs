@@ -28,9 +28,9 @@ impl Baseline {
     /// Of ordinary values. None without any.
     #[must_use]
     pub fn of(ordinary: &[f64], settings: &Settings) -> Option<Self> {
-        let sorted = sorted(ordinary.iter().copied());
-        let centre = quantile(&sorted, 0.5)?;
-        let spread = (quantile(&sorted, 0.75)? - quantile(&sorted, 0.25)?) / QUARTILES_OF_NORMAL;
+        let mut values: Vec<f64> = ordinary.iter().copied().filter(|value| !value.is_nan()).collect();
+        let centre = quantile(&mut values, 0.5)?;
+        let spread = (quantile(&mut values, 0.75)? - quantile(&mut values, 0.25)?) / QUARTILES_OF_NORMAL;
         let material = settings.materiality * centre.abs();
         Some(Self { centre, scale: (spread * spread + material * material).sqrt() })
     }
@@ -40,7 +40,8 @@ impl Baseline {
     #[must_use]
     pub fn deviation(&self, during: &[f64], settings: &Settings) -> Option<f64> {
         let values = during.iter().filter(|value| !value.is_nan());
-        let far = quantile(&sorted(values.map(|value| (value - self.centre).abs())), UPPER)?;
+        let mut away: Vec<f64> = values.map(|value| (value - self.centre).abs()).collect();
+        let far = quantile(&mut away, UPPER)?;
         Some(self.deviations(far, settings))
     }
 
@@ -111,18 +112,14 @@ pub(super) fn claims(incident: &Incident, known: &Known, settings: &Settings) ->
     claims
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut sorted: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted
-}
-
-/// Linear interpolation between the neighbours in sorted values.
-fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    let place = share * sorted.len().checked_sub(1)? as f64;
+/// Linear interpolation between the neighbours in the order of values, which are left in another one.
+fn quantile(values: &mut [f64], share: f64) -> Option<f64> {
+    let place = share * values.len().checked_sub(1)? as f64;
     let below = place.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    Some(sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64))
+    let (_, at, rest) = values.select_nth_unstable_by(below, f64::total_cmp);
+    let at = *at;
+    let above = rest.iter().copied().min_by(f64::total_cmp).unwrap_or(at);
+    Some(at + (above - at) * (place - below as f64))
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
     /// nab (58 files), smd (7 machines), tsb (the 17 series of TSB-AD that NAB and SMD give), or a
-    /// folder in the layout of NAB, SMD, Nezha or RootCauseBench, or with one CSV for each recording
+    /// folder in the layout of NAB, SMD or an evaluation of causes, or with one CSV for each recording
     #[arg(required = true)]
     what: Option<String>,
     #[command(flatten)]
@@ -158,6 +158,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         other if theriac_datasets::rootcausebench::is_here(Path::new(other)) => {
             rootcausebench::run(&cases::Arguments::of(Path::new(other), options.ablation, options.output))
+        }
+        other if theriac_datasets::petshop::is_here(Path::new(other)) => {
+            causes::petshop::run(&cases::Arguments::of(Path::new(other), options.ablation, options.output))
+        }
+        other if theriac_datasets::alerts::is_here(Path::new(other)) => {
+            causes::alerts::run(&cases::Arguments::of(Path::new(other), options.ablation, options.output))
+        }
+        other if theriac_datasets::sockshop::is_here(Path::new(other)) => {
+            causes::sockshop::run(&cases::Arguments::of(Path::new(other), options.ablation, options.output))
         }
         other => match folder::open(Path::new(other)) {
             Ok(Folder::Nab(corpus)) => nab::run("eval DIR", None, &corpus, &config, options),

@@ -43,6 +43,9 @@ pub(super) struct Arguments {
     /// Write the weights that all cases together lead to, as JSON
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
+    /// Judge again without what each channel said, the others as they were: what is each worth?
+    #[arg(long)]
+    ablation: bool,
     /// text, or json for one object with the figures
     #[arg(long, value_enum, default_value_t)]
     output: Format,
@@ -86,6 +89,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let digest = hasher.finalize().to_hex()[..16].to_owned();
     let mut report = Report::new("eval calibration", "default".to_owned(), digest, Some(arguments.seed));
     figures(&outcome, &mut report);
+    let without = if arguments.ablation { ablation(&cases) } else { Vec::new() };
+    for (channel, outcome) in &without {
+        for (set, judged) in outcome {
+            report.set(&format!("ablation.{channel}.{set}.right"), judged.right());
+            report.set(&format!("ablation.{channel}.{set}.log_loss"), judged.log_loss());
+        }
+    }
     if let Some(path) = &arguments.weights {
         std::fs::write(path, outcome.learnt.to_json()).with_context(|| path.display().to_string())?;
     }
@@ -100,7 +110,50 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return report.print();
     }
     print(&outcome);
+    if arguments.ablation {
+        print_ablation(&outcome, &without);
+    }
     Ok(())
+}
+
+/// By channel: sets in which it said something, with what is named without it.
+type Without = Vec<(String, Vec<(&'static str, Judged)>)>;
+
+fn ablation(cases: &[Told]) -> Without {
+    let untaught = Weights::default();
+    let mut channels: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
+    for case in cases {
+        for (_, evidence) in &case.claims {
+            let sets = channels.entry(&evidence.channel).or_default();
+            if !sets.contains(&case.set) {
+                sets.push(case.set);
+            }
+        }
+    }
+    let judged = |channel: &str, set: &'static str| {
+        let own = cases.iter().filter(|case| case.set == set);
+        (set, Judged::of(own.map(|case| case.without(channel).answer(&untaught, 1.0)).collect()))
+    };
+    let one = |(channel, sets): (&str, Vec<&'static str>)| {
+        (channel.to_owned(), sets.into_iter().map(|set| judged(channel, set)).collect())
+    };
+    channels.into_iter().map(one).collect()
+}
+
+fn print_ablation(outcome: &Outcome, without: &Without) {
+    say!("\nShare of cases whose cause is named first, without what each channel said");
+    let line = |name: &str, cell: &dyn Fn(&str) -> Option<f64>| {
+        let cells =
+            outcome.sets.iter().map(|set| cell(set).map_or("-".to_owned(), |share| format!("{share:.3}")));
+        say!("{name:<16}{}", cells.map(|cell| format!("{cell:>16}")).collect::<String>());
+    };
+    say!("{:<16}{}", "", outcome.sets.iter().map(|set| format!("{set:>16}")).collect::<String>());
+    line("all channels", &|set| Some(outcome.judged(0, set).right()));
+    for (channel, sets) in without {
+        line(&format!("- {channel}"), &|set| {
+            sets.iter().find(|one| one.0 == set).map(|(_, judged)| judged.right())
+        });
+    }
 }
 
 fn judge(cases: &[Told], seed: u64) -> Outcome {

@@ -1,6 +1,6 @@
 //! What all evaluations of causes told of their cases, in one form.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
 use theriac_contract::Entity;
@@ -10,7 +10,6 @@ use theriac_diagnose::{
 };
 
 use super::super::{causes, nezha, rootcausebench};
-use std::path::Path;
 
 /// One case: what the channels said of whom, and who it was.
 pub(in crate::command::eval) struct Told {
@@ -58,7 +57,20 @@ impl Told {
         Some(Entity(self.truth.clone())).filter(|_| self.otherwise.as_ref() != Some(&self.truth))
     }
 
-    /// Names with their probabilities, the most probable first, and that of the truth.
+    /// The same without what one channel said, the others as they were.
+    pub(super) fn without(&self, channel: &str) -> Self {
+        let claims = self.claims.iter().filter(|(_, evidence)| evidence.channel != channel);
+        Self {
+            set: self.set,
+            case: self.case.clone(),
+            truth: self.truth.clone(),
+            otherwise: self.otherwise.clone(),
+            claims: claims.cloned().collect(),
+            unknown: self.unknown,
+        }
+    }
+
+    /// What is named first with its probability, and that of the truth.
     pub(super) fn answer(&self, weights: &Weights, temperature: f64) -> Answer {
         let mut claims = weights.heard(&self.claims);
         claims.iter_mut().for_each(|(_, evidence)| evidence.log_likelihood_ratio /= temperature);

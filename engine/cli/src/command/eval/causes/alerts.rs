@@ -26,7 +26,8 @@ const LEADING: [&str; 4] = ["alerts.hr1", "alerts.hr3", "alerts.hr5", "alerts.fa
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     arguments.no_stream("what is given are alerts, and no telemetry that they were raised in")?;
     let folder = arguments.folder("alerts-sockshop")?;
-    let failures = alerts::open(&folder).context("cannot read the failures")?;
+    let failures =
+        alerts::open(&folder).context("cannot read the failures (datasets/README.md has the layout)")?;
     let learnt = failures.iter().filter(|failure| failure.train).count();
     let subject = Subject {
         command: "eval alerts",
@@ -46,7 +47,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// What is told of each failure of the part `test`, to be judged beside that of other data sets.
 pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
     let folder = Arguments::within(data).folder("alerts-sockshop")?;
-    let failures = alerts::open(&folder).context("cannot read the failures")?;
+    let failures =
+        alerts::open(&folder).context("cannot read the failures (datasets/README.md has the layout)")?;
     let evaluation = evaluate(&failures, None);
     let judged = evaluation.cells.iter().flat_map(|cell| &cell.judged);
     Ok(judged.map(|one| one.told("alerts", |suspect| Some(suspect.entity.0.clone()))).collect())

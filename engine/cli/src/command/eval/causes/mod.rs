@@ -230,8 +230,8 @@ mod tests {
     use theriac_contract::{Entity, Evidence};
     use theriac_datasets::catalogue;
     use theriac_diagnose::{
-        channel::Settings,
-        weighing::{Suspect, weigh},
+        channel::{Incident, Settings, diagnose},
+        weighing::weigh,
     };
 
     use super::*;
@@ -261,6 +261,52 @@ mod tests {
             ]);
         }
         all
+    }
+
+    /// The same incident, every entity called otherwise and all rows in another order; with the new names.
+    pub(super) fn nameless(incident: &Incident) -> Incident {
+        let mut other = incident.clone();
+        let name = |text: &mut String| *text = renamed(text);
+        for series in &mut other.series {
+            name(&mut series.entity);
+        }
+        for (caller, callee) in &mut other.calls {
+            name(caller);
+            name(callee);
+        }
+        if let Some(objective) = &mut other.objective {
+            name(&mut objective.entity);
+            objective.volumes.iter_mut().for_each(|one| name(&mut one.0));
+            objective.volumes.reverse();
+        }
+        other.series.sort_by_key(|series| renamed(&format!("{} {}", series.part, series.entity)));
+        other.calls.reverse();
+        other
+    }
+
+    fn renamed(text: &str) -> String {
+        blake3::hash(text.as_bytes()).to_hex()[..12].to_owned()
+    }
+
+    /// Log odds of all suspects of an incident, whatever they are called, in order.
+    fn odds(incident: &Incident, name: impl Fn(&str) -> String) -> Vec<(String, f64)> {
+        let weighed = diagnose(incident, &Settings::default(), None);
+        let one = |one: &Weighed| {
+            let suspect = one.suspect.as_ref();
+            (suspect.map_or_else(String::new, |suspect| name(&suspect.entity.0)), one.log_odds)
+        };
+        let mut odds: Vec<(String, f64)> = weighed.iter().map(one).collect();
+        odds.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        odds
+    }
+
+    /// Names and the order of rows do not matter to what is said of an incident.
+    pub(super) fn hangs_on_no_name(incident: &Incident) {
+        let (own, other) = (odds(incident, renamed), odds(&nameless(incident), ToOwned::to_owned));
+        assert_eq!(own.len(), other.len());
+        for (own, other) in own.iter().zip(&other) {
+            assert!(own.0 == other.0 && (own.1 - other.1).abs() < 1e-9, "{own:?} {other:?}");
+        }
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     arguments
         .no_stream("an issue of PetShop has ten rows of five minutes, which no detector is warm after")?;
     let folder = arguments.folder("petshop-low")?;
-    let scenario = petshop::open(&folder).context("cannot read the scenario")?;
+    let scenario =
+        petshop::open(&folder).context("cannot read the scenario (datasets/README.md has the layout)")?;
     let subject = Subject {
         command: "eval petshop",
         title: format!("PetShop ({}), {} issues", name_of(&folder), scenario.issues.len()),
@@ -48,7 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// What is told of each issue, to be judged beside that of other data sets.
 pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
     let folder = Arguments::within(data).folder("petshop-low")?;
-    let scenario = petshop::open(&folder).context("cannot read the scenario")?;
+    let scenario =
+        petshop::open(&folder).context("cannot read the scenario (datasets/README.md has the layout)")?;
     let evaluation = evaluate(&scenario, &Settings::default(), None);
     let judged = evaluation.cells.iter().flat_map(|cell| &cell.judged);
     Ok(judged.map(|one| one.told("petshop", |suspect| Some(suspect.entity.0.clone()))).collect())
@@ -134,9 +136,15 @@ fn incident(scenario: &Scenario, issue: &Issue) -> Incident {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::tests::{folder, halved_and_doubled},
+        super::tests::{folder, halved_and_doubled, hangs_on_no_name},
         *,
     };
+
+    #[test]
+    fn nothing_hangs_on_names_of_nodes() {
+        let scenario = petshop::open(&folder("petshop-low")).expect("it reads");
+        scenario.issues.iter().for_each(|issue| hangs_on_no_name(&incident(&scenario, issue)));
+    }
 
     #[test]
     fn no_setting_is_fitted_to_petshop() {

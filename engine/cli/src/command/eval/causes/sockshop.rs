@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return super::sockshop_stream::run(arguments);
     }
     let folder = arguments.folder("sockshop1-dev")?;
-    let cases = sockshop::open(&folder).context("cannot read the cases")?;
+    let cases =
+        sockshop::open(&folder).context("cannot read the cases (datasets/README.md has the layout)")?;
     let subject = Subject {
         command: "eval sockshop",
         title: format!("Sock Shop 1 ({}), {} cases", name_of(&folder), cases.len()),
@@ -63,7 +64,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// What is told of each case that is noticed at once, to be judged beside that of other data sets.
 pub(in crate::command::eval) fn told_of(data: Option<&Path>) -> Result<Vec<Told>> {
     let folder = Arguments::within(data).folder("sockshop1-dev")?;
-    let cases = sockshop::open(&folder).context("cannot read the cases")?;
+    let cases =
+        sockshop::open(&folder).context("cannot read the cases (datasets/README.md has the layout)")?;
     let mut told = Vec::new();
     for case in &cases {
         let cell =
@@ -209,9 +211,15 @@ fn incident(case: &Case, late_seconds: usize, settings: &Settings) -> Incident {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::tests::{folder, halved_and_doubled},
+        super::tests::{folder, halved_and_doubled, hangs_on_no_name},
         *,
     };
+
+    #[test]
+    fn nothing_hangs_on_names_of_services() {
+        let cases = sockshop::open(&folder("sockshop1-dev")).expect("it reads");
+        cases.iter().for_each(|case| hangs_on_no_name(&incident(case, 0, &Settings::default())));
+    }
 
     #[test]
     fn no_setting_is_fitted_to_sock_shop() {

@@ -72,14 +72,15 @@ fn wrong_reading(kept: &Kept) -> Option<(f64, String)> {
         .then(|| (3.5, format!("{signal} of {entity} does not move any more: it reads {observed} each time")))
 }
 
-/// What those who depend on something, or on what runs on it, feel of it.
+/// What those who depend on something, or on what runs on it, feel of it; or what it may feel itself
+/// of those that it depends on.
 fn felt<'a>(view: &View<'a>, suspect: &Entity) -> Option<&'a Kept> {
     let guests: BTreeSet<&str> =
         if is_host(suspect) { view.guest_services(suspect) } else { BTreeSet::new() };
     let service = suspect.service();
     let concerned = |kept: &&&Kept| {
         let about = kept.about().service();
-        about == service || guests.contains(about) || view.graph.is_below(service, about)
+        about == service || guests.contains(about) || view.graph.on_path(service, about)
     };
     let feels = |kept: &&&Kept| match kept.family {
         Family::Latency => kept.direction == Direction::Up && wrong_reading(kept).is_none(),
@@ -109,17 +110,20 @@ fn wrong_readings<'a>(view: &View<'a>, suspect: &Entity) -> Vec<(&'a Kept, f64, 
     wrong
 }
 
-/// It counts fewer requests than before, and they who send them do not.
+/// It counts fewer requests than before, they who send them do not, and nothing else is unusual: what
+/// is slow, at it or below it, is counted later, and so in some ticks less.
 fn counts_less<'a>(view: &View<'a>, suspect: &Entity) -> Option<(&'a Kept, f64, String)> {
-    let falls = |kept: &&&Kept| kept.family == Family::Traffic && kept.direction == Direction::Down;
-    let own =
-        view.current.iter().filter(falls).find(|kept| kept.peer.is_none() && kept.entity == *suspect)?;
+    let fewer = |kept: &&Kept| {
+        let falls = kept.family == Family::Traffic && kept.direction == Direction::Down;
+        falls && kept.peer.is_none() && kept.entity == *suspect
+    };
     let callers = view.knowledge.topology.callers(suspect.service());
-    let sent = view.current.iter().filter(falls).any(|kept| callers.contains(&kept.entity.service()));
-    (!callers.is_empty() && !sent).then(|| {
-        let text = format!("{suspect} counts fewer requests, {} send as many as before", callers.join(", "));
-        (*own, 2.5, text)
-    })
+    if callers.is_empty() || !view.current.iter().all(|kept| fewer(&kept)) {
+        return None;
+    }
+    let own = view.current.first()?;
+    let text = format!("{suspect} counts fewer requests, {} send as many as before", callers.join(", "));
+    Some((*own, 2.5, text))
 }
 
 /// It finds others ill of whom nobody else, themselves included, says so.

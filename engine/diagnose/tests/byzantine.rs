@@ -101,6 +101,15 @@ fn who_counts_less_than_its_callers_send_counts_wrong() {
 }
 
 #[test]
+fn who_waits_for_another_counts_later_and_not_wrong() {
+    let own = reading("shop", "http.server.request.duration.rate", 1.0, 80.0);
+    let slow = Symptom { peer: Some(entity("cart")), ..reading("shop", "edge.duration.p95", 2.0, 0.1) };
+    for incident in Diagnose::new(Settings::default()).step(at(70), &[own, slow], &shop()) {
+        assert_ne!(incident.hypotheses[0].fault, "lying_sensor", "{}", incident.summary);
+    }
+}
+
+#[test]
 fn a_probe_that_nobody_agrees_with_is_wrong_and_one_that_callers_agree_with_is_not() {
     let mut knowledge = shop();
     knowledge.topology.note(&entity("prober"));

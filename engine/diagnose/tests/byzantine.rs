@@ -83,6 +83,9 @@ fn what_users_feel_is_no_wrong_sensor() {
             assert_ne!(incident.hypotheses[0].fault, "lying_sensor", "{place}");
         }
     }
+    // A duration is no share, though its name has `ratio` in it.
+    let slow = reading("cart/cart-2", "http.client.request.duration.p95", 3.7, 0.2);
+    assert_eq!(top(&[slow], &shop()).fault, "slow_dependency");
     // And what can be is a leak.
     let leak = reading("cart/cart-2", "process.memory.usage", 2e9, 5e8);
     assert_eq!(top(&[leak], &shop()).fault, "memory_leak");

@@ -123,7 +123,7 @@ fn counts_less<'a>(view: &View<'a>, suspect: &Entity) -> Option<(&'a Kept, f64, 
         falls && kept.peer.is_none() && kept.entity == *suspect
     };
     let callers = view.knowledge.topology.callers(suspect.service());
-    if callers.is_empty() || !view.current.iter().all(|kept| fewer(&kept)) {
+    if callers.is_empty() || !view.current.iter().all(fewer) {
         return None;
     }
     let own = view.current.first()?;

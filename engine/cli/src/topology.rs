@@ -309,7 +309,7 @@ mod tests {
             ),
             (
                 "edges:\n  - {from: a, to: b, kind: calls, per_second: -1}\n",
-                "shop.yaml:2:49: `per_second` is -1; it is a number of calls, 0 or more",
+                "shop.yaml:2:47: `per_second` is -1; it is a number of calls, 0 or more",
             ),
         ] {
             let error = parse("shop.yaml", text).expect_err(text).to_string();

@@ -152,3 +152,44 @@ impl Series {
         format!("{domain}|{entity}{peer}|{signal}|{attributes}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn resources_name_services_instances_hosts_and_zones() {
+        for (attributes, entity, host) in [
+            (
+                json!({"service.name": "cart", "service.instance.id": "1", "host.name": "a"}),
+                "cart/1",
+                Some("host:a"),
+            ),
+            // In a pod the name of the host is that of the pod: the node is where it runs.
+            (
+                json!({"k8s.deployment.name": "cart", "k8s.pod.name": "cart-7d", "host.name": "cart-7d", "k8s.node.name": "n1"}),
+                "cart/cart-7d",
+                Some("host:n1"),
+            ),
+            (json!({"k8s.pod.name": "cart-7d", "host.name": "cart-7d"}), "cart-7d", None),
+            (json!({"k8s.statefulset.name": "db", "k8s.pod.name": "db-0"}), "db/db-0", None),
+            (
+                json!({"service.name": "cart", "k8s.deployment.name": "cart-v2", "container.id": "9f"}),
+                "cart/9f",
+                None,
+            ),
+            (json!({"k8s.node.name": "n1"}), "host:n1", Some("host:n1")),
+            (json!({"host.id": "i-17"}), "host:i-17", Some("host:i-17")),
+            (json!({}), "unknown", None),
+        ] {
+            let attributes: BTreeMap<String, Value> = serde_json::from_value(attributes).expect("an object");
+            assert_eq!(Entity::from_resource(&attributes).as_str(), entity, "{attributes:?}");
+            let found = Entity::host_of(&attributes);
+            assert_eq!(found.as_ref().map(Entity::as_str), host, "{attributes:?}");
+        }
+        let zone = BTreeMap::from([("cloud.availability_zone".to_owned(), json!("eu-1a"))]);
+        assert_eq!(Entity::zone_of(&zone), Some(Entity("zone:eu-1a".to_owned())));
+    }
+}

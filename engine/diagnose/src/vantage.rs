@@ -29,6 +29,12 @@ const OUT_OF_SCALE: f64 = 1_000.0;
 /// More processors than a machine has.
 const PROCESSORS: f64 = 1_024.0;
 
+/// Whether a signal is a share of a whole, by the words of its name: a duration is none.
+fn is_share(signal: &str) -> bool {
+    let mut words = signal.split(|letter: char| !letter.is_alphanumeric());
+    words.any(|word| ["ratio", "percent", "utilization"].contains(&word))
+}
+
 /// How sure a reading is wrong, as a log likelihood ratio, and a sentence that says why.
 fn wrong_reading(kept: &Kept) -> Option<(f64, String)> {
     if kept.kind != SignalKind::Metric || kept.peer.is_some() {
@@ -47,12 +53,11 @@ fn wrong_reading(kept: &Kept) -> Option<(f64, String)> {
     let (observed, expected) = (kept.observed?, kept.expected.unwrap_or(0.0));
     let usual = kept.band.map_or(expected.abs(), |(low, high)| expected.abs().max(low.abs()).max(high.abs()));
     let least = kept.band.map_or(expected, |(low, _)| low.min(expected));
-    let is = |words: &[&str]| words.iter().any(|word| signal.contains(word));
     let sure = |text: String| Some((5.0, text));
     if observed < 0.0 && least >= 0.0 && (own && family != Family::Other || requests) {
         return sure(format!("{signal} of {entity} reads {observed}: less than nothing"));
     }
-    let share = is(&["ratio", "percent", "utilization"]) && family != Family::Cpu;
+    let share = is_share(signal) && family != Family::Cpu;
     if share && (usual <= 1.0 && observed > 1.0 || usual > 1.0 && usual <= 100.0 && observed > 100.0) {
         return sure(format!("{signal} of {entity} reads {observed}: more than the whole"));
     }
@@ -72,14 +77,15 @@ fn wrong_reading(kept: &Kept) -> Option<(f64, String)> {
         .then(|| (3.5, format!("{signal} of {entity} does not move any more: it reads {observed} each time")))
 }
 
-/// What those who depend on something, or on what runs on it, feel of it.
+/// What those who depend on something, or on what runs on it, feel of it; or what it may feel itself
+/// of those that it depends on.
 fn felt<'a>(view: &View<'a>, suspect: &Entity) -> Option<&'a Kept> {
     let guests: BTreeSet<&str> =
         if is_host(suspect) { view.guest_services(suspect) } else { BTreeSet::new() };
     let service = suspect.service();
     let concerned = |kept: &&&Kept| {
         let about = kept.about().service();
-        about == service || guests.contains(about) || view.graph.is_below(service, about)
+        about == service || guests.contains(about) || view.graph.on_path(service, about)
     };
     let feels = |kept: &&&Kept| match kept.family {
         Family::Latency => kept.direction == Direction::Up && wrong_reading(kept).is_none(),
@@ -109,17 +115,20 @@ fn wrong_readings<'a>(view: &View<'a>, suspect: &Entity) -> Vec<(&'a Kept, f64, 
     wrong
 }
 
-/// It counts fewer requests than before, and they who send them do not.
+/// It counts fewer requests than before, they who send them do not, and nothing else is unusual: what
+/// is slow, at it or below it, is counted later, and so in some ticks less.
 fn counts_less<'a>(view: &View<'a>, suspect: &Entity) -> Option<(&'a Kept, f64, String)> {
-    let falls = |kept: &&&Kept| kept.family == Family::Traffic && kept.direction == Direction::Down;
-    let own =
-        view.current.iter().filter(falls).find(|kept| kept.peer.is_none() && kept.entity == *suspect)?;
+    let fewer = |kept: &&Kept| {
+        let falls = kept.family == Family::Traffic && kept.direction == Direction::Down;
+        falls && kept.peer.is_none() && kept.entity == *suspect
+    };
     let callers = view.knowledge.topology.callers(suspect.service());
-    let sent = view.current.iter().filter(falls).any(|kept| callers.contains(&kept.entity.service()));
-    (!callers.is_empty() && !sent).then(|| {
-        let text = format!("{suspect} counts fewer requests, {} send as many as before", callers.join(", "));
-        (*own, 2.5, text)
-    })
+    if callers.is_empty() || !view.current.iter().all(fewer) {
+        return None;
+    }
+    let own = view.current.first()?;
+    let text = format!("{suspect} counts fewer requests, {} send as many as before", callers.join(", "));
+    Some((*own, 2.5, text))
 }
 
 /// It finds others ill of whom nobody else, themselves included, says so.
@@ -192,8 +201,7 @@ pub(crate) fn contradicted(view: &View<'_>, suspect: &Entity, reasons: &mut Reas
     let failing: Vec<&&Kept> = says(Family::Errors).collect();
     let callers: BTreeSet<&str> = failing.iter().map(|kept| kept.entity.service()).collect();
     if !failing.is_empty() {
-        let share =
-            failing.iter().filter(|kept| kept.signal.contains("ratio")).filter_map(|kept| kept.observed);
+        let share = failing.iter().filter(|kept| is_share(&kept.signal)).filter_map(|kept| kept.observed);
         let share = share.fold(0.0, f64::max);
         let seen = if share > 0.0 {
             format!(" see {:.0} % errors", 100.0 * share)

@@ -83,6 +83,9 @@ fn what_users_feel_is_no_wrong_sensor() {
             assert_ne!(incident.hypotheses[0].fault, "lying_sensor", "{place}");
         }
     }
+    // A duration is no share, though its name has `ratio` in it.
+    let slow = reading("cart/cart-2", "http.client.request.duration.p95", 3.7, 0.2);
+    assert_eq!(top(&[slow], &shop()).fault, "slow_dependency");
     // And what can be is a leak.
     let leak = reading("cart/cart-2", "process.memory.usage", 2e9, 5e8);
     assert_eq!(top(&[leak], &shop()).fault, "memory_leak");
@@ -97,6 +100,15 @@ fn who_counts_less_than_its_callers_send_counts_wrong() {
     let sent = Symptom { peer: Some(entity("cart")), ..sent };
     for incident in Diagnose::new(Settings::default()).step(at(70), &[own, sent], &shop()) {
         assert_ne!(incident.hypotheses[0].fault, "lying_sensor");
+    }
+}
+
+#[test]
+fn who_waits_for_another_counts_later_and_not_wrong() {
+    let own = reading("shop", "http.server.request.duration.rate", 1.0, 80.0);
+    let slow = Symptom { peer: Some(entity("cart")), ..reading("shop", "edge.duration.p95", 2.0, 0.1) };
+    for incident in Diagnose::new(Settings::default()).step(at(70), &[own, slow], &shop()) {
+        assert_ne!(incident.hypotheses[0].fault, "lying_sensor", "{}", incident.summary);
     }
 }
 

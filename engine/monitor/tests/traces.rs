@@ -430,3 +430,57 @@ fn messages_go_from_a_producer_through_a_queue_to_a_consumer() {
         ]
     );
 }
+
+#[test]
+fn an_instance_that_moves_is_told_to_be_gone_from_where_it_was() {
+    let on = |host: &str, trace: u64, start: i64| {
+        let mut builder = SpanBuilder::default();
+        builder.push(&SpanRow {
+            trace_id: u128::from(trace).to_be_bytes(),
+            span_id: trace.to_be_bytes(),
+            parent_span_id: None,
+            name: "serve",
+            kind: SpanKind::Server,
+            start: at(start),
+            end: at(start + 10),
+            resource: &format!(
+                r#"{{"cloud.availability_zone":"z","host.name":"{host}","service.instance.id":"1","service.name":"cart"}}"#
+            ),
+            scope: "{}",
+            attributes: "{}",
+            status: SpanStatus::Unset,
+            status_message: "",
+            events: "[]",
+            links: "[]",
+            trace_state: "",
+        });
+        Telemetry::Spans(builder.finish())
+    };
+    let mut monitor = Monitor::new(settings());
+    let mut told = Vec::new();
+    for (number, host) in (0_u64..).zip(["a", "a", "b", "b", "b", "b", "b", "b", "b", "b"]) {
+        monitor.push(&[on(host, number + 1, number as i64 * 10_000)]).expect("the schema");
+        if number == 4 {
+            let saved = monitor.snapshot().expect("it can be saved");
+            monitor = Monitor::new(settings());
+            monitor.restore(&saved).expect("it can be restored");
+        }
+        while let Some(tick) = monitor.seal() {
+            told.extend(
+                edges(&tick)
+                    .into_iter()
+                    .map(|edge| format!("{} {edge}", tick.start.since(at(0)).as_seconds())),
+            );
+        }
+    }
+    assert_eq!(
+        told,
+        [
+            "0 cart/1 is part of cart 1/0",
+            "0 cart/1 runs on host:a 1/0",
+            "0 host:a runs on zone:z 1/0",
+            "20 cart/1 runs on host:b 1/0",
+            "70 cart/1 runs on host:a 0/0",
+        ]
+    );
+}

@@ -207,7 +207,9 @@ fn compare(name: &str, text: fn(&[Record]) -> String, encoding: Encoding) {
             continue;
         }
         // The first turns warm all up.
-        sides.iter_mut().for_each(|(_, side)| drop(black_box(turn(&payloads, side))));
+        for (_, side) in &mut sides {
+            black_box(turn(&payloads, side));
+        }
         let turns: Vec<Vec<f64>> =
             (0..TURNS).map(|_| sides.iter_mut().map(|(_, side)| turn(&payloads, side)).collect()).collect();
         let put = |metric: &str, values: [f64; 3]| {

@@ -357,20 +357,41 @@ pub(crate) fn unescaped(quoted: &str) -> Option<String> {
 
 /// Appends text as a JSON string.
 pub(crate) fn quote(text: &str, out: &mut String) {
-    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let escapes = words.iter().fold(0, |found, word| found | special(u64::from_le_bytes(*word)));
+    if escapes != 0 || rest.iter().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
         // A string never fails to be written.
         out.push_str(&serde_json::to_string(text).unwrap_or_default());
     } else {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
+        quote_plain(text, out);
     }
+}
+
+/// Appends text that needs no escapes.
+#[inline]
+fn quote_plain(text: &str, out: &mut String) {
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
+}
+
+/// Appends the string that comes next as serde_json writes it.
+#[inline]
+pub(crate) fn requote(cursor: &mut Cursor<'_>, out: &mut String) -> Option<()> {
+    cursor.peek()?;
+    let start = cursor.at;
+    match cursor.string()? {
+        // What has no escapes needs none.
+        (text, false) => quote_plain(text, out),
+        (_, true) => quote(&unescaped(cursor.text.get(start..cursor.at)?)?, out),
+    }
+    Some(())
 }
 
 /// Appends the value that comes next as serde_json writes it: no blanks, sorted keys.
 pub(crate) fn rewrite(cursor: &mut Cursor<'_>, out: &mut String) -> Option<()> {
     match cursor.peek()? {
-        b'"' => quote(&cursor.text()?, out),
+        b'"' => requote(cursor, out)?,
         b'{' | b'[' => {
             let value: serde_json::Value = serde_json::from_str(cursor.raw()?).ok()?;
             write!(out, "{value}").ok()?;

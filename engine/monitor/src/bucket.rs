@@ -111,6 +111,9 @@ pub(crate) struct Bucket {
     pub(crate) parameters: BTreeMap<(At, usize), Gathered>,
     /// Templates that were found to be others in this tick.
     pub(crate) renamed: BTreeMap<TemplateId, TemplateId>,
+    /// Templates that were found to be several in this tick, and which.
+    #[serde(default)]
+    pub(crate) split: BTreeMap<TemplateId, Vec<TemplateId>>,
     /// Series of which nothing more will be heard from this tick on.
     pub(crate) gone: Vec<Slot>,
     /// What was said in traces, warnings and worse.

@@ -47,8 +47,8 @@ impl Gathered {
 
     /// Appends the canonical text of what was gathered, behind `defaults`.
     fn write(&self, defaults: Option<&Attributes>, out: &mut String) -> Option<()> {
-        let mut pairs: Vec<(Cow<'_, str>, Range<usize>)> = Vec::new();
-        let mut values = String::new();
+        let mut pairs: Vec<(Cow<'_, str>, Range<usize>)> = Vec::with_capacity(8);
+        let mut values = String::with_capacity(self.0.len());
         for (name, value) in defaults.into_iter().flatten() {
             let start = values.len();
             values.push_str(&value.to_string());

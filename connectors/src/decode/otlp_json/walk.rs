@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use serde_json::value::RawValue;
 
 use crate::decode::{
-    json::{Cursor, quote, write_double, write_sorted},
+    json::{Cursor, requote, write_double, write_sorted},
     memo::{Kind, Memo, Text},
     otlp::DEPTH_MAX,
     wire::LIST_MAX,
@@ -27,8 +27,9 @@ impl<'p> Attributes<'p> {
         let rest = cursor.rest();
         let length = memo.foreseen(Kind::Attributes, rest);
         if length > 0 {
+            let start = *cursor;
             cursor.pass(length);
-            return Some(Self { raw: str::from_utf8(&rest[..length]).ok()?, foreseen: true });
+            return Some(Self { raw: start.until(cursor)?, foreseen: true });
         }
         match cursor.raw()? {
             "null" => None,
@@ -48,6 +49,8 @@ impl<'p> Attributes<'p> {
 /// The object of an attribute list.
 fn list(raw: &str, out: &mut String) -> Option<()> {
     let mut cursor = Cursor::new(raw);
+    // As a rule more than a half of it is names of members and kinds.
+    out.reserve(raw.len() / 2);
     object(&mut cursor, DEPTH_MAX, out)?;
     cursor.end()
 }
@@ -57,6 +60,10 @@ pub(super) fn object(cursor: &mut Cursor<'_>, depth: usize, out: &mut String) ->
     let mut pairs: Vec<(Cow<'_, str>, Range<usize>)> = Vec::new();
     let mut values = String::new();
     let mut entries = cursor.array()?;
+    if cursor.peek()? == b'{' {
+        pairs.reserve(8);
+        values.reserve(256);
+    }
     while entries.entry(cursor)? {
         if pairs.len() == LIST_MAX {
             return None;
@@ -92,7 +99,7 @@ fn any(cursor: &mut Cursor<'_>, depth: usize, out: &mut String) -> Option<()> {
         return Some(());
     };
     match kind {
-        "stringValue" | "bytesValue" => quote(&cursor.text()?, out),
+        "stringValue" | "bytesValue" => requote(cursor, out)?,
         "boolValue" => out.push_str(if cursor.truth()? { "true" } else { "false" }),
         "intValue" => {
             use std::fmt::Write;

@@ -308,7 +308,8 @@ impl Miner {
     fn split(&mut self, slot: u32) -> u32 {
         let Some(whole) = self.templates[slot as usize].as_mut() else { return slot };
         let old = TemplateId(whole.id);
-        let room = self.living < self.settings.templates_max && self.routes.len() < self.settings.patterns_max;
+        let room =
+            self.living < self.settings.templates_max && self.routes.len() < self.settings.patterns_max;
         let parts = if room { whole.parts() } else { Vec::new() };
         let (mut names, mut of_line, mut first) = (Vec::new(), None, None);
         for (mut part, words) in parts {

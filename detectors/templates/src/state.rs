@@ -69,7 +69,11 @@ impl State {
             shed: miner.shed,
             aliases: miner.aliases.clone(),
             splits: miner.splits.clone(),
-            routes: miner.routes.iter().map(|(words, slot)| (*words, place[miner.slot(*slot) as usize])).collect(),
+            routes: miner
+                .routes
+                .iter()
+                .map(|(words, slot)| (*words, place[miner.slot(*slot) as usize]))
+                .collect(),
             templates,
             patterns: miner.patterns.iter().map(moved).collect(),
         }

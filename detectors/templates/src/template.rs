@@ -219,7 +219,8 @@ impl Template {
     /// largest first. None if it is one.
     pub(crate) fn parts(&mut self) -> Vec<(Self, Vec<u64>)> {
         let parts = self.variants.parts();
-        let shown = |part: &variants::Part| self.layouts.iter().any(|layout| part.layouts.contains(&layout.hash));
+        let shown =
+            |part: &variants::Part| self.layouts.iter().any(|layout| part.layouts.contains(&layout.hash));
         let several = parts.len() > 1 && parts.iter().all(shown);
         self.variants.settle();
         if !several {

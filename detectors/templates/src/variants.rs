@@ -130,7 +130,9 @@ impl Variants {
             part.words.sort_unstable_by_key(|words| self.place(*words));
         }
         let mut parts: Vec<Part> = groups.into_iter().map(|(_, part)| part).collect();
-        parts.sort_by_key(|part| (std::cmp::Reverse(part.lines), part.words.first().map(|words| self.place(*words))));
+        parts.sort_by_key(|part| {
+            (std::cmp::Reverse(part.lines), part.words.first().map(|words| self.place(*words)))
+        });
         if parts.iter().any(|part| part.lines < PART_MIN) { Vec::new() } else { parts }
     }
 

@@ -364,7 +364,11 @@ fn values_that_are_few_are_not_split() {
         let reason = if number * 7919 % 101 == 0 { " (again)" } else { "" };
         miner.add(&format!("session opened for user {} by uid{reason}", users[number % 4]));
     }
-    assert!(texts_of(&miner).iter().any(|text| text == "session opened for user <*> by uid"), "{:?}", texts_of(&miner));
+    assert!(
+        texts_of(&miner).iter().any(|text| text == "session opened for user <*> by uid"),
+        "{:?}",
+        texts_of(&miner)
+    );
 }
 
 #[test]
@@ -374,7 +378,10 @@ fn room_is_made_for_parts_too() {
     for number in 0..24_000 {
         miner.add(&of_workers(number));
         if number % 50 == 0 {
-            miner.add(&format!("{} happened once", ["a", "b", "c", "d"].map(|x| x.repeat(number % 97 + 1)).join(" ")));
+            miner.add(&format!(
+                "{} happened once",
+                ["a", "b", "c", "d"].map(|x| x.repeat(number % 97 + 1)).join(" ")
+            ));
         }
         assert!(miner.len() <= 40);
     }

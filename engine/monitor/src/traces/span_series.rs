@@ -26,7 +26,7 @@ use crate::{
 /// Signal, unit, and what silence says.
 type Kind = (&'static str, &'static str, Silence);
 
-const OPERATION: [Kind; 7] = [
+const OPERATION: [Kind; 9] = [
     ("span.count", "1", Silence::Zero),
     ("span.error_ratio", "1", Silence::Absent),
     ("span.duration.mean", "s", Silence::Absent),
@@ -34,9 +34,11 @@ const OPERATION: [Kind; 7] = [
     ("span.self_time.mean", "s", Silence::Absent),
     ("span.critical_path.share", "1", Silence::Absent),
     ("span.new_order", "1", Silence::Zero),
+    ("span.duration.p50", "s", Silence::Absent),
+    ("span.duration.p99", "s", Silence::Absent),
 ];
 
-const EDGE: [Kind; 9] = [
+const EDGE: [Kind; 11] = [
     ("edge.count", "1", Silence::Zero),
     ("edge.error_ratio", "1", Silence::Absent),
     ("edge.duration.mean", "s", Silence::Absent),
@@ -46,6 +48,8 @@ const EDGE: [Kind; 9] = [
     ("edge.calls_per_request", "1", Silence::Absent),
     ("edge.retries", "1", Silence::Zero),
     ("edge.new_calls", "1", Silence::Zero),
+    ("edge.duration.p50", "s", Silence::Absent),
+    ("edge.duration.p99", "s", Silence::Absent),
 ];
 
 /// Those that tell of failures, by place.
@@ -132,7 +136,7 @@ fn seldom(weight: u64) -> Option<f64> {
 
 impl OperationTick {
     /// In the order of [`OPERATION`]. Where an operation calls nobody, its own time is its duration.
-    fn values(&mut self, has_children: bool) -> [Option<f64>; OPERATION.len()] {
+    fn values(&mut self, has_children: bool, more: bool) -> [Option<f64>; OPERATION.len()] {
         let durations = &mut self.durations;
         let said = !durations.is_empty();
         [
@@ -143,13 +147,15 @@ impl OperationTick {
             (said && has_children).then(|| self.own.mean()),
             Some(self.on_path.share_of(self.paths)).filter(|share| share.is_finite()),
             seldom(self.new_order),
+            (said && more).then(|| durations.quantile(0.5)),
+            (said && more).then(|| durations.quantile(0.99)),
         ]
     }
 }
 
 impl EdgeTick {
     /// In the order of [`EDGE`].
-    fn values(&mut self, requests: u64, is_new: bool) -> [Option<f64>; EDGE.len()] {
+    fn values(&mut self, requests: u64, is_new: bool, more: bool) -> [Option<f64>; EDGE.len()] {
         let (durations, gap) = (&mut self.durations, &mut self.gap);
         let (said, measured) = (!durations.is_empty(), !gap.is_empty());
         [
@@ -162,6 +168,8 @@ impl EdgeTick {
             (said && requests > 0).then(|| durations.total() / spans(requests)),
             seldom(self.retries),
             (said && is_new).then(|| durations.total()),
+            (said && more).then(|| durations.quantile(0.5)),
+            (said && more).then(|| durations.quantile(0.99)),
         ]
     }
 }
@@ -201,7 +209,7 @@ impl Traces {
             if told.calls && operation == catalog.at_service(operation) {
                 self.callers.insert(operation);
             }
-            let told = told.values(self.callers.contains(&operation));
+            let told = told.values(self.callers.contains(&operation), out.settings.more_quantiles);
             let of = || {
                 let attributes = attribute("operation", catalog.operation_name(operation));
                 (catalog.entity(operation), None, attributes)
@@ -219,7 +227,8 @@ impl Traces {
             let to_service = !callee.is_instance();
             let is_new = to_service
                 && self.new_edges.is_new(service as u32, [edge, 0, 0], now, &times, out.settings.series_max);
-            let told = tally.edges.at(edge).values(if to_service { requests } else { 0 }, is_new);
+            let (requests, more) = (if to_service { requests } else { 0 }, out.settings.more_quantiles);
+            let told = tally.edges.at(edge).values(requests, is_new, more);
             let of = || (service, Some(callee.clone()), "{}".to_owned());
             out.put(&mut self.series.edges, edge, &EDGE, of, told);
         }

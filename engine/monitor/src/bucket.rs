@@ -73,15 +73,6 @@ impl SpanRow {
     }
 }
 
-/// A trace for people, made when its tick is sealed.
-#[derive(Clone, Debug)]
-pub(crate) struct ShownTrace {
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) at: Timestamp,
-    pub(crate) text: String,
-    pub(crate) usual: bool,
-}
-
 /// One log record, with what is needed to tell whether it came in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct LogRow {
@@ -123,9 +114,6 @@ pub(crate) struct Bucket {
     pub(crate) told_of: BTreeMap<Slot, (i64, u128)>,
     /// Earliest examples of each slot.
     pub(crate) examples: BTreeMap<Slot, Vec<(Timestamp, String)>>,
-    /// Traces for several series each.
-    #[serde(skip)]
-    pub(crate) traces: Vec<ShownTrace>,
     /// Resource to signals heard.
     pub(crate) heard: BTreeMap<u32, u8>,
 }

@@ -148,7 +148,7 @@ mod tests {
     /// Words and layout of line number `line`; whether it was time to ask, and the parts.
     fn parts(of: impl Fn(u32) -> (u64, u64)) -> (bool, Vec<Vec<u64>>) {
         let mut variants = Variants::default();
-        let asked = (0..20_000).map(|line| of(line)).any(|(words, layout)| variants.see(words, layout));
+        let asked = (0..20_000).map(of).any(|(words, layout)| variants.see(words, layout));
         (asked, variants.parts().into_iter().map(|part| part.words).collect())
     }
 
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn words_that_share_a_layout_are_one() {
-        let seldom = |line: u32| ((line % 2).into(), if line % 997 == 0 { 9 } else { (line % 2).into() });
+        let seldom = |line: u32| ((line % 2).into(), if line.is_multiple_of(997) { 9 } else { (line % 2).into() });
         assert_eq!(parts(seldom).1.len(), 1);
         assert_eq!(parts(|line| ((line % 5).into(), 7)).1.len(), 1);
     }

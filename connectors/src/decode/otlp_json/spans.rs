@@ -270,7 +270,7 @@ fn walk_event(cursor: &mut Cursor<'_>, out: &mut String) -> Option<()> {
     out.push_str(",\"time\":");
     match instant(time, "events.timeUnixNano").ok()? {
         Some(time) => write!(out, "\"{time}\"}}").ok(),
-        None => Some(out.push_str("null}")),
+        None => out.write_str("null}").ok(),
     }
 }
 

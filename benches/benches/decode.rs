@@ -1,7 +1,9 @@
 //! Rows a second from OTLP to Arrow, one thread: JSON as the simulator writes it, and requests
 //! of a thousand records in both forms, beside a generated decoder that makes messages of them.
-//! Then, as figures by name, how many times as fast as that decoder ours is (see `ratio`).
+//! Then, as figures by name, how many times as fast as that decoder ours is (see `ratio`), and the same of JSON and text (see `json`).
 
+#[path = "decode/json.rs"]
+mod json;
 #[path = "decode/ratio.rs"]
 mod ratio;
 
@@ -222,5 +224,9 @@ criterion_group!(benches, decode, requests);
 fn main() {
     benches();
     Criterion::default().configure_from_args().final_summary();
-    ratio::run();
+    // `cargo bench … -- json` leaves the protobuf out.
+    if !std::env::args().any(|argument| argument == "json") {
+        ratio::run();
+    }
+    json::run();
 }

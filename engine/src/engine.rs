@@ -171,7 +171,8 @@ impl Engine {
 
     fn detect(&mut self, tick: &Tick) -> Vec<Symptom> {
         self.carried.noticed = tick.end();
-        timed!("detect", self.detect.step(tick, self.knowledge.snapshot()))
+        let traces = |id| self.monitor.traces_of(tick.number, id);
+        timed!("detect", self.detect.step_shown(tick, self.knowledge.snapshot(), &traces))
     }
 
     fn conclude(&mut self, at: Timestamp, symptoms: &[Symptom], mut facts: Vec<RecordedFact>) -> Outputs {

@@ -152,6 +152,7 @@ def main():
         "csv": CSV,
         "json_lines": JSON,
         "otlp_json": OTLP + OTLP[0].splitlines(True),
+        "json": [b"\x00" + seed for seed in OTLP] + [b"\x01" + seed for seed in JSON],
         "otlp_proto": OTLP_PROTO,
         "remote_write": REMOTE_WRITE,
         "arrow_ipc": [bytes([signal]) + damage for signal in range(3) for damage in DAMAGES],

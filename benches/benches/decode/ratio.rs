@@ -18,7 +18,7 @@ use prost::Message;
 use theriac_connectors::decode::{Rows, otlp_proto};
 
 /// Records of a request.
-const RECORDS: usize = 1000;
+pub(crate) const RECORDS: usize = 1000;
 /// Turns of each side.
 const TURNS: usize = 15;
 /// Times that the requests are gone through in a turn at least.
@@ -28,7 +28,7 @@ const REPEATING: usize = 8;
 /// Requests of series that are all different: several times more of them than the decoder
 /// remembers, so that each is new when it comes again.
 const NEW: usize = 64;
-const START: u64 = 1_790_000_000_000_000_000;
+pub(crate) const START: u64 = 1_790_000_000_000_000_000;
 
 fn attribute(key: &str, value: String) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::StringValue(value)) });
@@ -144,7 +144,7 @@ fn turn(requests: &[Vec<u8>], mut decode: impl FnMut(&[u8])) -> f64 {
 }
 
 /// Median, smallest and largest.
-fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
+pub(crate) fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     [sorted[sorted.len() / 2], sorted[0], sorted[sorted.len() - 1]]

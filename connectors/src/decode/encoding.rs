@@ -315,8 +315,8 @@ fn each_line(
     let before = rows.bad.len();
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let one = lines.clone().nth(1).is_none();
-    let whole = serde_json::from_str::<&RawValue>(text);
-    if one || whole.is_ok() {
+    // Of lines with a value each, the first value ends before the text does.
+    if one || serde_json::from_str::<&RawValue>(text).is_ok() {
         decode(text, rows).map_err(DecodeError::new)?;
         rows.bad[before..].iter_mut().for_each(|bad| bad.offset += offset(payload, text));
         return Ok(());
@@ -339,7 +339,7 @@ fn each_line(
             bad.path = format!("line {}{below}", number + 1);
         }
     }
-    match (good, first, whole) {
+    match (good, first, serde_json::from_str::<&RawValue>(text)) {
         (false, Some(first), Err(whole)) => {
             rows.bad.truncate(before);
             Err(DecodeError::new(format!("neither one JSON value ({whole}) nor one a line ({first})")))

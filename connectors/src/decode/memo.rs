@@ -29,9 +29,11 @@ pub(crate) enum Kind {
     ProtoAttributes,
     LabelResource,
     LabelAttributes,
+    FlatResource,
+    FlatAttributes,
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 10;
 
 /// A canonical text, and what is known of it.
 #[derive(Clone, Copy)]
@@ -57,6 +59,12 @@ struct Place {
     /// A part of the hash of the key.
     tag: u32,
     entry: u32,
+}
+
+/// The part of a hash that tells the places of a set apart.
+#[inline]
+const fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 const VACANT: Place = Place { tag: 0, entry: u32::MAX };
@@ -131,16 +139,22 @@ impl Known {
             self.sets.resize(SETS, [VACANT; WAYS]);
         }
         let hash = fingerprint(key);
-        let tag = (hash >> 32) as u32;
-        for place in self.sets[hash as usize % SETS].iter().filter(|place| place.tag == tag) {
-            if self.entries.get(place.entry as usize).is_some_and(|entry| *entry.key == *key) {
-                return Ok(Some(place.entry as usize));
-            }
+        if let Some(found) = self.locate(key, hash) {
+            return Ok(Some(found));
         }
+        let tag = tag(hash);
         self.made.clear();
         self.made.shrink_to(MADE_BYTES_MAX);
         canonical(&mut self.made)?;
         Ok(if key.len() > KEY_BYTES_MAX { None } else { self.keep(key, hash, tag) })
+    }
+
+    /// The entry of a key with this hash.
+    #[inline]
+    fn locate(&self, key: &[u8], hash: u64) -> Option<usize> {
+        let set = self.sets.get(hash as usize % SETS)?;
+        let mut found = set.iter().filter(|place| place.tag == tag(hash)).map(|place| place.entry as usize);
+        found.find(|entry| self.entries.get(*entry).is_some_and(|entry| *entry.key == *key))
     }
 
     /// Makes an entry of a key and the text that was made for it, if there is room or the key
@@ -174,13 +188,49 @@ impl Known {
     }
 }
 
+/// A look ahead: the keys that will be asked for, in their order, before they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    kind: Kind,
+    /// The entry that would have served last.
+    last: usize,
+}
+
 impl Memo {
+    /// Begins a look ahead.
+    pub(crate) const fn ahead(&self, kind: Kind) -> Ahead {
+        Ahead { kind, last: self.kinds[kind as usize].last }
+    }
+
+    /// Length of the key that should come next, if `raw` begins with it; else 0.
+    #[inline]
+    pub(crate) fn ahead_foreseen(&self, ahead: &mut Ahead, raw: &[u8]) -> usize {
+        let known = &self.kinds[ahead.kind as usize];
+        let next = known.entries.get(ahead.last).map(|entry| entry.next);
+        match next.and_then(|next| Some((next, known.entries.get(next)?))) {
+            Some((next, entry)) if raw.starts_with(&entry.key) => {
+                ahead.last = next;
+                entry.key.len()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Says that a key comes that was not foreseen.
+    #[inline]
+    pub(crate) fn ahead_met(&self, ahead: &mut Ahead, key: &[u8]) {
+        let known = &self.kinds[ahead.kind as usize];
+        if let Some(found) = known.locate(key, fingerprint(key)) {
+            ahead.last = found;
+        }
+    }
+
     /// Says which resource attributes the resources that follow have by default; what was
     /// made of resources with others is forgotten.
     pub(crate) fn set_defaults(&mut self, defaults: &Attributes) {
         if self.defaults != *defaults {
             self.defaults = defaults.clone();
-            for kind in [Kind::Resource, Kind::ProtoResource, Kind::LabelResource] {
+            for kind in [Kind::Resource, Kind::ProtoResource, Kind::LabelResource, Kind::FlatResource] {
                 self.kinds[kind as usize] = Known::default();
             }
         }

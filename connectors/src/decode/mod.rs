@@ -10,6 +10,7 @@ mod encoding;
 pub(crate) mod entity;
 pub(crate) mod flat_json;
 pub(crate) mod hex;
+pub(crate) mod json;
 pub(crate) mod memo;
 mod noted;
 pub(crate) mod otlp;
@@ -73,9 +74,18 @@ pub struct Rows {
     pub bad: Vec<BadRecord>,
     /// Attribute sets met before, so that a set that repeats is parsed once.
     pub(crate) memo: Memo,
+    /// Takes JSON apart by serde_json alone.
+    pub(crate) by_objects: bool,
 }
 
 impl Rows {
+    /// Rows of JSON that is taken apart by serde_json alone, object by object. It is slow, and
+    /// gives what the walk over the bytes gives: tests and fuzzing hold one against the other.
+    #[must_use]
+    pub fn by_objects() -> Self {
+        Self { by_objects: true, ..Self::default() }
+    }
+
     /// The rows as one batch for each signal that has any: points, logs, spans; then the
     /// batches that came as such. The builders are empty afterwards; bad records stay until
     /// they are taken from `bad`.

@@ -5,16 +5,38 @@ use theriac_contract::Timestamp;
 /// Reads a timestamp as `Timestamp: FromStr` does; the two forms that fill large files
 /// (`YYYY-MM-DD[T ]hh:mm:ss[.f][Z]` and whole numbers) take a short way.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
-    let trimmed = text.trim();
-    if let Some(at) = calendar(trimmed.as_bytes()) {
-        return Ok(at);
-    }
-    trimmed.parse::<Timestamp>().map_err(|_| {
+    read(text).ok_or_else(|| {
         format!(
             "`{}` is not a timestamp; write RFC 3339 (2026-11-24T10:00:00Z), `2026-11-24 10:00:00` (UTC), or a number of seconds, milliseconds, microseconds or nanoseconds since 1970",
             excerpt(text)
         )
     })
+}
+
+/// As [`parse`], of what need not be one.
+#[inline]
+pub(crate) fn read(text: &str) -> Option<Timestamp> {
+    let trimmed = text.trim();
+    match calendar(trimmed.as_bytes(), b'.').or_else(|| whole(trimmed.as_bytes())) {
+        Some(at) => Some(at),
+        None if may_be(trimmed) => trimmed.parse().ok(),
+        None => None,
+    }
+}
+
+/// Digits alone.
+fn whole(bytes: &[u8]) -> Option<Timestamp> {
+    if bytes.is_empty() || bytes.len() > 18 || !bytes.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(Timestamp::from_epoch_number(
+        bytes.iter().fold(0, |number, byte| number * 10 + i64::from(byte - b'0')),
+    ))
+}
+
+/// Whether the contract may take a text: what is no number has one of these marks.
+fn may_be(text: &str) -> bool {
+    text.bytes().any(|byte| matches!(byte, b'-' | b'/')) || !text.contains(char::is_whitespace)
 }
 
 /// Two digits.
@@ -25,7 +47,9 @@ fn two(bytes: &[u8]) -> Option<i64> {
     }
 }
 
-fn calendar(bytes: &[u8]) -> Option<Timestamp> {
+/// `YYYY-MM-DD[T ]hh:mm:ss[.f][Z]`, with this mark before the fraction.
+#[inline]
+pub(crate) fn calendar(bytes: &[u8], mark: u8) -> Option<Timestamp> {
     let date_time = bytes.get(..19)?;
     if date_time[4] != b'-' || date_time[7] != b'-' || date_time[13] != b':' || date_time[16] != b':' {
         return None;
@@ -46,7 +70,7 @@ fn calendar(bytes: &[u8]) -> Option<Timestamp> {
     }
     let mut nanos = 0;
     let mut rest = &bytes[19..];
-    if let Some((b'.', fraction)) = rest.split_first() {
+    if let Some((_, fraction)) = rest.split_first().filter(|(first, _)| **first == mark) {
         let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits == 0 || digits > 9 {
             return None;

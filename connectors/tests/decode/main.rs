@@ -11,6 +11,7 @@ mod oracle;
 mod producer;
 mod prometheus;
 mod remote_write;
+mod walked;
 mod wire;
 
 use std::path::PathBuf;

@@ -19,6 +19,7 @@
 //! | `families` | which of the words are values, for messages are the same but for them |
 //! | `miner` | the tables, and the life of templates: new, merged, forgotten |
 //! | `template` | how the lines of a template are laid out, and what is shown of it |
+//! | `variants` | whether a template is several after all |
 //! | [`stack`](Stack) | which exception a stack trace is of, and where it was thrown |
 //! | `state` | what is known as JSON, to keep or to hand on |
 
@@ -32,6 +33,7 @@ mod signature;
 mod stack;
 mod state;
 mod template;
+mod variants;
 
 pub use miner::{Known, Mined, Miner, Parameter, Shed, TemplateId};
 pub use scan::ValueKind;

@@ -1,5 +1,7 @@
 //! The miner: from lines to templates, one pass.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -86,6 +88,10 @@ pub struct Miner {
     pub(crate) patterns: Vec<Pattern>,
     /// Names that were merged into others, and the names of those.
     pub(crate) aliases: Vec<(TemplateId, TemplateId)>,
+    /// Names that were found to stand for several templates, and the names of those.
+    pub(crate) splits: Vec<(TemplateId, Vec<TemplateId>)>,
+    /// Slots of words that were found to be of a template of their own.
+    pub(crate) routes: BTreeMap<u64, u32>,
     pub(crate) next_id: u64,
     pub(crate) lines: u64,
     pub(crate) shed: Shed,
@@ -138,11 +144,12 @@ impl Miner {
         let (slot, new) = self.place(program, line);
         let lines = self.lines;
         let template = self.templates[slot as usize].as_mut().expect("a slot that is looked up lives");
-        template.see(line, &self.scanner.tokens);
         template.latest = lines;
+        let several = template.see(self.signature.words, line, &self.scanner.tokens);
+        let slot = if several { self.split(slot) } else { slot };
         self.added = slot;
-        let template = TemplateId(template.id);
-        Mined { template, new }
+        let template = self.templates[slot as usize].as_ref().expect("a slot that is looked up lives");
+        Mined { template: TemplateId(template.id), new }
     }
 
     /// The values of the line that was added last, as it was given, in order.
@@ -158,21 +165,46 @@ impl Miner {
         })
     }
 
-    /// Names that were given up so far because they turned out to be those of other templates: while
-    /// it stays the same, [`Self::current`] gives what it gave.
+    /// Names that were given up so far because they turned out to be those of other templates, or of
+    /// several: while it stays the same, [`Self::current`] gives what it gave.
     #[must_use]
     pub const fn given_up(&self) -> u64 {
         self.given_up
     }
 
-    /// The name that a name goes by now: templates that turn out to be one keep the older name.
+    /// The name that a name goes by now: templates that turn out to be one keep the older name, and
+    /// one that turns out to be several goes on as the largest of [`Self::parts`].
     #[must_use]
     pub fn current(&self, id: TemplateId) -> TemplateId {
+        let mut id = self.renamed(id);
+        while let Some(first) = self.parts(id).first() {
+            id = self.renamed(*first);
+        }
+        id
+    }
+
+    /// The name that a name was merged into, whatever became of that one.
+    #[must_use]
+    pub fn renamed(&self, id: TemplateId) -> TemplateId {
         let mut id = id;
         while let Ok(at) = self.aliases.binary_search_by_key(&id, |(from, _)| *from) {
             id = self.aliases[at].1;
         }
         id
+    }
+
+    /// The names of the templates that a name was found to stand for, the largest first; empty if it
+    /// was not. Each was given a name of its own, so that a name never means two things.
+    #[must_use]
+    pub fn parts(&self, id: TemplateId) -> &[TemplateId] {
+        let at = self.splits.binary_search_by_key(&id, |(from, _)| *from);
+        at.map_or(&[], |at| &self.splits[at].1)
+    }
+
+    /// The name that was found to stand for this template and others, if it began as a part.
+    #[must_use]
+    pub fn whole(&self, id: TemplateId) -> Option<TemplateId> {
+        self.splits.iter().find(|(_, parts)| parts.contains(&id)).map(|(from, _)| *from)
     }
 
     /// The text of a template, if it is still known.
@@ -230,6 +262,11 @@ impl Miner {
 
     /// The slot of the line whose signature was read, and whether it was made for it.
     fn place(&mut self, program: u64, line: &[u8]) -> (u32, bool) {
+        if !self.routes.is_empty()
+            && let Some(&slot) = self.routes.get(&self.signature.words)
+        {
+            return (self.slot(slot), false);
+        }
         if let Some(&(slot, whole)) = self.by_words.get(&self.signature.words) {
             let slot = self.slot(slot);
             if whole == self.signature.whole || self.whole.contains_key(&self.signature.whole) {
@@ -264,6 +301,44 @@ impl Miner {
         self.learn(program, line, slot);
         let kept = self.slot(slot);
         (kept, kept == slot)
+    }
+
+    /// Makes templates of the parts of one, if it has any; gives the slot of the line that was added.
+    #[cold]
+    fn split(&mut self, slot: u32) -> u32 {
+        let Some(whole) = self.templates[slot as usize].as_mut() else { return slot };
+        let old = TemplateId(whole.id);
+        let room =
+            self.living < self.settings.templates_max && self.routes.len() < self.settings.patterns_max;
+        let parts = if room { whole.parts() } else { Vec::new() };
+        let (mut names, mut of_line, mut first) = (Vec::new(), None, None);
+        for (mut part, words) in parts {
+            part.rename(self.next_id);
+            names.push(TemplateId(self.next_id));
+            self.next_id += 1;
+            let new = u32::try_from(self.templates.len()).expect("fewer templates than u32 holds");
+            self.templates.push(Some(part));
+            self.merged.push(new);
+            self.living += 1;
+            if words.contains(&self.signature.words) {
+                of_line = Some(new);
+            }
+            // What is not known yet goes on to the largest.
+            if *first.get_or_insert(new) != new {
+                self.routes.extend(words.into_iter().map(|words| (words, new)));
+            }
+        }
+        let Some(first) = first else { return slot };
+        self.templates[slot as usize] = None;
+        self.merged[slot as usize] = first;
+        self.living -= 1;
+        // Names only grow, but an older template may be split after a younger one.
+        let at = self.splits.partition_point(|(from, _)| *from < old);
+        self.splits.insert(at, (old, names));
+        self.remembered.clear();
+        self.given_up += 1;
+        self.version += 1;
+        of_line.unwrap_or(first)
     }
 
     /// The signature that was read, as families know it.
@@ -430,6 +505,9 @@ impl Miner {
         }
         let mut led_to = vec![false; self.templates.len()];
         patterns.iter().for_each(|pattern| led_to[pattern.slot as usize] = true);
+        let mut routes = std::mem::take(&mut self.routes);
+        routes.values_mut().for_each(|slot| *slot = self.slot(*slot));
+        routes.values().for_each(|slot| led_to[*slot as usize] = true);
         let mut place = vec![u32::MAX; self.templates.len()];
         let mut kept = Vec::with_capacity(self.living);
         for (slot, template) in self.templates.iter_mut().enumerate() {
@@ -442,15 +520,24 @@ impl Miner {
             }
         }
         patterns.iter_mut().for_each(|pattern| pattern.slot = place[pattern.slot as usize]);
+        routes.values_mut().for_each(|slot| *slot = place[*slot as usize]);
+        routes.retain(|_, slot| *slot != u32::MAX);
+        self.routes = routes;
         self.merged = (0..u32::try_from(kept.len()).unwrap_or(u32::MAX)).collect();
         self.templates = kept;
         let living: std::collections::BTreeSet<u64> =
             self.templates.iter().flatten().map(|template| template.id).collect();
-        let current: Vec<(TemplateId, TemplateId)> =
-            self.aliases.iter().map(|(from, _)| (*from, self.current(*from))).collect();
-        self.aliases = current.into_iter().filter(|(_, to)| living.contains(&to.0)).collect();
+        // A split whose parts are all forgotten leads nowhere; so do names that lead to it.
+        let mut splits = std::mem::take(&mut self.splits);
+        splits.retain(|(_, parts)| parts.iter().any(|part| living.contains(&self.renamed(*part).0)));
+        self.splits = splits;
+        let known = |id: &TemplateId| living.contains(&id.0) || !self.parts(*id).is_empty();
+        let renamed = self.aliases.iter().map(|(from, _)| (*from, self.renamed(*from)));
+        self.aliases = renamed.filter(|(_, to)| known(to)).collect();
         let oldest = self.aliases.len().saturating_sub(self.settings.templates_max);
         self.aliases.drain(..oldest);
+        let oldest = self.splits.len().saturating_sub(self.settings.templates_max);
+        self.splits.drain(..oldest);
         self.index(patterns);
         self.version += 1;
     }

@@ -39,6 +39,10 @@ struct State {
     given_up: u64,
     shed: Shed,
     aliases: Vec<(TemplateId, TemplateId)>,
+    #[serde(default)]
+    splits: Vec<(TemplateId, Vec<TemplateId>)>,
+    #[serde(default)]
+    routes: Vec<(u64, u32)>,
     templates: Vec<Template>,
     patterns: Vec<Pattern>,
 }
@@ -64,6 +68,12 @@ impl State {
             given_up: miner.given_up,
             shed: miner.shed,
             aliases: miner.aliases.clone(),
+            splits: miner.splits.clone(),
+            routes: miner
+                .routes
+                .iter()
+                .map(|(words, slot)| (*words, place[miner.slot(*slot) as usize]))
+                .collect(),
             templates,
             patterns: miner.patterns.iter().map(moved).collect(),
         }
@@ -78,8 +88,17 @@ impl State {
         if let Some(pattern) = self.patterns.iter().find(|pattern| pattern.slot as usize >= count) {
             return wrong(format!("a pattern is of template {} of {count}", pattern.slot));
         }
+        if let Some((_, slot)) = self.routes.iter().find(|(_, slot)| *slot as usize >= count) {
+            return wrong(format!("words lead to template {slot} of {count}"));
+        }
+        if !self.splits.is_sorted_by(|a, b| a.0 < b.0) {
+            return wrong("names that were split are not in order".to_owned());
+        }
         if let Some(template) = self.templates.iter().find(|template| template.id >= self.next_id) {
             return wrong(format!("template {} is not below {}", template.id, self.next_id));
+        }
+        if let Some(template) = self.templates.iter().find(|template| !template.is_sound()) {
+            return wrong(format!("template {} has more variants than are watched", template.id));
         }
         if !self.templates.is_sorted_by(|a, b| a.id < b.id) {
             return wrong("templates are not in the order of their names, each once".to_owned());
@@ -100,6 +119,8 @@ impl TryFrom<State> for Miner {
         miner.merged = (0..u32::try_from(state.templates.len()).unwrap_or(u32::MAX)).collect();
         miner.templates = state.templates.into_iter().map(Some).collect();
         miner.aliases = state.aliases;
+        miner.splits = state.splits;
+        miner.routes = state.routes.into_iter().collect();
         miner.index(state.patterns);
         (miner.lines, miner.version) = (state.lines, state.changes);
         (miner.next_id, miner.given_up, miner.shed) = (state.next_id, state.given_up, state.shed);

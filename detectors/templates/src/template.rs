@@ -6,6 +6,7 @@ use crate::{
     hash::Sequence,
     scan::{Kind, Token},
     signature::is_unit,
+    variants::{self, Variants},
 };
 
 /// Layouts that are kept of a template; lines of others are counted, and shown as the largest.
@@ -18,6 +19,12 @@ const SETTLED: u64 = 20;
 /// for as many.
 const KNOWN: u64 = 1000;
 const STRIDE: u64 = 8;
+
+/// Whether a line is one of those: one in [`STRIDE`], at no fixed distance, for programs say things
+/// in turns. Multiples of the golden ratio are spread evenly over every such turn.
+const fn is_sampled(line: u64) -> bool {
+    line.wrapping_mul(0x9e37_79b9_7f4a_7c15) < u64::MAX / STRIDE
+}
 
 /// A token of a layout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,19 +173,22 @@ pub(crate) struct Template {
     /// Number of the line that was its latest.
     pub(crate) latest: u64,
     layouts: Vec<Layout>,
+    #[serde(default)]
+    variants: Variants,
 }
 
 impl Template {
-    pub(crate) const fn new(id: u64) -> Self {
-        Self { id, lines: 0, latest: 0, layouts: Vec::new() }
+    pub(crate) fn new(id: u64) -> Self {
+        Self { id, lines: 0, latest: 0, layouts: Vec::new(), variants: Variants::default() }
     }
 
-    /// Takes a line in.
-    pub(crate) fn see(&mut self, line: &[u8], tokens: &[Token]) {
+    /// Takes a line in; gives whether it is time to ask for [`Self::parts`]. `words` is the
+    /// fingerprint of its words.
+    pub(crate) fn see(&mut self, words: u64, line: &[u8], tokens: &[Token]) -> bool {
         self.lines += 1;
         let weight = if self.lines <= KNOWN { 1 } else { STRIDE };
-        if !self.lines.is_multiple_of(weight) {
-            return;
+        if weight > 1 && !is_sampled(self.lines) {
+            return false;
         }
         let hash = layout_hash(line, tokens);
         if let Some(layout) = self.layouts.iter_mut().find(|layout| layout.hash == hash) {
@@ -192,12 +202,46 @@ impl Template {
             let parts = tokens.iter().map(|token| Part::of(line, token)).collect();
             self.layouts.push(Layout { hash, lines: weight, parts });
         }
+        weight > 1 && self.variants.see(words, hash)
+    }
+
+    /// Whether what it says of itself can be.
+    pub(crate) const fn is_sound(&self) -> bool {
+        self.variants.is_sound()
+    }
+
+    /// Gives it another name.
+    pub(crate) const fn rename(&mut self, id: u64) {
+        self.id = id;
+    }
+
+    /// The templates that it turned out to be, without their names, and the words of each: the
+    /// largest first. None if it is one.
+    pub(crate) fn parts(&mut self) -> Vec<(Self, Vec<u64>)> {
+        let parts = self.variants.parts();
+        let shown =
+            |part: &variants::Part| self.layouts.iter().any(|layout| part.layouts.contains(&layout.hash));
+        let several = parts.len() > 1 && parts.iter().all(shown);
+        self.variants.settle();
+        if !several {
+            return Vec::new();
+        }
+        let of = |part: variants::Part| {
+            let own = |layout: &&Layout| part.layouts.contains(&layout.hash);
+            let layouts: Vec<Layout> = self.layouts.iter().filter(own).cloned().collect();
+            let lines = layouts.iter().map(|layout| layout.lines).sum();
+            let template = Self { lines, latest: self.latest, layouts, ..Self::new(self.id) };
+            (template, part.words)
+        };
+        parts.into_iter().map(of).collect()
     }
 
     /// Takes in what is known of another one, whose lines were found to be of this one.
     pub(crate) fn merge(&mut self, other: Self) {
         self.lines += other.lines;
         self.latest = self.latest.max(other.latest);
+        // What was seen of either says nothing of both.
+        self.variants = Variants::default();
         for theirs in other.layouts {
             if let Some(ours) = self.layouts.iter_mut().find(|ours| ours.hash == theirs.hash) {
                 ours.lines += theirs.lines;

@@ -309,3 +309,83 @@ proptest! {
         prop_assert_eq!(one.export(), other.export());
     }
 }
+
+/// A queue of workers that say the same in two ways: `alpha` and `beta` in one, the others in another.
+fn of_workers(number: usize) -> String {
+    let names = ["alpha", "beta", "gamma", "delta", "omega", "kappa"];
+    let name = names[number * 7919 % 6];
+    match number * 7919 % 6 {
+        0 | 1 => format!("worker {name} is now done with {number} of its jobs"),
+        _ => format!("worker {name} is now done (with {number}) of its jobs"),
+    }
+}
+
+#[test]
+fn a_template_that_is_several_is_split() {
+    let mut miner = Miner::new(Settings::default());
+    let lines: Vec<String> = (0..20_000).map(of_workers).collect();
+    let early: Vec<Mined> = lines[..1000].iter().map(|line| miner.add(line)).collect();
+    let whole = miner.current(early[999].template);
+    assert_eq!(texts_of(&miner), ["worker <*> is now done (with <*>) of its jobs"]);
+    let late: Vec<Mined> = lines[1000..].iter().map(|line| miner.add(line)).collect();
+    assert!(late.iter().all(|mined| !mined.new), "a part is nothing new");
+    assert_eq!(
+        texts_of(&miner),
+        ["worker <*> is now done (with <*>) of its jobs", "worker <*> is now done with <*> of its jobs"]
+    );
+    let parts = miner.parts(whole).to_vec();
+    assert_eq!(parts.len(), 2);
+    assert_eq!((miner.current(whole), miner.whole(parts[1])), (parts[0], Some(whole)));
+    assert_eq!((miner.renamed(whole), miner.parts(parts[0])), (whole, &[][..]));
+    // From then on each line is of the part that its words are of.
+    let number = 20_004;
+    let of = |miner: &mut Miner, line: &str| miner.add(line).template;
+    assert_eq!(of(&mut miner, &of_workers(number)), parts[usize::from(number * 7919 % 6 < 2)]);
+    assert_eq!(of(&mut miner, "worker theta is now done (with 7) of its jobs"), parts[0]);
+    // What it has learnt it hands on.
+    let mut taken_up = Miner::import(&miner.export()).expect("it was exported");
+    assert_eq!(taken_up.export(), miner.export());
+    for number in 20_000..24_000 {
+        assert_eq!(taken_up.add(&of_workers(number)), miner.add(&of_workers(number)));
+    }
+    assert_eq!(taken_up.export(), miner.export());
+}
+
+fn texts_of(miner: &Miner) -> Vec<String> {
+    miner.templates().into_iter().map(|known| known.text).collect()
+}
+
+#[test]
+fn values_that_are_few_are_not_split() {
+    let users = ["root", "cyrus", "news", "test"];
+    let mut miner = Miner::new(Settings::default());
+    for number in 0..40_000_usize {
+        // A reason is added to one in a hundred, whoever it is.
+        let reason = if number * 7919 % 101 == 0 { " (again)" } else { "" };
+        miner.add(&format!("session opened for user {} by uid{reason}", users[number % 4]));
+    }
+    assert!(
+        texts_of(&miner).iter().any(|text| text == "session opened for user <*> by uid"),
+        "{:?}",
+        texts_of(&miner)
+    );
+}
+
+#[test]
+fn room_is_made_for_parts_too() {
+    let settings = Settings { templates_max: 40, patterns_max: 80, ..Settings::default() };
+    let mut miner = Miner::new(settings);
+    for number in 0..24_000 {
+        miner.add(&of_workers(number));
+        if number % 50 == 0 {
+            miner.add(&format!(
+                "{} happened once",
+                ["a", "b", "c", "d"].map(|x| x.repeat(number % 97 + 1)).join(" ")
+            ));
+        }
+        assert!(miner.len() <= 40);
+    }
+    let mut taken_up = Miner::import(&miner.export()).expect("it was exported");
+    assert_eq!(taken_up.export(), miner.export());
+    assert_eq!(taken_up.add(&of_workers(1)), miner.add(&of_workers(1)));
+}

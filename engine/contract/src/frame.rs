@@ -29,8 +29,8 @@ pub struct Tick {
     pub edges: Vec<EdgeObservation>,
     /// Deploys, configuration changes, flags, restarts, in the order of time.
     pub changes: Vec<Change>,
-    /// Log lines or traces that show what a derived series tells, sorted by series; at
-    /// most a few for each series and tick.
+    /// Log lines that show what a derived series tells, sorted by series; at most a few for each
+    /// series and tick. Traces are drawn by the monitor when somebody asks.
     pub examples: Vec<Example>,
 }
 

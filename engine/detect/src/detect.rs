@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, SeriesId, SignalKind, Snapshot,
-    StateError, StateTable, Symptom, SymptomPhase, Tick,
+    StateError, StateTable, Symptom, SymptomPhase, Tick, frame::Example,
 };
 use theriac_detectors::{Bank, P_VALUE_MIN, Scores};
 
@@ -143,6 +143,17 @@ impl Detect {
 
     /// Scores one tick and gives the revisions of symptoms that it led to, by series.
     pub fn step(&mut self, tick: &Tick, known: &Snapshot) -> Vec<Symptom> {
+        self.step_shown(tick, known, &|_| Vec::new())
+    }
+
+    /// As [`Self::step`]; `more` gives examples of a series that are not in the tick, because they
+    /// are only made for series that are looked at.
+    pub fn step_shown(
+        &mut self,
+        tick: &Tick,
+        known: &Snapshot,
+        more: &dyn Fn(SeriesId) -> Vec<Example>,
+    ) -> Vec<Symptom> {
         self.admit(tick);
         self.score(tick);
         let alive = self.alive(tick);
@@ -164,7 +175,7 @@ impl Detect {
             let sight = self.sight(index, observed, tick);
             self.readings[index] = self.reading(index, &sight);
             let idle = self.is_idle(index, observed, &alive);
-            self.live(index, sight, idle, tick, known, &mut symptoms);
+            self.live(index, sight, idle, (tick, more), known, &mut symptoms);
         }
         self.state.discovery.found(self.state.counts.opened - before, share);
         for (example, id) in tick.examples.iter().flat_map(|one| one.series.iter().map(move |id| (one, id))) {
@@ -461,7 +472,7 @@ impl Detect {
         index: usize,
         mut sight: Sight,
         idle: bool,
-        tick: &Tick,
+        (tick, more): (&Tick, &dyn Fn(SeriesId) -> Vec<Example>),
         known: &Snapshot,
         out: &mut Vec<Symptom>,
     ) {
@@ -498,7 +509,7 @@ impl Detect {
         };
         let is_trace = self.state.watched[index].series.kind == SignalKind::Trace;
         let most = if is_trace { TRACES_MAX } else { self.settings.examples_max };
-        episode.show(&tick.examples, id, most);
+        episode.show(&tick.examples, id, most, more);
         let was_open = episode.open.is_some();
         if !was_open && self.open >= self.settings.open_symptoms_max {
             self.state.counts.shed += 1;

@@ -118,15 +118,22 @@ impl Episode {
 
     /// Takes examples of its series in until it has `most`; what was usual only before all others,
     /// for that is from before its first tick.
-    pub(crate) fn show(&mut self, examples: &[Example], series: SeriesId, most: usize) {
+    pub(crate) fn show(
+        &mut self,
+        examples: &[Example],
+        series: SeriesId,
+        most: usize,
+        more: impl Fn(SeriesId) -> Vec<Example>,
+    ) {
         let room = most.saturating_sub(self.examples.len());
         if room == 0 {
             return;
         }
         let begins = self.examples.is_empty();
         let shows = |example: &&Example| example.series.contains(&series) && (begins || !example.usual);
-        let mut shown: Vec<&Example> = examples.iter().filter(shows).collect();
-        shown.sort_by_key(|example| !example.usual);
+        let more = more(series);
+        let mut shown: Vec<&Example> = examples.iter().chain(&more).filter(shows).collect();
+        shown.sort_by(|a, b| (!a.usual, a.at, &a.text).cmp(&(!b.usual, b.at, &b.text)));
         self.examples.extend(shown.into_iter().take(room).map(|example| example.text.clone()));
     }
 
@@ -198,13 +205,13 @@ mod tests {
         };
         let mut episode = Episode::begin(sight);
         let first = [example(1, "slow", false), example(1, "before", true), example(2, "elsewhere", false)];
-        episode.show(&first, SeriesId(1), 3);
+        episode.show(&first, SeriesId(1), 3, |_| Vec::new());
         assert_eq!(episode.examples, ["before", "slow"]);
         let second =
             [example(1, "no longer usual", true), example(1, "slower", false), example(1, "slowest", false)];
-        episode.show(&second, SeriesId(1), 3);
+        episode.show(&second, SeriesId(1), 3, |_| Vec::new());
         assert_eq!(episode.examples, ["before", "slow", "slower"]);
-        episode.show(&second, SeriesId(1), 3);
+        episode.show(&second, SeriesId(1), 3, |_| Vec::new());
         assert_eq!(episode.examples.len(), 3);
     }
 }

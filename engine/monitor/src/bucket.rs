@@ -79,15 +79,6 @@ impl SpanRow {
     }
 }
 
-/// A trace for people, made when its tick is sealed.
-#[derive(Clone, Debug)]
-pub(crate) struct ShownTrace {
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) at: Timestamp,
-    pub(crate) text: String,
-    pub(crate) usual: bool,
-}
-
 /// One log record, with what is needed to tell whether it came in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct LogRow {
@@ -117,6 +108,9 @@ pub(crate) struct Bucket {
     pub(crate) parameters: BTreeMap<(At, usize), Gathered>,
     /// Templates that were found to be others in this tick.
     pub(crate) renamed: BTreeMap<TemplateId, TemplateId>,
+    /// Templates that were found to be several in this tick, and which.
+    #[serde(default)]
+    pub(crate) split: BTreeMap<TemplateId, Vec<TemplateId>>,
     /// Series of which nothing more will be heard from this tick on.
     pub(crate) gone: Vec<Slot>,
     /// What was said in traces, warnings and worse.
@@ -126,9 +120,6 @@ pub(crate) struct Bucket {
     pub(crate) told_of: BTreeMap<Slot, (i64, u128)>,
     /// Earliest examples of each slot.
     pub(crate) examples: BTreeMap<Slot, Vec<(Timestamp, String)>>,
-    /// Traces for several series each.
-    #[serde(skip)]
-    pub(crate) traces: Vec<ShownTrace>,
     /// Resource to signals heard.
     pub(crate) heard: BTreeMap<u32, u8>,
 }

@@ -158,6 +158,11 @@ impl Index {
         self.slots[slot as usize].id
     }
 
+    /// The slot of a series that has an id.
+    pub(crate) fn slot_with(&self, id: SeriesId) -> Option<Slot> {
+        self.slot_by_id.get(id.index()).copied()
+    }
+
     /// Notes who was heard in a tick, then gives the column of values: new series get
     /// their ids, and what counts is zero where it is known that nothing was counted.
     pub(crate) fn column(

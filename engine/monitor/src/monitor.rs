@@ -14,7 +14,7 @@ use theriac_contract::{
 };
 
 use crate::{
-    bucket::{Bucket, ShownTrace},
+    bucket::Bucket,
     clock::{Clock, StepChoice, Verdict},
     counts::Counts,
     index::{Index, Slot},
@@ -177,6 +177,20 @@ impl Monitor {
         self.state.pending -= bucket.rows();
         self.state.counts.ticks += 1;
         Some(self.state.tick(number, step, bucket, &self.settings))
+    }
+
+    /// Draws traces that show what a series told in the tick of this number, if it is the one that
+    /// was sealed last: of most series nobody asks, and to draw a trace takes longer than to count
+    /// it. What was usual before comes first, then by when it happened.
+    #[must_use]
+    pub fn traces_of(&self, tick: u64, id: SeriesId) -> Vec<Example> {
+        let State { index, traces, next, .. } = &self.state;
+        let slot = index.slot_with(id).filter(|_| *next == tick.checked_add(1));
+        let shown = slot.map(|slot| traces.shown(slot, index)).unwrap_or_default();
+        let example = |(at, text, usual)| Example { series: vec![id], at: Timestamp(at), text, usual };
+        let mut examples: Vec<Example> = shown.into_iter().map(example).collect();
+        examples.sort_by(|a, b| (!a.usual, a.at, &a.text).cmp(&(!b.usual, b.at, &b.text)));
+        examples
     }
 
     /// All series, by id.
@@ -365,7 +379,8 @@ impl State {
         }
         edges.extend(self.places(&bucket, start));
         edges.sort();
-        let (values, opened) = self.index.column(number, &heard, &values, settings.quiet_ticks_max);
+        let (column, opened) = self.index.column(number, &heard, &values, settings.quiet_ticks_max);
+        self.traces.work.sealed.valued = values;
         bucket.changes.sort();
         let mut examples: Vec<Example> = Vec::new();
         for (slot, kept) in bucket.examples {
@@ -373,17 +388,12 @@ impl State {
             let example = |(at, text)| Example { series: vec![series], at, text, usual: false };
             examples.extend(kept.into_iter().map(example));
         }
-        for ShownTrace { slots, at, text, usual } in bucket.traces {
-            let mut series: Vec<SeriesId> = slots.iter().filter_map(|slot| self.index.id(*slot)).collect();
-            series.sort_unstable();
-            examples.push(Example { series, at, text, usual });
-        }
         examples.sort_by(|a, b| (&a.series, a.at, &a.text).cmp(&(&b.series, b.at, &b.text)));
         Tick {
             number,
             start: Timestamp(start),
             step,
-            values,
+            values: column,
             opened,
             edges,
             changes: bucket.changes,

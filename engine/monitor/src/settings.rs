@@ -99,6 +99,9 @@ pub struct Settings {
     /// Ways in which one child of an operation follows another at most; the order of who has more
     /// is not judged.
     pub transitions_max: usize,
+    /// Series of the median and of the 99th percentile of durations too, beside mean and 95th: two
+    /// more for each operation and edge.
+    pub more_quantiles: bool,
     /// Durations of one operation and tick that are kept exactly; above, in buckets of 1 %.
     pub durations_exact_max: usize,
     /// An entity that only logs or traces counts as alive for this many silent ticks while
@@ -142,6 +145,7 @@ impl Default for Settings {
             structure_learnt_for: Interval::from_seconds(600),
             structure_new_for: Interval::from_seconds(60),
             transitions_max: 100,
+            more_quantiles: false,
             durations_exact_max: 1_000,
             quiet_ticks_max: 30,
             examples_max: 3,

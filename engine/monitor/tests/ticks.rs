@@ -164,6 +164,15 @@ fn batch(row: &Row) -> Telemetry {
     Telemetry::Points(points.finish())
 }
 
+/// The next tick, with the traces of all series that have some.
+fn sealed(monitor: &mut Monitor) -> Option<Tick> {
+    let mut tick = monitor.seal()?;
+    let ids = (0..monitor.series().len()).map(|id| theriac_contract::SeriesId(id as u32));
+    tick.examples.extend(ids.flat_map(|id| monitor.traces_of(tick.number, id)));
+    tick.examples.sort_by(|a, b| (&a.series, a.at, &a.text).cmp(&(&b.series, b.at, &b.text)));
+    Some(tick)
+}
+
 /// Readable and exact: bits of the values by key, and the rest.
 fn render(monitor: &Monitor, ticks: &[Tick]) -> Vec<String> {
     let text = |tick: &Tick| {
@@ -179,7 +188,7 @@ fn render(monitor: &Monitor, ticks: &[Tick]) -> Vec<String> {
 }
 
 fn drain(monitor: &mut Monitor) -> Vec<Tick> {
-    std::iter::from_fn(|| monitor.seal()).collect()
+    std::iter::from_fn(|| sealed(monitor)).collect()
 }
 
 fn run(rows: &[Row], settings: Settings) -> (Monitor, Vec<Tick>) {

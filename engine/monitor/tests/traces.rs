@@ -46,6 +46,15 @@ fn call(id: u64, parent: u64, from: &'static str, to: &'static str, start: i64, 
     ]
 }
 
+/// The next tick, with the traces of all series that have some.
+fn sealed(monitor: &mut Monitor) -> Option<Tick> {
+    let mut tick = monitor.seal()?;
+    let ids = (0..monitor.series().len()).map(|id| theriac_contract::SeriesId(id as u32));
+    tick.examples.extend(ids.flat_map(|id| monitor.traces_of(tick.number, id)));
+    tick.examples.sort_by(|a, b| (&a.series, a.at, &a.text).cmp(&(&b.series, b.at, &b.text)));
+    Some(tick)
+}
+
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_seconds(1_000_000).plus(Interval::from_millis(ms))
 }
@@ -85,7 +94,7 @@ fn run(spans: &[Span], settings: Settings) -> (Monitor, Vec<Tick>) {
     spans.sort_by_key(|span| span.end);
     monitor.push(&[batch(&spans)]).expect("spans are built to the schema");
     monitor.finish();
-    let ticks = std::iter::from_fn(|| monitor.seal()).collect();
+    let ticks = std::iter::from_fn(|| sealed(&mut monitor)).collect();
     (monitor, ticks)
 }
 
@@ -173,12 +182,16 @@ fn calls_in_another_order_and_along_new_edges_are_new() {
 fn a_sampled_span_counts_for_those_that_were_not_kept() {
     let sampled = Span { state: "vendor=x,ot=th:c", ..span(1, 0, "shop", "buy", 0, 10) };
     let failed = Span { trace: 2, error: true, ..span(1, 0, "shop", "buy", 0, 100) };
-    let (monitor, ticks) = run(&[sampled, failed], settings());
+    let asked = Settings { more_quantiles: true, ..settings() };
+    let (monitor, ticks) = run(&[sampled, failed], asked);
     let of =
         |signal: &str| value(&monitor, &ticks[0], &format!(r#"shop|span.{signal}|{{"operation":"buy"}}"#));
     assert_eq!(of("count"), Some(5.0));
     assert_eq!(of("error_ratio"), Some(0.2));
     assert_eq!(of("duration.mean"), Some(0.028));
+    assert_eq!((of("duration.p50"), of("duration.p99")), (Some(0.01), Some(0.1)));
+    let (monitor, _) = run(&[sampled, failed], settings());
+    assert!(!monitor.series().iter().any(|series| series.signal.ends_with(".p50")), "nobody asked");
 }
 
 #[test]
@@ -282,7 +295,7 @@ fn a_line_is_shown_with_its_trace_and_a_trace_with_its_lines() {
     let mut monitor = Monitor::new(settings());
     monitor.push(&[batch(&[failed]), Telemetry::Logs(logs.finish())]).unwrap();
     monitor.finish();
-    let tick = monitor.seal().expect("a tick");
+    let tick = sealed(&mut monitor).expect("a tick");
     let shown = |key: &str| {
         let id = monitor.series().iter().position(|series| series.key.contains(key)).expect("a series");
         let shows = |example: &&Example| example.series.iter().any(|series| series.index() == id);
@@ -339,7 +352,7 @@ fn render(monitor: &Monitor, ticks: &[Tick]) -> Vec<String> {
 }
 
 fn drain(monitor: &mut Monitor) -> Vec<Tick> {
-    std::iter::from_fn(|| monitor.seal()).collect()
+    std::iter::from_fn(|| sealed(monitor)).collect()
 }
 
 proptest! {

@@ -34,6 +34,21 @@ pub fn otlp_proto(bytes: &[u8]) {
     }
 }
 
+/// The first byte chooses OTLP/JSON or flat JSON: walked over its bytes it gives what serde_json
+/// gives, object by object; the second time, when all attributes are known, as well.
+pub fn json(bytes: &[u8]) {
+    let Some((which, payload)) = bytes.split_first() else { return };
+    let encoding = if which % 2 == 0 { Encoding::OtlpJson } else { Encoding::Json };
+    let decode = |mut rows: Rows| {
+        let mut decoder = PayloadDecoder::new(encoding, Attributes::new());
+        [(); 2].map(|()| {
+            let decoded = decoder.decode(payload, &[], &mut rows);
+            (decoded, rows.take(), std::mem::take(&mut rows.bad))
+        })
+    };
+    assert_eq!(decode(Rows::default()), decode(Rows::by_objects()));
+}
+
 /// Rows of each record by the path that a bad one would have; `None` if prost refuses.
 fn records(signal: Signal, bytes: &[u8]) -> Option<BTreeMap<String, usize>> {
     let mut records = BTreeMap::new();

@@ -2,18 +2,22 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use theriac_contract::telemetry::{Histogram, Shared};
+use theriac_contract::telemetry::{Histogram, PointRun, Shared};
 
 use super::{
     attributes_text, list,
     scalars::{F64, I64, U64},
+    walk::Attributes,
 };
 use crate::decode::{
     Rows,
+    json::{Cursor, Seen},
+    memo::Memo,
     otlp::{
         exponential::{Buckets, explicit_buckets},
-        points::{Head, check_buckets, finite, has_value, quantiles},
+        points::{Head, Times, check_buckets, finite, has_value, quantiles},
     },
+    wire::LIST_MAX,
 };
 
 #[derive(Deserialize)]
@@ -104,6 +108,81 @@ struct QuantileValue {
     quantile: F64,
     #[serde(default)]
     value: F64,
+}
+
+/// Adds a point of a histogram as nearly all are written.
+pub(super) fn walk_explicit(raw: &str, memo: &mut Memo, run: &mut PointRun<'_, '_>) -> Option<()> {
+    let (mut start, mut time, mut flags) = (0, 0, 0);
+    let mut histogram = Histogram::default();
+    let mut attributes = Attributes::default();
+    let mut seen = Seen::default();
+    let mut cursor = Cursor::new(raw);
+    let mut members = cursor.object()?;
+    while let Some(key) = members.key(&mut cursor)? {
+        let number = match key {
+            "attributes" => {
+                attributes = Attributes::take(&mut cursor, memo)?;
+                0
+            }
+            "startTimeUnixNano" => {
+                start = cursor.unsigned()?;
+                1
+            }
+            "timeUnixNano" => {
+                time = cursor.unsigned()?;
+                2
+            }
+            "count" => {
+                histogram.count = cursor.unsigned()?;
+                3
+            }
+            "sum" => {
+                histogram.sum = Some(cursor.double()?);
+                4
+            }
+            "min" => {
+                histogram.min = Some(cursor.double()?);
+                5
+            }
+            "max" => {
+                histogram.max = Some(cursor.double()?);
+                6
+            }
+            "bucketCounts" => {
+                let mut entries = cursor.array()?;
+                while entries.entry(&mut cursor)? {
+                    histogram.buckets.push(cursor.unsigned()? as f64);
+                }
+                7
+            }
+            "explicitBounds" => {
+                let mut entries = cursor.array()?;
+                while entries.entry(&mut cursor)? {
+                    histogram.bounds.push(cursor.double()?);
+                }
+                8
+            }
+            "flags" => {
+                flags = u32::try_from(cursor.number().filter(|(_, whole)| *whole)?.0.parse::<u64>().ok()?)
+                    .ok()?;
+                9
+            }
+            _ => {
+                cursor.skip()?;
+                continue;
+            }
+        };
+        seen.once(number)?;
+    }
+    cursor.end()?;
+    let times = Times::new(time, start).ok()?;
+    if histogram.bounds.len().max(histogram.buckets.len()) > LIST_MAX {
+        return None;
+    }
+    check_buckets(&histogram.bounds, &histogram.buckets).ok()?;
+    let measured = times.measured(None, has_value(flags).then_some(&histogram));
+    run.push(attributes.text(memo)?.label, &measured);
+    Some(())
 }
 
 pub(super) fn explicit(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {

@@ -11,9 +11,12 @@ use super::{
     any_value::{self, AnyValue},
     attributes_text,
     scalars::{EnumValue, U64},
+    walk::Attributes,
 };
 use crate::decode::{
     Rows, hex,
+    json::{Cursor, Seen},
+    memo::Text,
     otlp::{Origin, event_name, log_time, names_event},
 };
 
@@ -40,14 +43,92 @@ struct LogRecord<'a> {
     event_name: Option<Cow<'a, str>>,
 }
 
-pub(super) fn decode(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) {
+pub(super) fn decode(place: &Place<'_>, raw: &str, origin: &Origin, rows: &mut Rows) {
+    if !rows.by_objects && walk(raw, origin, rows).is_some() {
+        return;
+    }
     if let Err(reason) = push(raw, origin, rows) {
         place.bad(rows, raw, "", reason);
     }
 }
 
-fn push(raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> {
-    let record: LogRecord<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
+/// Adds a record as nearly all are written.
+fn walk(raw: &str, origin: &Origin, rows: &mut Rows) -> Option<()> {
+    let (mut time, mut observed, mut severity) = (0, 0, 0);
+    let (mut severity_text, mut event) = (Cow::Borrowed(""), Cow::Borrowed(""));
+    let (mut body, mut trace_id, mut span_id) = (Cow::Borrowed(""), None, None);
+    let mut attributes = Attributes::default();
+    let mut seen = Seen::default();
+    let mut cursor = Cursor::new(raw);
+    let mut members = cursor.object()?;
+    while let Some(key) = members.key(&mut cursor)? {
+        let number = match key {
+            "timeUnixNano" => {
+                time = cursor.unsigned()?;
+                0
+            }
+            "observedTimeUnixNano" => {
+                observed = cursor.unsigned()?;
+                1
+            }
+            "severityNumber" => {
+                severity = u8::try_from(cursor.unsigned()?).ok().filter(|number| *number <= 24)?;
+                2
+            }
+            "severityText" => {
+                severity_text = cursor.text()?;
+                3
+            }
+            "body" => {
+                body = super::walk::body(&mut cursor)?;
+                4
+            }
+            "attributes" => {
+                attributes = Attributes::take(&mut cursor, &rows.memo)?;
+                5
+            }
+            "traceId" => {
+                trace_id = hex::id(cursor.plain()?).ok()?;
+                6
+            }
+            "spanId" => {
+                span_id = hex::id(cursor.plain()?).ok()?;
+                7
+            }
+            "eventName" => {
+                event = cursor.text()?;
+                8
+            }
+            _ => {
+                cursor.skip()?;
+                continue;
+            }
+        };
+        seen.once(number)?;
+    }
+    cursor.end()?;
+    let Rows { memo, logs, .. } = rows;
+    let Text { label, names_event } = attributes.text(memo)?;
+    let (time, observed_time) = log_time(time, observed).ok()?;
+    let row = LogRow {
+        time,
+        observed_time,
+        resource: &origin.resource,
+        scope: &origin.scope,
+        severity_number: severity,
+        severity_text: &severity_text,
+        event_name: &event_name(event, label.text(), names_event),
+        body: &body,
+        attributes: label.text(),
+        trace_id,
+        span_id,
+    };
+    logs.push_labelled(&row, label);
+    Some(())
+}
+
+fn push(raw: &str, origin: &Origin, rows: &mut Rows) -> Result<(), String> {
+    let record: LogRecord<'_> = serde_json::from_str(raw).map_err(|e| e.to_string())?;
     let attributes = attributes_text(record.attributes, rows)?;
     let (time, observed_time) = log_time(record.time_unix_nano.0, record.observed_time_unix_nano.0)?;
     let body = match record.body.map(any_value::value).transpose()? {

@@ -4,17 +4,22 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use theriac_contract::telemetry::Shared;
+use theriac_contract::telemetry::{PointRun, Shared};
 
 use super::{
-    Place, attributes_text, histograms,
+    Place, attributes_text,
+    frame::Head,
+    histograms, raw_value,
     scalars::{EnumValue, F64, I64, U64},
+    walk::Attributes,
 };
 use crate::decode::{
     Rows,
+    json::{Cursor, Seen},
+    memo::Memo,
     otlp::{
         Origin,
-        points::{self, EXPONENTIAL, GAUGE, HISTOGRAM, Head, NO_NAME, SUM, SUMMARY, no_data, temporality},
+        points::{self, EXPONENTIAL, GAUGE, HISTOGRAM, NO_NAME, SUM, SUMMARY, Times, no_data, temporality},
     },
 };
 
@@ -71,7 +76,7 @@ const TEMPORALITIES: [(&str, i64); 3] = [
     ("AGGREGATION_TEMPORALITY_CUMULATIVE", 2),
 ];
 
-pub(super) fn decode(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) {
+pub(super) fn decode(place: &Place<'_>, raw: &str, origin: &Origin, rows: &mut Rows) {
     if let Err(reason) = metric(place, raw, origin, rows) {
         place.bad(rows, raw, "", reason);
     }
@@ -79,8 +84,91 @@ pub(super) fn decode(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &
 
 type PushPoint = fn(&RawValue, &Shared<'_>, &mut Rows) -> Result<(), String>;
 
-fn metric(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) -> Result<(), String> {
-    let metric: Metric<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
+/// Adds the points of a metric as nearly all are written.
+pub(super) fn points(place: &Place<'_>, head: &Head<'_>, points: &[&str], origin: &Origin, rows: &mut Rows) {
+    let shared = Shared {
+        resource: &origin.resource,
+        scope: &origin.scope,
+        name: head.name,
+        unit: head.unit,
+        kind: head.kind,
+        temporality: head.temporality,
+        monotonic: head.monotonic,
+    };
+    let (walk, push): (WalkPoint, PushPoint) = match head.field {
+        "gauge" | "sum" => (walk_number, number),
+        "histogram" => (histograms::walk_explicit, histograms::explicit),
+        "exponentialHistogram" => (|_, _, _| None, histograms::exponential),
+        _ => (|_, _, _| None, histograms::summary),
+    };
+    let mut p = 0;
+    while p < points.len() {
+        let Rows { points: builder, memo, .. } = &mut *rows;
+        let mut run = builder.run(shared);
+        while p < points.len() && walk(points[p], memo, &mut run).is_some() {
+            p += 1;
+        }
+        let Some(point) = points.get(p) else { break };
+        if let Err(reason) = raw_value(point).and_then(|point| push(point, &shared, rows)) {
+            let below = format!(".{}.dataPoints[{p}]", head.field);
+            place.bad(rows, point, &below, format!("metric `{}`: {reason}", head.name));
+        }
+        p += 1;
+    }
+}
+
+type WalkPoint = fn(&str, &mut Memo, &mut PointRun<'_, '_>) -> Option<()>;
+
+/// Adds a point of a gauge or sum.
+fn walk_number(raw: &str, memo: &mut Memo, run: &mut PointRun<'_, '_>) -> Option<()> {
+    let (mut start, mut time, mut double, mut whole, mut flags) = (0, 0, None, None, 0);
+    let mut attributes = Attributes::default();
+    let mut seen = Seen::default();
+    let mut cursor = Cursor::new(raw);
+    let mut members = cursor.object()?;
+    while let Some(key) = members.key(&mut cursor)? {
+        let number = match key {
+            "attributes" => {
+                attributes = Attributes::take(&mut cursor, memo)?;
+                0
+            }
+            "startTimeUnixNano" => {
+                start = cursor.unsigned()?;
+                1
+            }
+            "timeUnixNano" => {
+                time = cursor.unsigned()?;
+                2
+            }
+            "asDouble" => {
+                double = Some(cursor.double()?);
+                3
+            }
+            "asInt" => {
+                whole = Some(cursor.signed()?);
+                4
+            }
+            "flags" => {
+                flags = u32::try_from(cursor.number().filter(|(_, whole)| *whole)?.0.parse::<u64>().ok()?)
+                    .ok()?;
+                5
+            }
+            _ => {
+                cursor.skip()?;
+                continue;
+            }
+        };
+        seen.once(number)?;
+    }
+    cursor.end()?;
+    let times = Times::new(time, start).ok()?;
+    let value = points::number(double.or(whole.map(|whole| whole as f64)), flags).ok()?;
+    run.push(attributes.text(memo)?.label, &times.measured(value, None));
+    Some(())
+}
+
+fn metric(place: &Place<'_>, raw: &str, origin: &Origin, rows: &mut Rows) -> Result<(), String> {
+    let metric: Metric<'_> = serde_json::from_str(raw).map_err(|e| e.to_string())?;
     let name = metric.name.as_deref().unwrap_or_default();
     if name.is_empty() {
         return Err(NO_NAME.to_owned());
@@ -112,7 +200,7 @@ fn metric(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) -
             if let Err(reason) = push(point, &shared, rows) {
                 place.bad(
                     rows,
-                    point,
+                    point.get(),
                     &format!(".{field}.dataPoints[{p}]"),
                     format!("metric `{name}`: {reason}"),
                 );
@@ -126,7 +214,7 @@ fn metric(place: &Place<'_>, raw: &RawValue, origin: &Origin, rows: &mut Rows) -
 fn number(raw: &RawValue, shared: &Shared<'_>, rows: &mut Rows) -> Result<(), String> {
     let point: NumberDataPoint<'_> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
     let attributes = attributes_text(point.attributes, rows)?;
-    let head = Head::new(point.time_unix_nano.0, point.start_time_unix_nano.0, attributes)?;
+    let head = points::Head::new(point.time_unix_nano.0, point.start_time_unix_nano.0, attributes)?;
     let value = match (point.as_double, point.as_int) {
         (Some(F64(value)), _) => Some(value),
         (None, Some(I64(value))) => Some(value as f64),

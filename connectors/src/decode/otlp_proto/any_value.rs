@@ -7,6 +7,7 @@ use serde_json::Number;
 use super::plain;
 use crate::decode::{
     base64,
+    json::quote,
     otlp::{DEPTH_MAX, too_deep},
     wire::{Fields, Value, merge, room},
 };
@@ -50,18 +51,6 @@ fn any(raw: &[u8]) -> Result<Any<'_>, String> {
         };
     }
     Ok(any)
-}
-
-/// Text as a JSON string.
-pub(super) fn quote(text: &str, out: &mut String) {
-    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        // A string never fails to be written.
-        out.push_str(&serde_json::to_string(text).unwrap_or_default());
-    } else {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    }
 }
 
 /// Makes `out` the object of all pairs that stand in `raw` as fields of this number, canonical:

@@ -38,6 +38,7 @@ use theriac_contract::telemetry::{Attributes, canonical, parse_attributes};
 use self::frame::Place;
 use super::{
     DecodeError, Rows,
+    json::quote,
     memo::Kind,
     otlp::{Origin, Signal},
     wire::{Fields, merge},
@@ -212,7 +213,7 @@ fn scope_text(raw: &[u8], rows: &mut Rows) -> Result<Arc<str>, String> {
         for (key, text) in [("name", name), ("version", version)] {
             if !text.is_empty() {
                 let mut part = format!("\"{key}\":");
-                any_value::quote(text, &mut part);
+                quote(text, &mut part);
                 parts.push(part);
             }
         }

@@ -8,6 +8,7 @@ use theriac_contract::telemetry::SpanRow;
 use super::{any_value, attributes::Attributes, id};
 use crate::decode::{
     Rows, hex,
+    json::quote,
     otlp::{DEPTH_MAX, Origin, instant, span_kind, span_status, span_times},
     wire::{Fields, merge, room},
 };
@@ -126,7 +127,7 @@ fn event(raw: &[u8], out: &mut String) -> Result<(), String> {
     out.push_str("{\"attributes\":");
     any_value::write_object(raw, 3, DEPTH_MAX, out)?;
     out.push_str(",\"name\":");
-    any_value::quote(name, out);
+    quote(name, out);
     let time = instant(time, "events.timeUnixNano")?;
     out.push_str(",\"time\":");
     out.push_str(&time.map_or(Json::Null, |time| time.to_string().into()).to_string());

@@ -83,14 +83,24 @@ impl Kinds {
 
     /// Templates were found to be the same: an entity that knows one of them goes on under its
     /// text, and of one that knows several the older goes on. Nothing more will be heard of the
-    /// others from this tick on, which is no silence.
+    /// others from this tick on, which is no silence. Nor is it if one was found to be several:
+    /// each of them has a text and series of its own from now on, and is nothing new.
     fn rename(&mut self, miner: &Miner, bucket: &mut Bucket) {
         for known in self.of_entity.values_mut() {
-            let old: Vec<TemplateId> = known.keys().copied().filter(|id| miner.current(*id) != *id).collect();
+            let is_old = |id: &TemplateId| miner.current(*id) != *id;
+            let old: Vec<TemplateId> = known.keys().copied().filter(is_old).collect();
             for id in old {
                 let Some(kind) = known.remove(&id) else { continue };
-                let current = miner.current(id);
-                bucket.renamed.insert(id, current);
+                let current = miner.renamed(id);
+                if current != id {
+                    bucket.renamed.insert(id, current);
+                }
+                let parts = miner.parts(current);
+                if !parts.is_empty() {
+                    bucket.split.insert(current, parts.to_vec());
+                    bucket.gone.extend(self.all[kind as usize].slots.values());
+                    continue;
+                }
                 let entry = known.entry(current).or_insert(kind);
                 if *entry != kind {
                     let (kept, gone) = ((*entry).min(kind), (*entry).max(kind));

@@ -272,6 +272,40 @@ mod tests {
     }
 
     #[test]
+    fn a_template_that_is_split_ends_and_its_parts_are_no_news() {
+        let (mut journal, mut counts, settings) = (
+            Journal::default(),
+            Counts::default(),
+            Settings { novelty_after_ticks: 0, ..Settings::default() },
+        );
+        let (mut tick, mut news) = (0, Vec::new());
+        let mut gone = Vec::new();
+        for first in (0..16_000_usize).step_by(1_000) {
+            let mut bucket = Bucket::default();
+            for number in first..first + 1_000 {
+                let name = ["alpha", "beta", "gamma", "delta"][number * 7919 % 4];
+                let body = match number * 7919 % 4 {
+                    0 | 1 => format!("worker {name} is now done with {number} of its jobs"),
+                    _ => format!("worker {name} is now done (with {number}) of its jobs"),
+                };
+                let template = journal.miner.add_of(0, &body).template;
+                let kind =
+                    journal.kinds.of(template, (1, 0), &journal.miner, &mut bucket, &mut counts, &settings);
+                journal.kinds.at_mut(kind).slots.insert(INFO, kind);
+                let row = LogRow { session: (0, 0), time: number as i64, template, kind, slot: None };
+                bucket.logs.push(row);
+            }
+            gone.push(bucket.gone.len());
+            let told = journal.novelty.step(&mut bucket, (tick, 0), &journal.kinds, &mut counts, &settings);
+            news.extend(told.into_keys().map(|(_, what)| (tick, what)));
+            tick += 1;
+        }
+        assert_eq!(journal.miner.templates().len(), 2, "{:?}", journal.miner.templates());
+        assert_eq!(gone.iter().skip(1).sum::<usize>(), 1, "the series of what was split ends once: {gone:?}");
+        assert!(news.iter().all(|(tick, _)| *tick == 0), "{news:?}");
+    }
+
+    #[test]
     fn classes_follow_the_ranges_of_opentelemetry() {
         let of_number: Vec<&str> =
             [1, 4, 5, 9, 12, 13, 17, 21, 24].map(|n| CLASSES[class_of(n, "") as usize]).into();

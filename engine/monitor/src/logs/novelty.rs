@@ -69,6 +69,7 @@ impl Novelty {
     ) -> Told {
         let renamed = resolved(std::mem::take(&mut bucket.renamed));
         self.rename(&renamed);
+        self.split(&std::mem::take(&mut bucket.split));
         let mut rows = std::mem::take(&mut bucket.logs);
         for row in &mut rows {
             row.template = renamed.get(&row.template).copied().unwrap_or(row.template);
@@ -162,6 +163,19 @@ impl Novelty {
                 found.examples.push((Timestamp(start), format!("{unlikely}: {template}")));
             }
         }
+    }
+
+    /// What a template was told before, its parts were.
+    fn split(&mut self, split: &BTreeMap<TemplateId, Vec<TemplateId>>) {
+        for (old, parts) in split {
+            if let Some(at) = self.seen.get(old).copied() {
+                for part in parts {
+                    self.seen.entry(*part).or_insert(at);
+                }
+            }
+            self.sequence.forget(*old);
+        }
+        self.parameters.forget(split.keys().copied());
     }
 
     fn rename(&mut self, renamed: &BTreeMap<TemplateId, TemplateId>) {

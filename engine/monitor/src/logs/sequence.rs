@@ -156,6 +156,16 @@ impl Sequence {
         }
     }
 
+    /// Forgets what followed a template that there is no more, and what it followed.
+    pub(crate) fn forget(&mut self, old: TemplateId) {
+        for transitions in self.of_service.values_mut() {
+            transitions.from.remove(&old);
+            transitions.to.remove(&old);
+            transitions.pairs.retain(|(a, b), _| *a != old && *b != old);
+        }
+        self.kept = self.of_service.values().map(|t| t.pairs.len()).sum();
+    }
+
     /// Forgets sessions that said nothing since `before`, and the oldest beyond `most`.
     pub(crate) fn expire(&mut self, before: i64, most: usize) {
         self.latest.retain(|_, (at, _)| *at >= before);

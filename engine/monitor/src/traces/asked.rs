@@ -56,6 +56,18 @@ impl Asked {
     }
 }
 
+/// The value of an attribute, as it is written in canonical attributes.
+pub(crate) fn value_of<'a>(attributes: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut rest = attributes.strip_prefix('{')?;
+    while let Some((name, value, behind)) = entry(rest).filter(|(name, ..)| *name <= wanted) {
+        if name == wanted {
+            return Some(value);
+        }
+        rest = behind.strip_prefix(',').unwrap_or_default();
+    }
+    None
+}
+
 /// A text that is not empty.
 fn text(value: &str) -> Option<String> {
     serde_json::from_str::<String>(value).ok().filter(|text| !text.is_empty())

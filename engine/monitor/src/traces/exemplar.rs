@@ -4,11 +4,10 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::Timestamp;
 
 use crate::{
-    bucket::{ShownTrace, SpanRow},
-    index::{Index, Slot},
+    bucket::SpanRow,
+    index::Index,
     traces::{catalog::Catalog, family::Family},
 };
 
@@ -78,6 +77,9 @@ pub(crate) struct Usual {
     typical: Vec<i64>,
     /// When it was, and the tree.
     traces: BTreeMap<u32, (i64, String)>,
+    /// Those that the latest tick put others in place of, or gave up.
+    #[serde(skip)]
+    replaced: BTreeMap<u32, (i64, String)>,
 }
 
 impl Usual {
@@ -94,9 +96,10 @@ impl Usual {
         self.typical[place] = (seconds * 1e9) as i64;
     }
 
-    /// An ordinary trace from before.
-    pub(crate) fn of(&self, number: u32) -> Option<&(i64, String)> {
-        self.traces.get(&number)
+    /// An ordinary trace from before `now`, the start of the latest tick.
+    pub(crate) fn before(&self, number: u32, now: i64) -> Option<&(i64, String)> {
+        let kept = || self.traces.get(&number).filter(|(at, _)| *at < now);
+        self.replaced.get(&number).or_else(kept)
     }
 
     /// Keeps ordinary traces of `now` where there is none that is younger than `renew`, if there is
@@ -109,14 +112,16 @@ impl Usual {
         max: usize,
         tree: impl Fn(&Seen) -> String,
     ) -> u64 {
-        self.traces.retain(|_, (at, _)| now.saturating_sub(*at) < USUAL_FOR);
+        self.replaced =
+            self.traces.extract_if(.., |_, (at, _)| now.saturating_sub(*at) >= USUAL_FOR).collect();
         let is_new = |(number, _): &&(u32, Seen)| !self.traces.contains_key(number);
         let new = found.iter().filter(is_new).count();
         let room = self.traces.len() + new <= max;
         for (number, seen) in found {
             let old = self.traces.get(number).map(|(at, _)| *at);
             if old.map_or(room, |at| now.saturating_sub(at) >= renew) {
-                self.traces.insert(*number, (now, tree(seen)));
+                let old = self.traces.insert(*number, (now, tree(seen)));
+                self.replaced.extend(old.map(|old| (*number, old)));
             }
         }
         if room { 0 } else { new as u64 }
@@ -174,14 +179,10 @@ impl Draw<'_> {
         &self.rows[first..first + length]
     }
 
-    /// The traces in which series of log lines were said, as far as their spans are there.
-    pub(crate) fn told(&self, told_of: BTreeMap<Slot, (i64, u128)>) -> Vec<ShownTrace> {
-        let shown = |(slot, (at, trace)): (Slot, (i64, u128))| {
-            let span = self.of(trace).first()?.span;
-            let text = self.tree("said in trace", &Seen { trace, span, end: at, nanoseconds: 0 });
-            Some(ShownTrace { slots: vec![slot], at: Timestamp(at), text, usual: false })
-        };
-        told_of.into_iter().filter_map(shown).collect()
+    /// The trace in which a series of log lines was said, as far as its spans are there.
+    pub(crate) fn said(&self, (at, trace): (i64, u128)) -> Option<String> {
+        let span = self.of(trace).first()?.span;
+        Some(self.tree("said in trace", &Seen { trace, span, end: at, nanoseconds: 0 }))
     }
 
     /// Rows from `top` on with their depths. A client's side is left out where the server's is there.

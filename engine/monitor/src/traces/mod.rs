@@ -41,12 +41,11 @@ use crate::{
     traces::{
         carried::Carried,
         catalog::Catalog,
-        exemplar::{Draw, Usual},
+        exemplar::Usual,
         family::Family,
         novelty::Novelty,
         reader::SpanReader,
         scene::Scene,
-        sketch::WHOLE,
         span_series::SpanSeries,
         tally::{CallTick, Tally},
     },
@@ -84,6 +83,22 @@ pub(crate) struct Work {
     /// Calls of one request that failed: edge and end.
     failed: Vec<(u32, i64)>,
     roots: u64,
+    /// What the tick that was sealed last can be shown by, until the next one is.
+    pub(crate) sealed: Sealed,
+}
+
+/// What a tick can be shown by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sealed {
+    /// Its start.
+    pub(crate) start: i64,
+    /// All its spans, sorted.
+    pub(crate) rows: Vec<SpanRow>,
+    /// As in its [`Bucket`].
+    pub(crate) told_in: BTreeMap<u128, Vec<(i64, String)>>,
+    pub(crate) told_of: BTreeMap<Slot, (i64, u128)>,
+    /// The series that it gave values.
+    pub(crate) valued: BTreeMap<Slot, f64>,
 }
 
 impl Traces {
@@ -113,6 +128,7 @@ impl Traces {
         settings: &Settings,
         values: &mut BTreeMap<Slot, f64>,
     ) -> Vec<EdgeObservation> {
+        self.work.tally.reset();
         let mut rows = std::mem::take(&mut bucket.spans);
         rows.sort_unstable();
         let mut place = 0;
@@ -137,11 +153,9 @@ impl Traces {
         }
         let observed = self.observed(index);
         self.values(tick_start, index, counts, settings, values);
-        let told_in = std::mem::take(&mut bucket.told_in);
-        bucket.traces = self.examples(&rows, &told_in, tick_start, values, index, counts, settings);
-        let draw = Draw { rows: &rows, told_in: &told_in, catalog: &self.catalog, index };
-        bucket.traces.extend(draw.told(std::mem::take(&mut bucket.told_of)));
-        self.work.tally.reset();
+        let (told_in, told_of) = (std::mem::take(&mut bucket.told_in), std::mem::take(&mut bucket.told_of));
+        self.work.sealed = Sealed { start: tick_start, rows, told_in, told_of, valued: BTreeMap::new() };
+        self.keep_usual(index, counts, settings);
         observed
     }
 

@@ -13,11 +13,15 @@ use crate::{
         catalog::{Catalog, Tie},
         ids::NONE,
         sampling,
+        sketch::WHOLE,
     },
 };
 
 /// A resource that there was no room for.
 const REFUSED: u32 = NONE - 1;
+
+/// Whether somebody asked already, and what was told.
+type Told = Option<Option<u64>>;
 
 /// Reads the rows of a batch; each text is looked up once.
 pub(crate) struct SpanReader<'a> {
@@ -26,8 +30,9 @@ pub(crate) struct SpanReader<'a> {
     resources: Vec<u32>,
     names: Vec<Option<u32>>,
     said: Vec<Option<Asked>>,
-    /// 0 where nobody asked yet.
-    weights: Vec<u64>,
+    /// What trace states say of sampling, and attributes.
+    weights: Vec<Told>,
+    rates: Vec<Told>,
 }
 
 fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
@@ -40,7 +45,8 @@ impl<'a> SpanReader<'a> {
             resources: vec![NONE; spans.resource.values().len()],
             names: vec![None; spans.name.values().len()],
             said: vec![None; spans.attributes.values().len()],
-            weights: vec![0; spans.trace_state.values().len()],
+            weights: vec![None; spans.trace_state.values().len()],
+            rates: vec![None; spans.attributes.values().len()],
             spans,
         }
     }
@@ -75,9 +81,9 @@ impl<'a> SpanReader<'a> {
         }
         let operation = catalog.operation(resource, *name, spans.name.text(row), index, counts, settings);
         let weight = &mut self.weights[spans.trace_state.keys()[row] as usize];
-        if *weight == 0 {
-            *weight = sampling::weight(spans.trace_state.text(row));
-        }
+        let rate = &mut self.rates[spans.attributes.keys()[row] as usize];
+        let weight = *weight.get_or_insert_with(|| sampling::weight(spans.trace_state.text(row)));
+        let rate = || *rate.get_or_insert_with(|| sampling::rate(spans.attributes.text(row)));
         let mut kept = SpanRow {
             trace: u128::from_be_bytes(bytes(spans.trace_id.value(row))),
             span: u64::from_be_bytes(bytes(spans.span_id.value(row))),
@@ -89,7 +95,7 @@ impl<'a> SpanReader<'a> {
                 u64::from_be_bytes(bytes(spans.parent_span_id.value(row)))
             },
             nanoseconds: end.saturating_sub(start).max(0),
-            weight: *weight,
+            weight: weight.or_else(rate).unwrap_or(WHOLE),
             operation,
             call: NONE,
             error: spans.status.value(row) == SpanStatus::Error as u8,

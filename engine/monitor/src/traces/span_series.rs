@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use theriac_contract::{
-    Entity, SignalKind, Timestamp,
+    Entity, SignalKind,
     telemetry::{Attributes, canonical},
 };
 
 use crate::{
-    bucket::{ShownTrace, SpanRow},
     counts::Counts,
     index::{Index, Silence, Slot},
     settings::Settings,
@@ -26,7 +25,7 @@ use crate::{
 /// Signal, unit, and what silence says.
 type Kind = (&'static str, &'static str, Silence);
 
-const OPERATION: [Kind; 7] = [
+const OPERATION: [Kind; 9] = [
     ("span.count", "1", Silence::Zero),
     ("span.error_ratio", "1", Silence::Absent),
     ("span.duration.mean", "s", Silence::Absent),
@@ -34,9 +33,11 @@ const OPERATION: [Kind; 7] = [
     ("span.self_time.mean", "s", Silence::Absent),
     ("span.critical_path.share", "1", Silence::Absent),
     ("span.new_order", "1", Silence::Zero),
+    ("span.duration.p50", "s", Silence::Absent),
+    ("span.duration.p99", "s", Silence::Absent),
 ];
 
-const EDGE: [Kind; 9] = [
+const EDGE: [Kind; 11] = [
     ("edge.count", "1", Silence::Zero),
     ("edge.error_ratio", "1", Silence::Absent),
     ("edge.duration.mean", "s", Silence::Absent),
@@ -46,6 +47,8 @@ const EDGE: [Kind; 9] = [
     ("edge.calls_per_request", "1", Silence::Absent),
     ("edge.retries", "1", Silence::Zero),
     ("edge.new_calls", "1", Silence::Zero),
+    ("edge.duration.p50", "s", Silence::Absent),
+    ("edge.duration.p99", "s", Silence::Absent),
 ];
 
 /// Those that tell of failures, by place.
@@ -132,7 +135,7 @@ fn seldom(weight: u64) -> Option<f64> {
 
 impl OperationTick {
     /// In the order of [`OPERATION`]. Where an operation calls nobody, its own time is its duration.
-    fn values(&mut self, has_children: bool) -> [Option<f64>; OPERATION.len()] {
+    fn values(&mut self, has_children: bool, more: bool) -> [Option<f64>; OPERATION.len()] {
         let durations = &mut self.durations;
         let said = !durations.is_empty();
         [
@@ -143,13 +146,15 @@ impl OperationTick {
             (said && has_children).then(|| self.own.mean()),
             Some(self.on_path.share_of(self.paths)).filter(|share| share.is_finite()),
             seldom(self.new_order),
+            (said && more).then(|| durations.quantile(0.5)),
+            (said && more).then(|| durations.quantile(0.99)),
         ]
     }
 }
 
 impl EdgeTick {
     /// In the order of [`EDGE`].
-    fn values(&mut self, requests: u64, is_new: bool) -> [Option<f64>; EDGE.len()] {
+    fn values(&mut self, requests: u64, is_new: bool, more: bool) -> [Option<f64>; EDGE.len()] {
         let (durations, gap) = (&mut self.durations, &mut self.gap);
         let (said, measured) = (!durations.is_empty(), !gap.is_empty());
         [
@@ -162,6 +167,8 @@ impl EdgeTick {
             (said && requests > 0).then(|| durations.total() / spans(requests)),
             seldom(self.retries),
             (said && is_new).then(|| durations.total()),
+            (said && more).then(|| durations.quantile(0.5)),
+            (said && more).then(|| durations.quantile(0.99)),
         ]
     }
 }
@@ -201,7 +208,7 @@ impl Traces {
             if told.calls && operation == catalog.at_service(operation) {
                 self.callers.insert(operation);
             }
-            let told = told.values(self.callers.contains(&operation));
+            let told = told.values(self.callers.contains(&operation), out.settings.more_quantiles);
             let of = || {
                 let attributes = attribute("operation", catalog.operation_name(operation));
                 (catalog.entity(operation), None, attributes)
@@ -219,7 +226,8 @@ impl Traces {
             let to_service = !callee.is_instance();
             let is_new = to_service
                 && self.new_edges.is_new(service as u32, [edge, 0, 0], now, &times, out.settings.series_max);
-            let told = tally.edges.at(edge).values(if to_service { requests } else { 0 }, is_new);
+            let (requests, more) = (if to_service { requests } else { 0 }, out.settings.more_quantiles);
+            let told = tally.edges.at(edge).values(requests, is_new, more);
             let of = || (service, Some(callee.clone()), "{}".to_owned());
             out.put(&mut self.series.edges, edge, &EDGE, of, told);
         }
@@ -246,90 +254,103 @@ impl Traces {
     }
 }
 
-/// Slots that were given values, those of `failures` apart.
-fn slots<const N: usize>(
+/// Whether the series of a subject tells of failures; none if it is not of this subject.
+fn tells_of_failures<const N: usize>(
     known: &[[Slot; N]],
     number: u32,
     failures: &[usize],
-    values: &BTreeMap<Slot, f64>,
-) -> [Vec<Slot>; 2] {
-    let all = known.get(number as usize).into_iter().flatten().enumerate();
-    let (failures, others): (Vec<_>, Vec<_>) =
-        all.filter(|(_, slot)| values.contains_key(*slot)).partition(|(place, _)| failures.contains(place));
-    [failures, others].map(|slots| slots.into_iter().map(|(_, slot)| *slot).collect())
+    slot: Slot,
+) -> Option<bool> {
+    let place = known.get(number as usize)?.iter().position(|known| *known == slot)?;
+    Some(failures.contains(&place))
 }
 
-/// Adds the traces that show a subject: the failed one for its failures, the slowest for the rest,
-/// and what was usual for both.
+/// Adds the trace that shows what a series tells of: one that failed, or the slowest; and before it
+/// what was usual.
 fn show(
-    out: &mut Vec<ShownTrace>,
-    [failures, others]: [Vec<Slot>; 2],
+    out: &mut Vec<(i64, String, bool)>,
+    failures: bool,
     shown: &Shown,
     usual: Option<&(i64, String)>,
     draw: &Draw<'_>,
 ) {
-    if let Some((at, text)) = usual {
-        let slots = failures.iter().chain(&others).copied().collect();
-        out.push(ShownTrace { slots, at: Timestamp(*at), text: text.clone(), usual: true });
-    }
-    for (slots, seen, word) in
-        [(failures, shown.failed, "failed trace"), (others, shown.slowest, "slowest trace")]
-    {
-        if let Some(seen) = seen.filter(|_| !slots.is_empty()) {
-            let (at, text) = (Timestamp(seen.end), draw.tree(word, &seen));
-            out.push(ShownTrace { slots, at, text, usual: false });
-        }
-    }
+    out.extend(usual.map(|(at, text)| (*at, text.clone(), true)));
+    let (seen, word) =
+        if failures { (shown.failed, "failed trace") } else { (shown.slowest, "slowest trace") };
+    out.extend(seen.map(|seen| (seen.end, draw.tree(word, &seen), false)));
 }
 
 impl Traces {
-    /// Traces that show the series of a tick, and ordinary ones for ticks to come.
-    #[expect(clippy::too_many_arguments, reason = "what a tick knows of traces")]
-    pub(crate) fn examples(
-        &mut self,
-        rows: &[SpanRow],
-        told_in: &BTreeMap<u128, Vec<(i64, String)>>,
-        now: i64,
-        values: &BTreeMap<Slot, f64>,
-        index: &Index,
-        counts: &mut Counts,
-        settings: &Settings,
-    ) -> Vec<ShownTrace> {
+    /// Draws traces that show what a series told in the tick that was sealed last: when each was,
+    /// its tree, and whether it shows what was usual before.
+    pub(crate) fn shown(&self, slot: Slot, index: &Index) -> Vec<(i64, String, bool)> {
         let mut out = Vec::new();
-        let (catalog, tally) = (&self.catalog, &mut self.work.tally);
-        let draw = Draw { rows, told_in, catalog, index };
-        let usual_tree = |seen: &Seen| draw.tree("before, trace", seen);
-        let (renew, max) = (settings.link_for.0, settings.usual_traces_max);
-        let mut found = Vec::new();
-        for operation in tally.operations.touched() {
-            let at_service = catalog.at_service(operation);
-            let told = tally.operations.at(operation);
-            let slots = slots(&self.series.operations, operation, &OPERATION_FAILURES, values);
-            show(&mut out, slots, &told.shown, self.usual_operations.of(at_service), &draw);
-            if operation == at_service && !told.durations.is_empty() {
-                found.extend(told.shown.usual.map(|usual| (operation, usual)));
-                self.usual_operations.took(operation, told.durations.mean());
+        let (sealed, tally) = (&self.work.sealed, &self.work.tally);
+        let draw = self.draw(index);
+        let said = sealed.told_of.get(&slot).and_then(|told| Some((told.0, draw.said(*told)?, false)));
+        out.extend(said);
+        if !sealed.valued.contains_key(&slot) {
+            return out;
+        }
+        for (operation, told) in tally.operations.used() {
+            if let Some(failures) =
+                tells_of_failures(&self.series.operations, operation, &OPERATION_FAILURES, slot)
+            {
+                let usual = self.usual_operations.before(self.catalog.at_service(operation), sealed.start);
+                show(&mut out, failures, &told.shown, usual, &draw);
             }
         }
-        counts.shed_examples += self.usual_operations.keep(&found, now, renew, max, usual_tree);
-        found.clear();
-        for edge in tally.edges.touched() {
-            let told = tally.edges.at(edge);
-            let slots = slots(&self.series.edges, edge, &EDGE_FAILURES, values);
-            show(&mut out, slots, &told.shown, self.usual_edges.of(edge), &draw);
-            if !told.durations.is_empty() {
-                found.extend(told.shown.usual.map(|usual| (edge, usual)));
-                self.usual_edges.took(edge, told.durations.mean());
+        for (edge, told) in tally.edges.used() {
+            if let Some(failures) = tells_of_failures(&self.series.edges, edge, &EDGE_FAILURES, slot) {
+                let usual = self.usual_edges.before(edge, sealed.start);
+                show(&mut out, failures, &told.shown, usual, &draw);
             }
         }
-        counts.shed_examples += self.usual_edges.keep(&found, now, renew, max, usual_tree);
-        for service in tally.services.touched() {
-            for (kind, volume) in (0..).zip(&tally.services.at(service).kinds) {
+        for (service, told) in tally.services.used() {
+            for (kind, volume) in (0..).zip(&told.kinds) {
                 let number = volume_number(service, kind);
-                let slots = slots(&self.series.volumes, number, &VOLUME_FAILURES, values);
-                show(&mut out, slots, &volume.shown, None, &draw);
+                if let Some(failures) =
+                    tells_of_failures(&self.series.volumes, number, &VOLUME_FAILURES, slot)
+                {
+                    show(&mut out, failures, &volume.shown, None, &draw);
+                }
             }
         }
         out
+    }
+
+    fn draw<'a>(&'a self, index: &'a Index) -> Draw<'a> {
+        let sealed = &self.work.sealed;
+        Draw { rows: &sealed.rows, told_in: &sealed.told_in, catalog: &self.catalog, index }
+    }
+
+    /// Keeps ordinary traces of the tick for ticks to come.
+    pub(crate) fn keep_usual(&mut self, index: &Index, counts: &mut Counts, settings: &Settings) {
+        let now = self.work.sealed.start;
+        let (renew, max) = (settings.link_for.0, settings.usual_traces_max);
+        let mut usual = std::mem::take(&mut self.usual_operations);
+        let mut found = Vec::new();
+        for (operation, told) in self.work.tally.operations.used() {
+            if operation == self.catalog.at_service(operation) && !told.durations.is_empty() {
+                found.extend(told.shown.usual.map(|usual| (operation, usual)));
+                usual.took(operation, told.durations.mean());
+            }
+        }
+        let draw = self.draw(index);
+        let tree = |seen: &Seen| draw.tree("before, trace", seen);
+        counts.shed_examples += usual.keep(&found, now, renew, max, tree);
+        self.usual_operations = usual;
+        let mut usual = std::mem::take(&mut self.usual_edges);
+        found.clear();
+        for (edge, told) in self.work.tally.edges.used() {
+            if !told.durations.is_empty() {
+                found.extend(told.shown.usual.map(|usual| (edge, usual)));
+                usual.took(edge, told.durations.mean());
+            }
+        }
+        let draw = self.draw(index);
+        let tree = |seen: &Seen| draw.tree("before, trace", seen);
+        counts.shed_examples += usual.keep(&found, now, renew, max, tree);
+        self.usual_edges = usual;
     }
 }

@@ -126,6 +126,11 @@ impl<T: Default> Dense<T> {
         self.touched.clone()
     }
 
+    /// What was used, by number, since [`Self::touched`] sorted it.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.touched.iter().map(|number| (*number, &self.entries[*number as usize]))
+    }
+
     /// Two entries at once.
     fn pair(&mut self, from: u32, to: u32) -> Option<(&T, &mut T)> {
         self.at(to);

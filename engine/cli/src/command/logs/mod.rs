@@ -218,7 +218,12 @@ struct Found {
 
 impl Found {
     fn is_new(&self, id: TemplateId, count: &Count) -> bool {
-        if self.by_age { count.first > self.count - self.count / 10 } else { !self.familiar.contains(&id) }
+        let whole = self.miner.whole(id);
+        if self.by_age {
+            // A part of what was there before only got a name of its own.
+            return whole.is_none() && count.first > self.count - self.count / 10;
+        }
+        ![Some(id), whole].into_iter().flatten().any(|id| self.familiar.contains(&id))
     }
 
     /// Templates that were known, and of which there is no record.

@@ -5,6 +5,11 @@
 //! `body`/`message`/`msg`/`log` is a log record. `attributes`/`labels`/`tags` hold attributes,
 //! `resource` resource attributes; keys such as `service`, `host`, `pod` are resource
 //! attributes too; any other key is an attribute.
+//!
+//! An object is walked without making anything of it (`walk`); one that is written oddly, or
+//! wrongly, is left to serde_json.
+
+mod walk;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -13,14 +18,18 @@ use serde_json::{Value, value::RawValue};
 use theriac_contract::{
     Timestamp,
     telemetry::{
-        Attributes, LogRow, PointKind, PointRow, SpanKind, SpanRow, SpanStatus, Temporality, canonical,
+        Attributes, Label, LogRow, Measured, PointKind, Shared, SpanKind, SpanRow, SpanStatus, Temporality,
+        canonical,
     },
 };
 
+use self::walk::Scratch;
 use super::{
     Rows,
     entity::{TIME_NAMES, plain, resource_key},
     hex,
+    json::unescaped,
+    memo::Memo,
     text::severity_number,
     time,
 };
@@ -115,42 +124,112 @@ const ROLES_MAX: usize = 4096;
 pub(crate) struct FlatDecoder {
     defaults: Attributes,
     roles: BTreeMap<Box<str>, Role>,
+    scratch: Scratch,
 }
 
-#[derive(Default)]
-struct Fields<'a> {
-    time: Option<(usize, &'a RawValue)>,
-    end: Option<&'a RawValue>,
-    duration: Option<(i64, &'a RawValue)>,
-    name: Option<&'a RawValue>,
-    value: Option<&'a RawValue>,
-    unit: Option<&'a RawValue>,
-    body: Option<&'a RawValue>,
-    severity: Option<&'a RawValue>,
-    severity_number: Option<&'a RawValue>,
-    event_name: Option<&'a RawValue>,
-    trace_id: Option<&'a RawValue>,
-    span_id: Option<&'a RawValue>,
-    parent: Option<&'a RawValue>,
-    kind: Option<&'a RawValue>,
-    status: Option<&'a RawValue>,
+/// Values of the members that have a place of their own, as they are written.
+#[derive(Clone, Copy, Default)]
+struct Values<'a> {
+    time: Option<(usize, &'a str)>,
+    end: Option<&'a str>,
+    duration: Option<(i64, &'a str)>,
+    name: Option<&'a str>,
+    value: Option<&'a str>,
+    unit: Option<&'a str>,
+    body: Option<&'a str>,
+    severity: Option<&'a str>,
+    severity_number: Option<&'a str>,
+    event_name: Option<&'a str>,
+    trace_id: Option<&'a str>,
+    span_id: Option<&'a str>,
+    parent: Option<&'a str>,
+    kind: Option<&'a str>,
+    status: Option<&'a str>,
+}
+
+impl<'a> Values<'a> {
+    /// Takes a value; false if what it is of is an attribute.
+    #[inline]
+    fn take(&mut self, role: Role, raw: &'a str) -> bool {
+        match role {
+            Role::Time(rank) => {
+                if self.time.is_none_or(|(best, _)| rank < best) {
+                    self.time = Some((rank, raw));
+                }
+            }
+            Role::End => self.end = Some(raw),
+            Role::DurationNanos(unit) => self.duration = Some((unit, raw)),
+            Role::Name => self.name = self.name.or(Some(raw)),
+            Role::Value => self.value = Some(raw),
+            Role::Unit => self.unit = Some(raw),
+            Role::Body => self.body = self.body.or(Some(raw)),
+            Role::Severity => self.severity = Some(raw),
+            Role::SeverityNumber => self.severity_number = Some(raw),
+            Role::EventName => self.event_name = Some(raw),
+            Role::TraceId => self.trace_id = Some(raw),
+            Role::SpanId => self.span_id = Some(raw),
+            Role::Parent => self.parent = Some(raw),
+            Role::Kind => self.kind = Some(raw),
+            Role::Status => self.status = Some(raw),
+            Role::Attributes | Role::Resource | Role::ResourceKey(_) | Role::Attribute => return false,
+        }
+        true
+    }
+}
+
+/// What an object holds.
+trait Object<'a> {
+    /// What has a place of its own.
+    fn values(&self) -> Values<'a>;
+
+    /// Makes attributes of values that have no place in this kind of record.
+    fn add(&mut self, more: &[(&'static str, Option<&'a str>)]) -> Result<(), String>;
+
+    /// Gives the canonical texts of resource and attributes to `push`.
+    fn labelled(&mut self, memo: &mut Memo, push: impl FnOnce(&str, Label<'_>)) -> Result<(), String>;
+}
+
+/// An object that serde_json took apart.
+struct Parsed<'a> {
+    values: Values<'a>,
     resource: Attributes,
     attributes: Attributes,
 }
 
-/// The value as text: of a string its content, of another scalar its digits; empty for null.
-fn text(raw: Option<&RawValue>) -> Cow<'_, str> {
-    let Some(raw) = raw else { return Cow::Borrowed("") };
-    match raw.get() {
-        "null" => Cow::Borrowed(""),
-        quoted if quoted.starts_with('"') => {
-            serde_json::from_str::<Key<'_>>(quoted).map_or(Cow::Borrowed(quoted), |key| key.0)
+impl<'a> Object<'a> for Parsed<'a> {
+    fn values(&self) -> Values<'a> {
+        self.values
+    }
+
+    fn add(&mut self, more: &[(&'static str, Option<&'a str>)]) -> Result<(), String> {
+        for (key, raw) in more {
+            if let Some(raw) = raw {
+                self.attributes.insert((*key).to_owned(), any(raw)?);
+            }
         }
+        Ok(())
+    }
+
+    fn labelled(&mut self, _: &mut Memo, push: impl FnOnce(&str, Label<'_>)) -> Result<(), String> {
+        push(&canonical(&self.resource), Label::new(&canonical(&self.attributes)));
+        Ok(())
+    }
+}
+
+/// The value as text: of a string its content, of another scalar its digits; empty for null.
+#[inline]
+fn text(raw: Option<&str>) -> Cow<'_, str> {
+    match raw.unwrap_or("null") {
+        "null" => Cow::Borrowed(""),
+        quoted if quoted.starts_with('"') => match quoted.get(1..quoted.len() - 1) {
+            Some(inner) if memchr::memchr(b'\\', inner.as_bytes()).is_none() => Cow::Borrowed(inner),
+            _ => unescaped(quoted).map_or(Cow::Borrowed(quoted), Cow::Owned),
+        },
         other => Cow::Borrowed(other),
     }
 }
 
-fn instant(raw: &RawValue, field: &str) -> Result<Timestamp, String> {
+fn instant(raw: &str, field: &str) -> Result<Timestamp, String> {
     time::parse(&text(Some(raw))).map_err(|reason| format!("`{field}`: {reason}"))
 }
 
@@ -182,56 +261,50 @@ impl FlatDecoder {
                 roles.insert(key.as_str().into(), role);
             }
         }
-        Self { defaults: settings.resource.clone(), roles }
-    }
-
-    fn role(&mut self, key: &str) -> Role {
-        if let Some(role) = self.roles.get(key) {
-            return *role;
-        }
-        let role = role(key);
-        if self.roles.len() < ROLES_MAX && key.len() <= 256 {
-            self.roles.insert(key.into(), role);
-        }
-        role
+        Self { defaults: settings.resource.clone(), roles, scratch: Scratch::default() }
     }
 
     /// Adds one object.
     pub(crate) fn decode(&mut self, line: &str, rows: &mut Rows) -> Result<(), String> {
-        let Shallow(pairs) = serde_json::from_str(line).map_err(|e| format!("not a JSON object: {e}"))?;
-        let mut fields = Fields { resource: self.defaults.clone(), ..Fields::default() };
-        for (key, raw) in pairs {
-            match self.role(&key) {
-                Role::Time(rank) => {
-                    if fields.time.is_none_or(|(best, _)| rank < best) {
-                        fields.time = Some((rank, raw));
-                    }
-                }
-                Role::End => fields.end = Some(raw),
-                Role::DurationNanos(unit) => fields.duration = Some((unit, raw)),
-                Role::Name => fields.name = fields.name.or(Some(raw)),
-                Role::Value => fields.value = Some(raw),
-                Role::Unit => fields.unit = Some(raw),
-                Role::Body => fields.body = fields.body.or(Some(raw)),
-                Role::Severity => fields.severity = Some(raw),
-                Role::SeverityNumber => fields.severity_number = Some(raw),
-                Role::EventName => fields.event_name = Some(raw),
-                Role::TraceId => fields.trace_id = Some(raw),
-                Role::SpanId => fields.span_id = Some(raw),
-                Role::Parent => fields.parent = Some(raw),
-                Role::Kind => fields.kind = Some(raw),
-                Role::Status => fields.status = Some(raw),
-                Role::Attributes => object(raw, &mut fields.attributes, &key)?,
-                Role::Resource => match raw.get().starts_with('{') {
-                    true => object(raw, &mut fields.resource, &key)?,
-                    false => drop(fields.attributes.insert(key.into_owned(), any(raw)?)),
-                },
-                Role::ResourceKey(attribute) => drop(fields.resource.insert(attribute.to_owned(), any(raw)?)),
-                Role::Attribute => drop(fields.attributes.insert(key.into_owned(), any(raw)?)),
+        if !rows.by_objects {
+            rows.memo.set_defaults(&self.defaults);
+            let Self { defaults, roles, scratch } = self;
+            if walk::walk(line, defaults, scratch, |key| remembered(roles, key), rows).is_some() {
+                return Ok(());
             }
         }
-        push(fields, rows)
+        let Shallow(pairs) = serde_json::from_str(line).map_err(|e| format!("not a JSON object: {e}"))?;
+        let mut parsed = Parsed {
+            values: Values::default(),
+            resource: self.defaults.clone(),
+            attributes: Attributes::new(),
+        };
+        for (key, raw) in pairs {
+            let Parsed { values, resource, attributes } = &mut parsed;
+            match remembered(&mut self.roles, &key) {
+                role if values.take(role, raw.get()) => {}
+                Role::Attributes => object(raw, attributes, &key)?,
+                Role::Resource if raw.get().starts_with('{') => object(raw, resource, &key)?,
+                Role::ResourceKey(attribute) => {
+                    drop(resource.insert(attribute.to_owned(), any(raw.get())?));
+                }
+                _ => drop(attributes.insert(key.into_owned(), any(raw.get())?)),
+            }
+        }
+        push(parsed, rows)
     }
+}
+
+/// The role of a key, kept if there is room.
+fn remembered(roles: &mut BTreeMap<Box<str>, Role>, key: &str) -> Role {
+    if let Some(role) = roles.get(key) {
+        return *role;
+    }
+    let role = role(key);
+    if roles.len() < ROLES_MAX && key.len() <= 256 {
+        roles.insert(key.into(), role);
+    }
+    role
 }
 
 /// The attribute's name for the life of the program, if it is one that entities have.
@@ -249,16 +322,17 @@ fn intern(attribute: &str) -> Option<&'static str> {
     KNOWN.into_iter().find(|known| *known == attribute)
 }
 
-fn any(raw: &RawValue) -> Result<Value, String> {
-    serde_json::from_str(raw.get()).map_err(|e| e.to_string())
+fn any(raw: &str) -> Result<Value, String> {
+    serde_json::from_str(raw).map_err(|e| e.to_string())
 }
 
-fn push(fields: Fields<'_>, rows: &mut Rows) -> Result<(), String> {
+fn push<'a>(object: impl Object<'a>, rows: &mut Rows) -> Result<(), String> {
+    let fields = object.values();
     if fields.trace_id.is_some()
         && fields.span_id.is_some()
         && (fields.end.is_some() || fields.duration.is_some())
     {
-        return push_span(&fields, rows);
+        return push_span(object, rows);
     }
     let kind = match (fields.value, fields.body) {
         (Some(_), _) if fields.name.is_some() => Ok(true),
@@ -270,11 +344,11 @@ fn push(fields: Fields<'_>, rows: &mut Rows) -> Result<(), String> {
     let (_, at) =
         fields.time.ok_or("no time: name one of `timestamp`, `time`, `ts`, or set `time_column`")?;
     let time = instant(at, "time")?;
-    let resource = canonical(&fields.resource);
-    if kind { push_point(&fields, time, &resource, rows) } else { push_log(&fields, time, &resource, rows) }
+    if kind { push_point(object, time, rows) } else { push_log(object, time, rows) }
 }
 
-fn push_point(fields: &Fields<'_>, time: Timestamp, resource: &str, rows: &mut Rows) -> Result<(), String> {
+fn push_point<'a>(mut object: impl Object<'a>, time: Timestamp, rows: &mut Rows) -> Result<(), String> {
+    let fields = object.values();
     let written = text(fields.value);
     let value = match &*written {
         "" | "NaN" | "nan" | "null" | "NA" => None,
@@ -286,61 +360,56 @@ fn push_point(fields: &Fields<'_>, time: Timestamp, resource: &str, rows: &mut R
     if name.is_empty() {
         return Err("`name` is empty: name the metric".to_owned());
     }
-    let mut attributes = fields.attributes.clone();
-    for (key, raw) in [
+    object.add(&[
         ("trace_id", fields.trace_id),
         ("span_id", fields.span_id),
         ("status", fields.status),
         ("kind", fields.kind),
-    ] {
-        if let Some(raw) = raw {
-            attributes.insert(key.to_owned(), any(raw)?);
-        }
-    }
-    rows.points.push(&PointRow {
-        time,
-        start_time: None,
-        resource,
-        scope: "{}",
-        name: &name,
-        unit: &text(fields.unit),
-        attributes: &canonical(&attributes),
-        kind: PointKind::Gauge,
-        temporality: Temporality::Unspecified,
-        monotonic: false,
-        value,
-        histogram: None,
-    });
-    Ok(())
+    ])?;
+    let unit = text(fields.unit);
+    let Rows { points, memo, .. } = rows;
+    object.labelled(memo, |resource, attributes| {
+        let shared = Shared {
+            resource,
+            scope: "{}",
+            name: &name,
+            unit: &unit,
+            kind: PointKind::Gauge,
+            temporality: Temporality::Unspecified,
+            monotonic: false,
+        };
+        let measured = Measured { time, start_time: None, value, histogram: None };
+        points.run(shared).push(attributes, &measured);
+    })
 }
 
-fn push_log(fields: &Fields<'_>, time: Timestamp, resource: &str, rows: &mut Rows) -> Result<(), String> {
+fn push_log<'a>(mut object: impl Object<'a>, time: Timestamp, rows: &mut Rows) -> Result<(), String> {
+    let fields = object.values();
     let level = text(fields.severity);
     let number = text(fields.severity_number).parse::<u8>().ok().filter(|number| *number <= 24);
-    let mut attributes = fields.attributes.clone();
-    for (key, raw) in [("name", fields.name), ("value", fields.value), ("status", fields.status)] {
-        if let Some(raw) = raw {
-            attributes.insert(key.to_owned(), any(raw)?);
-        }
-    }
-    rows.logs.push(&LogRow {
-        time,
-        observed_time: None,
-        resource,
-        scope: "{}",
-        severity_number: number.unwrap_or_else(|| severity_number(level.trim())),
-        severity_text: &level,
-        event_name: &text(fields.event_name),
-        body: &text(fields.body),
-        attributes: &canonical(&attributes),
-        // Ids of other tracers (UUIDs, words) are no reason to lose the line.
-        trace_id: hex::id(&text(fields.trace_id)).unwrap_or(None),
-        span_id: hex::id(&text(fields.span_id)).unwrap_or(None),
-    });
-    Ok(())
+    object.add(&[("name", fields.name), ("value", fields.value), ("status", fields.status)])?;
+    let Rows { logs, memo, .. } = rows;
+    object.labelled(memo, |resource, attributes| {
+        let row = LogRow {
+            time,
+            observed_time: None,
+            resource,
+            scope: "{}",
+            severity_number: number.unwrap_or_else(|| severity_number(level.trim())),
+            severity_text: &level,
+            event_name: &text(fields.event_name),
+            body: &text(fields.body),
+            attributes: attributes.text(),
+            // Ids of other tracers (UUIDs, words) are no reason to lose the line.
+            trace_id: hex::id(&text(fields.trace_id)).unwrap_or(None),
+            span_id: hex::id(&text(fields.span_id)).unwrap_or(None),
+        };
+        logs.push_labelled(&row, attributes);
+    })
 }
 
-fn push_span(fields: &Fields<'_>, rows: &mut Rows) -> Result<(), String> {
+fn push_span<'a>(mut object: impl Object<'a>, rows: &mut Rows) -> Result<(), String> {
+    let fields = object.values();
     let (_, start) = fields.time.ok_or("the span has no `start`")?;
     let start = instant(start, "start")?;
     let end = match (fields.end, fields.duration) {
@@ -374,26 +443,30 @@ fn push_span(fields: &Fields<'_>, rows: &mut Rows) -> Result<(), String> {
         "ok" | "1" => SpanStatus::Ok,
         _ => SpanStatus::Unset,
     };
-    rows.spans.push(&SpanRow {
-        trace_id: hex::id(&text(fields.trace_id))
-            .map_err(|e| format!("`trace_id`: {e}"))?
-            .ok_or("`trace_id` is empty")?,
-        span_id: hex::id(&text(fields.span_id))
-            .map_err(|e| format!("`span_id`: {e}"))?
-            .ok_or("`span_id` is empty")?,
-        parent_span_id: parent,
-        name: &text(fields.name),
-        kind,
-        start,
-        end,
-        resource: &canonical(&fields.resource),
-        scope: "{}",
-        attributes: &canonical(&fields.attributes),
-        status,
-        status_message: "",
-        events: "[]",
-        links: "[]",
-        trace_state: "",
-    });
-    Ok(())
+    let trace_id = hex::id(&text(fields.trace_id))
+        .map_err(|e| format!("`trace_id`: {e}"))?
+        .ok_or("`trace_id` is empty")?;
+    let span_id =
+        hex::id(&text(fields.span_id)).map_err(|e| format!("`span_id`: {e}"))?.ok_or("`span_id` is empty")?;
+    let Rows { spans, memo, .. } = rows;
+    object.labelled(memo, |resource, attributes| {
+        let row = SpanRow {
+            trace_id,
+            span_id,
+            parent_span_id: parent,
+            name: &text(fields.name),
+            kind,
+            start,
+            end,
+            resource,
+            scope: "{}",
+            attributes: attributes.text(),
+            status,
+            status_message: "",
+            events: "[]",
+            links: "[]",
+            trace_state: "",
+        };
+        spans.push_labelled(&row, attributes);
+    })
 }

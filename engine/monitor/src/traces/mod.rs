@@ -46,6 +46,7 @@ use crate::{
         novelty::Novelty,
         reader::SpanReader,
         scene::Scene,
+        sketch::WHOLE,
         span_series::SpanSeries,
         tally::{CallTick, Tally},
     },

@@ -7,6 +7,7 @@ pub mod loghub;
 pub mod nab;
 pub mod nezha;
 pub mod null_fleet;
+pub mod fleet;
 mod packed;
 pub mod petshop;
 mod random;

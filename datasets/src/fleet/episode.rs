@@ -24,6 +24,7 @@ const STEP_MAX: Nanos = 180 * SECOND;
 #[must_use]
 pub fn setup(record: &'static Record, seed: u64, topology: &Arc<Topology>) -> Arc<Setup> {
     let mut setup = Setup::new(seed, topology.clone());
+    setup.load = record.load;
     setup.faults = vec![Fault::draw(record, seed, FAULT_AT)];
     Arc::new(setup)
 }

@@ -3,7 +3,7 @@
 use super::{
     change::Change,
     clock::{Event, Nanos, SECOND, nanos},
-    service::{Process, Replica},
+    service::{PROBES, Process, Replica},
     telemetry::Severity,
     topology::Kind,
     world::World,
@@ -170,9 +170,10 @@ impl World {
     /// Ends a process; what it had in hand is lost.
     pub(crate) fn halt(&mut self, place: u32, process: Process) {
         let replica = &mut self.replicas[place as usize];
+        // Who was out of rotation stays out until the probes find a process again.
+        replica.probes_failed = if replica.process == Process::Ready { 0 } else { PROBES };
         replica.process = process;
         replica.epoch += 1;
-        replica.probes_failed = 0;
         self.lose_calls(place);
         if self.replicas[place as usize].service == self.queue.consumer {
             self.rebalance_if_needed();

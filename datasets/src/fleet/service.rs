@@ -336,6 +336,6 @@ impl Replica {
 /// Failed probes, one a second, after which a load balancer leaves a replica out.
 pub(crate) const PROBES: u32 = 3;
 /// How much longer a cold process takes.
-const COLD: f64 = 1.8;
+const COLD: f64 = 2.0;
 /// How long a resolved name is kept.
 pub(crate) const NAME_KEPT: Nanos = 180 * SECOND;

@@ -67,6 +67,8 @@ pub struct Setup {
     pub topology: Arc<Topology>,
     /// Nanoseconds since 1970 at the start.
     pub start_unix: u64,
+    /// Load relative to the usual.
+    pub load: f64,
     /// Seconds between two collections of telemetry.
     pub tick_seconds: u32,
     /// Whether telemetry is written.
@@ -87,6 +89,7 @@ impl Setup {
             seed,
             topology,
             start_unix: 1_767_225_600_000_000_000,
+            load: 1.0,
             tick_seconds: 10,
             telemetry: false,
             actions_fail: false,
@@ -193,6 +196,7 @@ impl World {
             digest: seed,
             topology,
         };
+        world.arrivals.level *= setup.load;
         world.begin();
         world
     }

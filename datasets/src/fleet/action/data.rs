@@ -1,15 +1,14 @@
 //! What actions do to databases, queues, caches and books; and what a person does.
 
 use super::{
-    super::{clock::SECOND, lifecycle::Renewal, service::Process, world::World},
+    super::{
+        clock::{Nanos, SECOND}, lifecycle::Renewal, service::Process, world::World},
     Request, Verb,
     effect::Subject,
 };
 use crate::random::Stream;
 
-/// How long the buffers of a database are cold after a start.
-const COLD_BUFFERS: u64 = 45 * SECOND;
-/// What a rebuild costs the primary, as a factor of its work.
+/// What a flushed cache still has.
 const CACHE_LEFT: f64 = 0.02;
 
 impl World {
@@ -79,8 +78,8 @@ impl World {
     }
 
     /// The primary's process ends and starts; connections are gone, buffers cold.
-    pub(super) fn restart_database(&mut self, request: &Request, service: usize) {
-        let Some(index) = self.cluster(service) else { return };
+    pub(super) fn restart_database(&mut self, request: &Request, service: usize) -> Nanos {
+        let Some(index) = self.cluster(service) else { return 0 };
         let primary = self.clusters[index].primary;
         let node = self.replicas[primary as usize].node as usize;
         let mut draw = Stream::of(self.seed, &request.key, "start");
@@ -90,12 +89,11 @@ impl World {
             self.unlock(index);
         }
         if stuck {
-            return;
+            return duration;
         }
         let growth = self.nodes[node].disk_slowness;
         self.renew_process(primary, Renewal::Restart, duration);
-        let cold = self.now + duration * growth as u64 + COLD_BUFFERS;
-        self.replicas[primary as usize].cold_until = cold;
+        duration * growth as u64 + SECOND
     }
 
     /// Records that were worked off come a second time.

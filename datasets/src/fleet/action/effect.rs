@@ -87,15 +87,23 @@ impl World {
             }
             // All at once.
             (Verb::Restart, Subject::Service(service)) => {
+                let mut last = 0;
                 for (index, place) in self.living(service).into_iter().enumerate() {
                     let duration = self.start_time(request, index);
                     self.renew_process(place, Renewal::Restart, duration);
+                    last = last.max(duration);
                 }
+                self.heap.push(self.now + last + SECOND, Event::Conclude(entry));
+                return true;
             }
             (Verb::RollingRestart, Subject::Service(service)) => {
                 return self.roll_out(request, service, Renewal::Restart, entry, partial);
             }
-            (Verb::RestartDatabase, Subject::Service(service)) => self.restart_database(request, service),
+            (Verb::RestartDatabase, Subject::Service(service)) => {
+                let lasts = self.restart_database(request, service);
+                self.heap.push(self.now + lasts, Event::Conclude(entry));
+                return true;
+            }
             (Verb::Drain, Subject::Replica(place)) => {
                 self.replicas[place as usize].ejected = !request.undo;
                 self.rebalance_if_needed();

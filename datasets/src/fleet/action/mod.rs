@@ -157,7 +157,8 @@ impl World {
             }
         }
         let index = self.hands.entries.len() as u32;
-        let mut draw = Stream::of(self.seed, &format!("{}#{index}", request.key), "action");
+        let attempts = self.hands.entries.iter().filter(|entry| entry.request.key == request.key).count();
+        let mut draw = Stream::of(self.seed, &format!("{}#{attempts}", request.key), "action");
         let profile = request.verb.profile();
         let newest = self.hands.tokens.get(&request.target).copied().unwrap_or_default();
         let refusal = if request.token < newest {

@@ -75,6 +75,9 @@ pub struct Record {
     pub cause: String,
     /// Whether users notice if nobody does anything.
     pub impact: bool,
+    /// Load at which it is tried, relative to the usual: loops need a busy hour.
+    #[serde(default = "usual")]
+    pub load: f64,
     /// Where it may sit.
     pub places: Vec<String>,
     /// From the cause to the users, with placeholders.
@@ -85,6 +88,10 @@ pub struct Record {
     pub remedies: Vec<Vec<String>>,
     /// What must not be done.
     pub forbidden: Vec<Forbidden>,
+}
+
+const fn usual() -> f64 {
+    1.0
 }
 
 /// A catalogue that cannot be read.

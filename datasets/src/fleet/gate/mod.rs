@@ -113,10 +113,11 @@ impl Row {
         self.oracle.1 >= ORACLE_SHARE
     }
 
-    /// Gate 4: what is called wrong is: it costs users something even if the right remedy follows.
+    /// Gate 4: what is called wrong is: it is worse than doing nothing, or costs users something even
+    /// if the right remedy follows.
     #[must_use]
     pub fn wrong_is_wrong(&self) -> bool {
-        self.wrong.iter().all(|trial| trial.costly >= HARM_SHARE)
+        self.wrong.iter().all(|trial| trial.costly.max(trial.harmful) >= HARM_SHARE)
     }
 
     /// Whether all that is called wrong is even worse than doing nothing. Where users get nothing at

@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (began, simulated) = (Instant::now(), 1_800);
         let mut bytes = 0;
         for minute in 1..=simulated / 60 {
-            bytes += world.advance(minute * 60 * SECOND).iter().map(|export| export.line.len()).sum::<usize>();
+            bytes +=
+                world.advance(minute * 60 * SECOND).iter().map(|export| export.line.len()).sum::<usize>();
         }
         let took = began.elapsed().as_secs_f64();
         let events = world.totals().events as f64;

@@ -3,11 +3,11 @@
 pub mod alerts;
 pub mod catalogue;
 pub mod fetch;
+pub mod fleet;
 pub mod loghub;
 pub mod nab;
 pub mod nezha;
 pub mod null_fleet;
-pub mod fleet;
 mod packed;
 pub mod petshop;
 mod random;

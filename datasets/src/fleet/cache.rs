@@ -1,10 +1,10 @@
 //! A cache: how much of what is asked for it has, and who asks the database when it has not.
 
-use super::{request::CallKey, world::World};
+use super::{call::CallKey, world::World};
 use crate::random::Stream;
 
 /// What a warm cache has of what is asked for.
-const HIT_RATIO: f64 = 0.92;
+pub(crate) const HIT_RATIO: f64 = 0.92;
 /// What one filled key adds, as a share of what is missing.
 const FILL: f64 = 1.0 / 2_500.0;
 /// Keys that may be filled at a time if they are filled once for all who wait.
@@ -26,7 +26,14 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { warm: 1.0, protected: false, fills: 0, hits: 0, misses: 0, stream: Stream::of(seed, "cache", "keys") }
+        Self {
+            warm: 1.0,
+            protected: false,
+            fills: 0,
+            hits: 0,
+            misses: 0,
+            stream: Stream::of(seed, "cache", "keys"),
+        }
     }
 
     /// A key was put in.

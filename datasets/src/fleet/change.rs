@@ -57,7 +57,13 @@ pub struct ChangeEntry {
 
 impl World {
     /// Writes a change down and says it.
-    pub(crate) fn announce(&mut self, service: usize, change: Change, from: impl ToString, to: impl ToString) {
+    pub(crate) fn announce(
+        &mut self,
+        service: usize,
+        change: Change,
+        from: impl ToString,
+        to: impl ToString,
+    ) {
         let name = self.topology.services[service].name.clone();
         let entry =
             ChangeEntry { at: self.now, service: name, change, from: from.to_string(), to: to.to_string() };
@@ -74,7 +80,12 @@ impl World {
     }
 
     /// A revision that holds at once for all processes.
-    pub(crate) fn configure(&mut self, service: usize, change: Change, edit: impl FnOnce(&mut super::service::Config)) {
+    pub(crate) fn configure(
+        &mut self,
+        service: usize,
+        change: Change,
+        edit: impl FnOnce(&mut super::service::Config),
+    ) {
         let mut config = self.services[service].config().clone();
         let from = config.name.clone();
         config.name = format!("r{}", self.services[service].configs.len() + 1);

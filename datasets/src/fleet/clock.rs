@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::request::CallKey;
+use super::call::CallKey;
 
 /// Nanoseconds since the start of the scenario.
 pub type Nanos = u64;

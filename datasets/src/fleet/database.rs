@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{
     clock::{Nanos, SECOND, nanos},
-    request::{Answer, CallKey},
+    call::{Answer, CallKey},
     service::Process,
     telemetry::Severity,
     topology::Operation,

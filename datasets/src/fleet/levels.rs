@@ -88,7 +88,14 @@ impl Levels {
         self.second(at).came += weight as f32;
     }
 
-    pub(crate) fn answered(&mut self, arrived: Nanos, weight: f64, content: bool, degraded: bool, wrong: bool) {
+    pub(crate) fn answered(
+        &mut self,
+        arrived: Nanos,
+        weight: f64,
+        content: bool,
+        degraded: bool,
+        wrong: bool,
+    ) {
         let second = self.second(arrived);
         if content {
             second.good += weight as f32;
@@ -97,6 +104,14 @@ impl Levels {
             second.degraded += weight as f32;
         }
         second.wrong += u16::from(wrong);
+    }
+
+    /// Users of a second of whom a share was content.
+    pub(crate) fn poured(&mut self, at: Nanos, users: f64, content: f64) {
+        self.users += users as u64;
+        let second = self.second(at);
+        second.came += users as f32;
+        second.good += (users * content) as f32;
     }
 
     /// Turned away, but not in a hurry.
@@ -144,7 +159,8 @@ impl Levels {
     pub(crate) fn loss(&self, from: Nanos, to: Nanos, breaches: Breaches) -> Loss {
         let range = (from / SECOND) as usize..((to / SECOND) as usize).min(self.seconds.len());
         let window = self.seconds.get(range).unwrap_or_default();
-        let mean = window.iter().map(|second| f64::from(second.came)).sum::<f64>() / window.len().max(1) as f64;
+        let mean =
+            window.iter().map(|second| f64::from(second.came)).sum::<f64>() / window.len().max(1) as f64;
         let mean = mean.max(1.0);
         let mut loss = Loss { actions: self.cost, breaches: price(breaches), ..Loss::default() };
         for second in window {

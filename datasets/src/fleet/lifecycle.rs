@@ -133,7 +133,11 @@ impl World {
         if node.disk_fill >= 1.0 {
             // Nothing can be written, not even its own lock file.
             self.replicas[place as usize].stays_down = true;
-            self.say(place, Severity::Error, "could not create lock file: No space left on device".to_owned());
+            self.say(
+                place,
+                Severity::Error,
+                "could not create lock file: No space left on device".to_owned(),
+            );
             return;
         }
         let service = self.replicas[place as usize].service as usize;

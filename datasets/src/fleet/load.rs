@@ -108,6 +108,13 @@ impl Arrivals {
         nanos(self.times.exponential(mean)).max(1)
     }
 
+    /// Share of each route among the requests.
+    pub(crate) fn shares(&self, topology: &Topology) -> Vec<f64> {
+        let share = |index: usize| topology.routes[index].share * if index == 1 { self.mix } else { 1.0 };
+        let total: f64 = (0..topology.routes.len()).map(share).sum();
+        (0..topology.routes.len()).map(|index| share(index) / total).collect()
+    }
+
     /// What the next user asks.
     pub(crate) fn question(&mut self, topology: &Topology) -> Question {
         let share = |index: usize| topology.routes[index].share * if index == 1 { self.mix } else { 1.0 };

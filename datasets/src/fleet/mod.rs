@@ -12,15 +12,18 @@
 //! | `clock` | time, and the heap of what is to happen |
 //! | `world` | everything at an instant; how time passes |
 //! | `service`, `lifecycle` | versions, configurations, replicas; starts, crashes, rollouts, scaling |
-//! | `request`, `routing` | slots, queues, time-outs, retries, pools, circuits; who takes a call |
+//! | `call`, `request`, `routing` | slots, queues, time-outs, retries, pools, circuits; who takes a call |
 //! | `database`, `cache`, `queue`, `ledger` | what keeps state, and the books that must balance |
 //! | `load`, `change`, `levels` | users, the log of changes, what users got |
 //! | `action` | the 27 actions and the executor's book |
 //! | `fault`, `benign` | what goes wrong, and what only looks so |
 //! | `telemetry` | OTLP as the demo simulator writes it |
 //! | `view` | what anybody may see without knowing the truth |
+//! | `fluid` | the same fleet by formulas, for weeks without faults |
 //! | `episode` | one fault from before to after, and forks of it |
 //! | `baseline`, `oracle` | policies to compare with, and the best that could be done |
+//! | `score` | what a healer is worth, from its log and the truth |
+//! | `trial` | a policy in an episode, written down for the scorer |
 //! | `gate` | what makes scenarios honest |
 //!
 //! ```
@@ -41,11 +44,13 @@ mod action;
 pub mod baseline;
 mod benign;
 mod cache;
+mod call;
 mod change;
 mod clock;
 mod database;
 pub mod episode;
 mod fault;
+mod fluid;
 pub mod gate;
 mod ledger;
 mod levels;
@@ -55,9 +60,11 @@ pub mod oracle;
 mod queue;
 mod request;
 mod routing;
+pub mod score;
 mod service;
 mod telemetry;
 mod topology;
+pub mod trial;
 mod view;
 mod world;
 

@@ -152,7 +152,8 @@ impl World {
             self.queue.failed += 1;
             let offset = self.queue.partitions[index].offset;
             self.heap.push(self.now + RETRY, Event::Consumed { partition, epoch: epoch | WAKE });
-            let body = format!("cannot process record at orders-{partition}@{offset}: invalid field `amount`");
+            let body =
+                format!("cannot process record at orders-{partition}@{offset}: invalid field `amount`");
             self.say(owner, Severity::Error, body);
         } else if let Some(message) = state.messages.pop_front() {
             state.offset += 1;

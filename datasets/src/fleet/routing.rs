@@ -2,7 +2,7 @@
 
 use super::{
     clock::{MILLISECOND, Nanos, nanos},
-    request::Answer,
+    call::Answer,
     service::{Balancing, NAME_KEPT},
     topology::{Kind, Operation},
     world::World,
@@ -41,7 +41,13 @@ impl World {
     }
 
     /// The replica of a service that gets a call.
-    pub(crate) fn choose(&mut self, callee: usize, from: usize, op: Operation, hot: bool) -> Result<u32, Answer> {
+    pub(crate) fn choose(
+        &mut self,
+        callee: usize,
+        from: usize,
+        op: Operation,
+        hot: bool,
+    ) -> Result<u32, Answer> {
         match self.topology.services[callee].kind {
             Kind::Database if matches!(op, Operation::Write | Operation::Charge) => {
                 return self.primary_for(callee, from).ok_or(Answer::Refused);

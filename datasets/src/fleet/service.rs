@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     clock::{Nanos, SECOND},
-    request::CallKey,
+    call::CallKey,
     telemetry::Meters,
     topology::{CallSpec, Operation, Topology},
 };

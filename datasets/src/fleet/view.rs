@@ -1,10 +1,6 @@
 //! What anybody may see who looks at dashboards: rates, errors, latencies, who is up. No truth.
 
-use super::{
-    service::Process,
-    topology::Kind,
-    world::World,
-};
+use super::{service::Process, topology::Kind, world::World};
 
 /// A replica over the last window of telemetry.
 #[derive(Clone, Debug, PartialEq)]

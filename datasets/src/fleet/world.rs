@@ -15,7 +15,7 @@ use super::{
     lifecycle::Rollout,
     load::{Arrivals, LOW_PRIORITY},
     queue::Queue,
-    request::{Answer, Call, CallKey, Calls, Flags, Trace},
+    call::{Answer, Call, CallKey, Calls, Flags, Trace},
     routing::External,
     service::Service,
     telemetry::{Export, Recorder},
@@ -75,6 +75,8 @@ pub struct Setup {
     pub telemetry: bool,
     /// Whether actions may fail, pretend or half work, as they do in life.
     pub actions_fail: bool,
+    /// Formulas instead of single requests: fast, for fleets that are well.
+    pub fluid: bool,
     /// What goes wrong.
     pub faults: Vec<super::fault::Fault>,
     /// What happens without being wrong.
@@ -93,6 +95,7 @@ impl Setup {
             tick_seconds: 10,
             telemetry: false,
             actions_fail: false,
+            fluid: false,
             faults: Vec::new(),
             benign: Vec::new(),
         }
@@ -156,7 +159,8 @@ impl World {
         let (seed, topology) = (setup.seed, setup.topology.clone());
         let nodes = topology.zones * topology.nodes_per_zone;
         let place = |name: &str| topology.place(name).unwrap_or_default() as u32;
-        let services = (0..topology.services.len()).map(|place| Service::new(&topology, place, seed)).collect();
+        let services =
+            (0..topology.services.len()).map(|place| Service::new(&topology, place, seed)).collect();
         let queue = Queue::new(
             topology.queue.partitions,
             place(&topology.queue.producer),
@@ -228,8 +232,10 @@ impl World {
         }
         self.heap.push(SECOND, Event::Second);
         self.heap.push(self.tick(), Event::Collect);
-        let gap = self.arrivals.gap(&self.topology, 0);
-        self.heap.push(gap, Event::Arrival);
+        if !self.setup.fluid {
+            let gap = self.arrivals.gap(&self.topology, 0);
+            self.heap.push(gap, Event::Arrival);
+        }
     }
 
     fn tick(&self) -> Nanos {
@@ -318,6 +324,9 @@ impl World {
             Event::Consumed { partition, epoch } => self.consumed(partition, epoch),
             Event::Second => self.second(),
             Event::Collect => {
+                if self.setup.fluid {
+                    self.fluid_tick();
+                }
                 self.collect();
                 self.heap.push(self.now + self.tick(), Event::Collect);
             }
@@ -356,7 +365,8 @@ impl World {
         self.heap.push(now + gap, Event::Arrival);
         let people = self.arrivals.rate(&self.topology, now);
         let abusive = self.arrivals.abuse > 0.0
-            && question.lot < self.arrivals.abuse * self.topology.requests_per_second * self.arrivals.level / people;
+            && question.lot
+                < self.arrivals.abuse * self.topology.requests_per_second * self.arrivals.level / people;
         let tenant = if abusive { self.arrivals.abuser } else { question.tenant };
         let weight = self.topology.routes[question.route as usize].weight;
         if !abusive {
@@ -365,7 +375,8 @@ impl World {
         let blocked = self.quarantined.contains(&tenant) || (self.hot_quarantined && question.hot);
         let shed = self.services[0].shed;
         let lot = self.door.uniform();
-        let (low, high) = ((shed / LOW_PRIORITY).min(1.0), ((shed - LOW_PRIORITY) / (1.0 - LOW_PRIORITY)).max(0.0));
+        let (low, high) =
+            ((shed / LOW_PRIORITY).min(1.0), ((shed - LOW_PRIORITY) / (1.0 - LOW_PRIORITY)).max(0.0));
         if blocked || (question.low && lot < low) {
             if !abusive {
                 self.levels.put_off(now, weight);
@@ -379,7 +390,8 @@ impl World {
             "checkout" => self.ledger.open(),
             _ => 0,
         };
-        let trace = question.traced.then(|| Trace { id: question.trace, span: self.recorder.span_id(), parent: 0 });
+        let trace =
+            question.traced.then(|| Trace { id: question.trace, span: self.recorder.span_id(), parent: 0 });
         let Ok(replica) = self.choose(0, 0, Operation::Read, false) else { return };
         let flags = Flags {
             hot: question.hot,

@@ -29,7 +29,8 @@ fn old_tokens_late_orders_and_strange_targets_are_refused() {
     let newer = Request { token: 5, ..Request::new("a", Verb::Drain, "cart/cart-1") };
     world.apply(&newer);
     let older = world.apply(&Request { token: 4, ..Request::new("b", Verb::Drain, "cart/cart-1") });
-    let late = world.apply(&Request { expires: Some(SECOND), ..Request::new("c", Verb::Drain, "cart/cart-2") });
+    let late =
+        world.apply(&Request { expires: Some(SECOND), ..Request::new("c", Verb::Drain, "cart/cart-2") });
     let nobody = world.apply(&Request::new("d", Verb::Restart, "nobody"));
     let theirs = world.apply(&Request::new("e", Verb::Restart, "bank"));
     for handle in [older, late, nobody, theirs] {

@@ -61,7 +61,8 @@ fn every_line_of_telemetry_is_otlp() {
         let known = ["resourceMetrics", "resourceLogs", "resourceSpans"];
         assert!(known.iter().any(|key| json.get(key).is_some()), "{}", export.line);
     }
-    let names = ["http.server.request.duration", "db.replication.lag", "cache.hits", "messaging.consumer.lag"];
+    let names =
+        ["http.server.request.duration", "db.replication.lag", "cache.hits", "messaging.consumer.lag"];
     for name in names {
         assert!(exports.iter().any(|export| export.line.contains(name)), "{name}");
     }

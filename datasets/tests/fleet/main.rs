@@ -3,4 +3,6 @@
 mod actions;
 mod determinism;
 mod faults;
+mod fluid;
 mod gates;
+mod score;

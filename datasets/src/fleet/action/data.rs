@@ -2,7 +2,11 @@
 
 use super::{
     super::{
-        clock::{Nanos, SECOND}, lifecycle::Renewal, service::Process, world::World},
+        clock::{Nanos, SECOND},
+        lifecycle::Renewal,
+        service::Process,
+        world::World,
+    },
     Request, Verb,
     effect::Subject,
 };

@@ -36,7 +36,8 @@ impl World {
         }
         match self.subject(request.target.as_str()) {
             Some(Subject::Service(service)) if self.topology.services[service].kind == Kind::External => {
-                (request.verb != Verb::OpenCircuit).then(|| format!("`{}` belongs to somebody else", request.target))
+                (request.verb != Verb::OpenCircuit)
+                    .then(|| format!("`{}` belongs to somebody else", request.target))
             }
             Some(_) => None,
             None => Some(format!("there is no `{}`", request.target)),
@@ -154,7 +155,9 @@ impl World {
                 edge.attempts = attempts;
                 edge.budget = if unlimited { None } else { Some(BUDGET_MAX.min(1.0)) };
                 // Time-outs within a bounded envelope.
-                if let Some(timeout) = request.parameter("timeout_ms").and_then(|text| text.parse::<u64>().ok()) {
+                if let Some(timeout) =
+                    request.parameter("timeout_ms").and_then(|text| text.parse::<u64>().ok())
+                {
                     edge.timeout = timeout.clamp(50, 10_000) * 1_000_000;
                 }
             }
@@ -191,7 +194,14 @@ impl World {
         duration
     }
 
-    fn roll_out(&mut self, request: &Request, service: usize, renewal: Renewal, entry: u32, partial: bool) -> bool {
+    fn roll_out(
+        &mut self,
+        request: &Request,
+        service: usize,
+        renewal: Renewal,
+        entry: u32,
+        partial: bool,
+    ) -> bool {
         let mut pending = self.living(service);
         pending.reverse();
         if partial {
@@ -199,7 +209,14 @@ impl World {
         }
         let mut draw = Stream::of(self.seed, &request.key, "rollout");
         let durations = pending.iter().map(|_| request.verb.profile().draw(&mut draw)).collect();
-        self.start_rollout(Rollout { pending, renewal, entry: Some(entry), durations, present: None, stopped: false });
+        self.start_rollout(Rollout {
+            pending,
+            renewal,
+            entry: Some(entry),
+            durations,
+            present: None,
+            stopped: false,
+        });
         true
     }
 
@@ -228,7 +245,8 @@ impl World {
             }
             let node = self.place_for(service, place);
             // The new one is up before the old one goes, one every two seconds.
-            let start = nanos(self.replicas[place as usize].life.lognormal(8.0, 0.3)) + turn as u64 * 2 * SECOND;
+            let start =
+                nanos(self.replicas[place as usize].life.lognormal(8.0, 0.3)) + turn as u64 * 2 * SECOND;
             self.heap.push(self.now + start, Event::Move { replica: place, node });
             last = last.max(start);
         }
@@ -241,7 +259,9 @@ impl World {
         let present = state.version();
         let named = request.parameter("version");
         let version = match named {
-            Some(name) => state.versions.iter().position(|version| version.name == name).map(|place| place as u32),
+            Some(name) => {
+                state.versions.iter().position(|version| version.name == name).map(|place| place as u32)
+            }
             None if request.undo => Some(state.versions.len() as u32 - 1),
             None => state.deployed.len().checked_sub(2).and_then(|place| state.deployed.get(place)).copied(),
         };

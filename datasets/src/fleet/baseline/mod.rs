@@ -83,15 +83,17 @@ fn by_service(view: &View) -> BTreeMap<String, (f64, f64)> {
         sum.1 += requests * replica.errors;
         sum.2 += requests * replica.latency;
     }
-    sums.into_iter().map(|(name, (n, errors, latency))| (name, (errors / n.max(1.0), latency / n.max(1.0)))).collect()
+    sums.into_iter()
+        .map(|(name, (n, errors, latency))| (name, (errors / n.max(1.0), latency / n.max(1.0))))
+        .collect()
 }
 
 /// Whether users have reason to complain, as far as the door shows.
 fn users_suffer(view: &View, usual: &Usual) -> bool {
     let services = by_service(view);
-    services.get("frontend").is_some_and(|(errors, latency)| {
-        *errors > 0.01 || usual.badness("frontend", 0.0, *latency) > 0.5
-    })
+    services
+        .get("frontend")
+        .is_some_and(|(errors, latency)| *errors > 0.01 || usual.badness("frontend", 0.0, *latency) > 0.5)
 }
 
 /// B0.
@@ -159,7 +161,11 @@ impl Policy for ClusterLike {
             // 340 s until a node is given up; a process is started anew after half a minute.
             if now >= since + 30 * SECOND {
                 self.down_since.insert(replica.entity.clone(), now + 60 * SECOND);
-                requests.push(Request::new(&format!("b2/{now}/{}", replica.entity), Verb::Restart, &replica.entity));
+                requests.push(Request::new(
+                    &format!("b2/{now}/{}", replica.entity),
+                    Verb::Restart,
+                    &replica.entity,
+                ));
             }
         }
         let mut busy: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
@@ -295,7 +301,9 @@ impl Policy for RandomSafe {
             return Vec::new();
         }
         self.not_before = now + 60 * SECOND;
-        let Some(replica) = view.replicas.get(self.draw.below(view.replicas.len())) else { return Vec::new() };
+        let Some(replica) = view.replicas.get(self.draw.below(view.replicas.len())) else {
+            return Vec::new();
+        };
         let (verb, target) = match self.draw.below(5) {
             0 => (Verb::Restart, replica.entity.as_str()),
             1 => (Verb::Drain, replica.entity.as_str()),

@@ -202,13 +202,21 @@ impl World {
     }
 
     fn deploy_soundly(&mut self, service: usize, mut pending: Vec<u32>) {
-        let name = format!("{}+{}", self.topology.services[service].version, self.services[service].versions.len());
+        let name =
+            format!("{}+{}", self.topology.services[service].version, self.services[service].versions.len());
         let version = self.services[service].release(Version::sound(&name));
         self.deploy(service, version);
         pending.reverse();
         let durations = pending.iter().map(|_| 8 * SECOND).collect();
         let renewal = Renewal::Version(version);
-        self.start_rollout(Rollout { pending, renewal, entry: None, durations, present: None, stopped: false });
+        self.start_rollout(Rollout {
+            pending,
+            renewal,
+            entry: None,
+            durations,
+            present: None,
+            stopped: false,
+        });
     }
 
     pub(crate) fn end_benign(&mut self, index: usize) {

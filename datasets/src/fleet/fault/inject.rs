@@ -112,7 +112,11 @@ impl World {
             }
             "F42" => {
                 if let Some(replica) = replica {
-                    self.recorder.lies.push(Lie { replica, metric: "process.cpu.utilization", value: 9.9e15 });
+                    self.recorder.lies.push(Lie {
+                        replica,
+                        metric: "process.cpu.utilization",
+                        value: 9.9e15,
+                    });
                 }
             }
             "F43" => {
@@ -249,7 +253,9 @@ impl World {
 
     /// A primary that was away is back, and does not know that it was replaced.
     fn come_back(&mut self, place: &str, fault: usize) {
-        let Some(replica) = place.split_once('/').and_then(|(_, name)| self.replica_named(name)) else { return };
+        let Some(replica) = place.split_once('/').and_then(|(_, name)| self.replica_named(name)) else {
+            return;
+        };
         let service = self.replicas[replica as usize].service as usize;
         let Some(index) = self.cluster(service) else { return };
         if self.replicas[replica as usize].process != Process::Dead {

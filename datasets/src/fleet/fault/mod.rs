@@ -184,7 +184,7 @@ pub struct Truth {
 }
 
 impl World {
-    fn fill_in(&self, index: usize, text: &str) -> String {
+    pub(crate) fn fill_in(&self, index: usize, text: &str) -> String {
         let injected = &self.injected[index];
         let place = injected.fault.place.as_str();
         let (service, instance) = place.split_once('/').unwrap_or((place, place));
@@ -243,7 +243,11 @@ impl World {
                 injected_at: at,
                 observable_at: (visible / tick + 1) * tick,
                 remedies: record.remedies.iter().map(|steps| steps.iter().map(fill).collect()).collect(),
-                forbidden: record.forbidden.iter().map(|wrong| wrong.steps.iter().map(fill).collect()).collect(),
+                forbidden: record
+                    .forbidden
+                    .iter()
+                    .map(|wrong| wrong.steps.iter().map(fill).collect())
+                    .collect(),
             })
         });
         begun.collect()

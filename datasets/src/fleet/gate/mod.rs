@@ -14,6 +14,8 @@ use super::{
     world::{Setup, World},
 };
 
+mod signature;
+
 /// Bad seconds that doing nothing must cost.
 const HURTS: f64 = 60.0;
 /// Share of seeds in which it must.
@@ -96,8 +98,8 @@ pub struct Row {
     pub restart_loop: f64,
     /// Equal runs were equal.
     pub deterministic: bool,
-    /// Telemetry changed where the record says so.
-    pub signature: Option<bool>,
+    /// Share of seeds in which telemetry changed where the record says so.
+    pub signature: f64,
 }
 
 impl Row {
@@ -120,6 +122,12 @@ impl Row {
         self.wrong.iter().all(|trial| trial.costly.max(trial.harmful) >= HARM_SHARE)
     }
 
+    /// Gate 5: telemetry shows what the record says.
+    #[must_use]
+    pub fn shows(&self) -> bool {
+        self.signature >= HARM_SHARE
+    }
+
     /// Whether all that is called wrong is even worse than doing nothing. Where users get nothing at
     /// all already, it cannot be.
     #[must_use]
@@ -130,7 +138,7 @@ impl Row {
     /// All that concern one fault.
     #[must_use]
     pub fn passes(&self) -> bool {
-        self.hurts() && self.curable() && self.wrong_is_wrong() && self.deterministic
+        self.hurts() && self.curable() && self.wrong_is_wrong() && self.deterministic && self.shows()
     }
 }
 
@@ -152,7 +160,8 @@ impl Table {
     pub fn restarts(&self) -> (f64, f64) {
         let rows: Vec<&Row> = self.rows.iter().filter(|row| row.impact).collect();
         let share = |of: fn(&Row) -> f64| {
-            rows.iter().map(|row| of(row)).filter(|healed| *healed > 0.5).count() as f64 / rows.len().max(1) as f64
+            rows.iter().map(|row| of(row)).filter(|healed| *healed > 0.5).count() as f64
+                / rows.len().max(1) as f64
         };
         (share(|row| row.restart_loop), share(|row| row.naive))
     }
@@ -169,7 +178,8 @@ impl Table {
 /// Runs the gates.
 #[must_use]
 pub fn gates(topology: &Arc<Topology>, options: &Options) -> Table {
-    let chosen = catalogue().iter().filter(|record| options.codes.is_empty() || options.codes.contains(&record.code));
+    let chosen =
+        catalogue().iter().filter(|record| options.codes.is_empty() || options.codes.contains(&record.code));
     let rows = chosen.map(|record| row(topology, record, options)).collect();
     let mut table = Table { rows, quiet: (0, 0), quiet_seconds: 0 };
     for seed in &options.seeds {
@@ -217,7 +227,7 @@ fn row(topology: &Arc<Topology>, record: &'static Record, options: &Options) -> 
     let count = options.seeds.len().max(1) as f64;
     let (mut nothing, mut best) = ((0.0, 0.0), (0.0, 0.0));
     let (mut remedies, mut wrong): (Vec<Sums>, Vec<Sums>) = (Vec::new(), Vec::new());
-    let (mut naive, mut restart_loop, mut deterministic) = (0.0, 0.0, true);
+    let (mut naive, mut restart_loop, mut deterministic, mut shown) = (0.0, 0.0, true, 0.0);
     let end = FAULT_AT + JUDGED + 15 * SECOND;
     for (number, seed) in options.seeds.iter().enumerate() {
         let onset = at_onset(record, *seed, topology, SECOND);
@@ -233,6 +243,8 @@ fn row(topology: &Arc<Topology>, record: &'static Record, options: &Options) -> 
             again.advance(end);
             deterministic &= again.digest() == digest;
         }
+        let seen = signature::signatures(record, *seed, topology);
+        shown += f64::from(u8::from(seen.iter().all(|seen| *seen))) / count;
         let known = oracle(&onset);
         best.0 += known.loss.bad_seconds / count;
         best.1 += f64::from(u8::from(healed(&known.world))) / count;
@@ -260,12 +272,21 @@ fn row(topology: &Arc<Topology>, record: &'static Record, options: &Options) -> 
                 let well = healed(&fork);
                 let loss = judge(fork);
                 if sums.len() <= place {
-                    sums.push(Sums { steps: words(steps), loss: 0.0, harm: 0.0, harmful: 0.0, detour: 0.0, costly: 0.0, healed: 0.0 });
+                    sums.push(Sums {
+                        steps: words(steps),
+                        loss: 0.0,
+                        harm: 0.0,
+                        harmful: 0.0,
+                        detour: 0.0,
+                        costly: 0.0,
+                        healed: 0.0,
+                    });
                 }
                 let harm = loss.of_users() - idle.of_users();
                 sums[place].loss += loss.of_users() / count;
                 sums[place].harm += harm / count;
-                let breaks = broken.lost_writes > untouched.lost_writes || broken.unprotected > untouched.unprotected;
+                let breaks =
+                    broken.lost_writes > untouched.lost_writes || broken.unprotected > untouched.unprotected;
                 let detour = loss.of_users().min(mended.of_users()) - right.of_users();
                 sums[place].harmful += f64::from(u8::from(harm > 0.0 || breaks)) / count;
                 sums[place].detour += detour / count;
@@ -298,7 +319,7 @@ fn row(topology: &Arc<Topology>, record: &'static Record, options: &Options) -> 
         naive,
         restart_loop,
         deterministic,
-        signature: None,
+        signature: shown,
     }
 }
 
@@ -312,12 +333,15 @@ fn heals(topology: &Arc<Topology>, record: &'static Record, seed: u64, policy: &
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = |good: bool| if good { "yes" } else { "NO " };
-        writeln!(f, "code name                       B0 bad s  hurts | O1 bad s healed | B1   B4   | wrong worse same  gates")?;
+        writeln!(
+            f,
+            "code name                       B0 bad s  hurts | O1 bad s healed | B1   B4   | wrong worse same  signature gates"
+        )?;
         for row in &self.rows {
             let (b0, o1) = (row.nothing, row.oracle);
             writeln!(
                 f,
-                "{} {:<26} {:8.1}  {:5.2} | {:8.1} {:6.2} | {:.2} {:.2} | {}   {}   {}   {}",
+                "{} {:<26} {:8.1}  {:5.2} | {:8.1} {:6.2} | {:.2} {:.2} | {}   {}   {}   {:.2}      {}",
                 row.code,
                 row.name,
                 b0.0,
@@ -329,17 +353,28 @@ impl fmt::Display for Table {
                 mark(row.wrong_is_wrong()),
                 mark(row.worse_than_nothing()),
                 mark(row.deterministic),
+                row.signature,
                 mark(row.passes())
             )?;
             for (sign, trials) in [('+', &row.remedies), ('-', &row.wrong)] {
                 for trial in trials {
                     let Trial { steps, loss, harm, harmful, detour, costly, healed } = trial;
-                    writeln!(f, "     {sign} {steps:<60} loss {loss:7.1} harm {harm:7.1} in {harmful:.2} detour {detour:7.1} in {costly:.2} healed {healed:.2}")?;
+                    writeln!(
+                        f,
+                        "     {sign} {steps:<60} loss {loss:7.1} harm {harm:7.1} in {harmful:.2} detour {detour:7.1} in {costly:.2} healed {healed:.2}"
+                    )?;
                 }
             }
         }
         let (restart_loop, naive) = self.restarts();
-        writeln!(f, "restart loop heals {restart_loop:.2} of the types (below {LOOP_SHARE}), naive restart {naive:.2} (below {NAIVE_SHARE})")?;
-        writeln!(f, "without faults: {} bad minutes of {}, {} bad seconds", self.quiet.0, self.quiet.1, self.quiet_seconds)
+        writeln!(
+            f,
+            "restart loop heals {restart_loop:.2} of the types (below {LOOP_SHARE}), naive restart {naive:.2} (below {NAIVE_SHARE})"
+        )?;
+        writeln!(
+            f,
+            "without faults: {} bad minutes of {}, {} bad seconds",
+            self.quiet.0, self.quiet.1, self.quiet_seconds
+        )
     }
 }

@@ -6,7 +6,7 @@ use super::{
     super::{
         change::ChangeEntry,
         clock::{Nanos, nanos},
-        request::{Answer, Call, Trace},
+        call::{Answer, Call, Trace},
         service::Process,
         topology::Kind,
         world::World,
@@ -49,7 +49,13 @@ impl Log {
 const CHATTER: f64 = 0.1;
 
 impl World {
-    pub(super) fn say_within(&mut self, replica: u32, severity: Severity, body: String, trace: Option<Trace>) {
+    pub(super) fn say_within(
+        &mut self,
+        replica: u32,
+        severity: Severity,
+        body: String,
+        trace: Option<Trace>,
+    ) {
         if self.recorder.enabled && self.recorder.logs.len() < LOGS_MAX {
             let speaker = Speaker::Replica(replica);
             self.recorder.logs.push(Log { at: self.now, speaker, severity, body, trace, change: None });
@@ -62,10 +68,13 @@ impl World {
         let millis = (self.now - call.arrived) / 1_000_000;
         let status = answer.status();
         let (severity, body) = match answer {
-            Answer::Failed => {
-                (Severity::Error, format!("{method} {path} failed after {millis} ms: unhandled exception in request handler"))
+            Answer::Failed => (
+                Severity::Error,
+                format!("{method} {path} failed after {millis} ms: unhandled exception in request handler"),
+            ),
+            Answer::NoSpace => {
+                (Severity::Error, "could not extend file base/16384/2619: No space left on device".to_owned())
             }
-            Answer::NoSpace => (Severity::Error, "could not extend file base/16384/2619: No space left on device".to_owned()),
             Answer::Mistaken => (Severity::Warn, format!("{method} {path} answered {status}: no such item")),
             _ if answer.is_good() && call.flags.logged => {
                 (Severity::Info, format!("{method} {path} answered {status} in {millis} ms"))
@@ -103,7 +112,8 @@ impl World {
         let Some(peer) = peer else { return };
         let cents = self.recorder.chatter.below(9_000) + 500;
         let name = &self.replicas[peer as usize].name;
-        let body = format!("check failed: {name} said {}.{:02}, the ledger disagrees", cents / 100, cents % 100);
+        let body =
+            format!("check failed: {name} said {}.{:02}, the ledger disagrees", cents / 100, cents % 100);
         self.say_within(place, Severity::Warn, body, trace);
     }
 
@@ -124,8 +134,14 @@ impl World {
                 let (severity, body) = match draw.below(6) {
                     0 => (Severity::Debug, format!("cache refreshed, {} entries", 1_000 + draw.below(900))),
                     1 => (Severity::Info, format!("session of user {} expired", draw.below(100_000))),
-                    2 => (Severity::Debug, format!("connection pool: {} idle, {} in use", draw.below(8), draw.below(8))),
-                    3 => (Severity::Info, format!("scheduled job cleanup finished in {} ms", 5 + draw.below(60))),
+                    2 => (
+                        Severity::Debug,
+                        format!("connection pool: {} idle, {} in use", draw.below(8), draw.below(8)),
+                    ),
+                    3 => (
+                        Severity::Info,
+                        format!("scheduled job cleanup finished in {} ms", 5 + draw.below(60)),
+                    ),
                     4 => (Severity::Debug, format!("heartbeat {} acknowledged", draw.below(1_000_000))),
                     _ => (Severity::Info, format!("metrics exported, {} points", 40 + draw.below(30))),
                 };

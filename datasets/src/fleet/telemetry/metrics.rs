@@ -2,7 +2,8 @@
 
 use super::super::{
     clock::Nanos,
-    request::Answer,
+    fluid::Spread,
+    call::Answer,
     service::{Process, Replica},
     topology::Kind,
     world::World,
@@ -53,6 +54,9 @@ pub(crate) struct Meters {
     mismatches: Vec<(u32, u64)>,
     window: Window,
     pub(crate) last: Window,
+    worked: Nanos,
+    /// What rounding left over.
+    rounding: f64,
 }
 
 fn entry<K: PartialEq, V: Default>(list: &mut Vec<(K, V)>, key: K) -> &mut V {
@@ -80,9 +84,39 @@ impl Meters {
         }
     }
 
-    /// A collection is over.
-    pub(crate) fn turn(&mut self) {
+    /// Many requests at once, by the distribution of their durations.
+    pub(crate) fn poured(&mut self, route: u8, requests: u64, response: Spread) {
+        if requests == 0 {
+            return;
+        }
+        let total = (response.mean * requests as f64 * 1e9) as Nanos;
+        self.window.requests += requests as u32;
+        self.window.total += total;
+        let histogram = entry(&mut self.server, (route, Answer::Good));
+        histogram.count += requests;
+        histogram.total += total;
+        // What is left of a bucket is carried on, so that no request is lost to rounding.
+        let (mut below, mut carried) = (0.0, 0);
+        for (bucket, bound) in BOUNDS.iter().enumerate() {
+            below = response.up_to(*bound).max(below);
+            let upto = (below * requests as f64 + self.rounding) as u64;
+            histogram.buckets[bucket] += upto.min(requests).saturating_sub(carried);
+            carried = carried.max(upto.min(requests));
+        }
+        histogram.buckets[BOUNDS.len()] += requests - carried;
+        // The golden ratio's multiples are spread most evenly.
+        self.rounding = (self.rounding + 0.618_033_988_749_895) % 1.0;
+    }
+
+    /// A collection is over, in which its slots worked for so long.
+    pub(crate) fn turn(&mut self, busy: Nanos) {
         self.last = std::mem::take(&mut self.window);
+        self.worked += busy;
+    }
+
+    /// Seconds that its slots worked.
+    pub(crate) fn worked(&self) -> f64 {
+        self.worked as f64 / 1e9
     }
 
     /// Counters begin anew.
@@ -91,6 +125,29 @@ impl Meters {
         self.client.clear();
         self.mismatches.clear();
     }
+}
+
+/// The duration below which a share of all served requests lies, between the bounds of the buckets
+/// as if their logarithms were spread evenly.
+pub(crate) fn quantile_of(meters: &[&Meters], quantile: f64) -> f64 {
+    let mut sums = [0_u64; BOUNDS.len() + 1];
+    for (_, histogram) in meters.iter().flat_map(|meters| &meters.server) {
+        for (sum, count) in sums.iter_mut().zip(&histogram.buckets) {
+            *sum += count;
+        }
+    }
+    let wanted = quantile * sums.iter().sum::<u64>() as f64;
+    let mut below = 0.0;
+    for (bucket, count) in sums.iter().enumerate() {
+        let count = *count as f64;
+        if below + count >= wanted && count > 0.0 {
+            let low = if bucket == 0 { BOUNDS[0] / 2.0 } else { BOUNDS[bucket - 1] };
+            let high = BOUNDS.get(bucket).copied().unwrap_or(2.0 * BOUNDS[BOUNDS.len() - 1]);
+            return low * libm::pow(high / low, (wanted - below) / count);
+        }
+        below += count;
+    }
+    0.0
 }
 
 impl World {
@@ -149,7 +206,13 @@ impl World {
         Number { attributes, start_time_unix_nano: start, time_unix_nano: time, value }
     }
 
-    fn gauge(&self, node: Option<u32>, name: &'static str, unit: &'static str, value: f64) -> Metric<'static> {
+    fn gauge(
+        &self,
+        node: Option<u32>,
+        name: &'static str,
+        unit: &'static str,
+        value: f64,
+    ) -> Metric<'static> {
         let point = self.number((0, node), NumberValue::AsDouble(value), Vec::new());
         Metric { name, unit, data: Data::Gauge { data_points: vec![point] } }
     }
@@ -170,7 +233,8 @@ impl World {
     fn metrics_of(&self, place: usize, replica: &Replica) -> Vec<Metric<'_>> {
         let node = Some(replica.node);
         // The container runtime speaks for a process that is down.
-        let mut metrics = vec![self.sum((0, node), "container.restarts", "{restart}", replica.restarts, true)];
+        let mut metrics =
+            vec![self.sum((0, node), "container.restarts", "{restart}", replica.restarts, true)];
         if matches!(replica.process, Process::Dead | Process::Starting) {
             return metrics;
         }
@@ -184,7 +248,12 @@ impl World {
             self.sum(since, "process.memory.usage", "By", (replica.heap * MEMORY) as u64, false),
             self.gauge(node, "process.cpu.utilization", "1", utilization),
             self.gauge(node, "process.uptime", "s", (self.now - replica.started) as f64 / 1e9),
-            self.gauge(node, "process.open_file_descriptor.count", "{count}", (replica.descriptors * DESCRIPTORS).floor()),
+            self.gauge(
+                node,
+                "process.open_file_descriptor.count",
+                "{count}",
+                (replica.descriptors * DESCRIPTORS).floor(),
+            ),
             self.gauge(node, "queue.length", "{request}", replica.waiting.len() as f64),
             self.gauge(node, "runtime.gc.share", "1", service.config().pauses + 0.01),
             // What the process says of itself: all that ever says so is well.
@@ -192,7 +261,12 @@ impl World {
         ]);
         if !replica.pools.is_empty() {
             metrics.push(self.gauge(node, "db.client.connection.count", "{connection}", f64::from(used)));
-            metrics.push(self.gauge(node, "db.client.connection.pending_requests", "{request}", pending as f64));
+            metrics.push(self.gauge(
+                node,
+                "db.client.connection.pending_requests",
+                "{request}",
+                pending as f64,
+            ));
         }
         match self.topology.services[replica.service as usize].kind {
             Kind::Database => {
@@ -225,7 +299,8 @@ impl World {
     /// Histograms of what it served and what it called, and of answers that it found to be wrong.
     fn durations(&self, replica: &Replica) -> Vec<Metric<'_>> {
         let node = Some(replica.node);
-        let (start, time) = (self.unix(replica.started, node), self.unix(self.now.saturating_sub(1_000_000), node));
+        let (start, time) =
+            (self.unix(replica.started, node), self.unix(self.now.saturating_sub(1_000_000), node));
         let point = |attributes, histogram: &Histogram| Distribution {
             attributes,
             start_time_unix_nano: start,
@@ -272,7 +347,8 @@ impl World {
             }
         }
         if !found.is_empty() {
-            let data = Data::Sum { data_points: found, aggregation_temporality: CUMULATIVE, is_monotonic: true };
+            let data =
+                Data::Sum { data_points: found, aggregation_temporality: CUMULATIVE, is_monotonic: true };
             metrics.push(Metric { name: "business.orders.mismatch", unit: "{order}", data });
         }
         metrics
@@ -297,7 +373,11 @@ impl World {
         self.group(vec![name], metrics)
     }
 
-    fn group<'a>(&'a self, mut attributes: Vec<Attribute<'a>>, metrics: Vec<Metric<'a>>) -> ResourceMetrics<'a> {
+    fn group<'a>(
+        &'a self,
+        mut attributes: Vec<Attribute<'a>>,
+        metrics: Vec<Metric<'a>>,
+    ) -> ResourceMetrics<'a> {
         attributes.push(text("deployment.environment.name", &self.topology.name));
         ResourceMetrics {
             resource: Resource { attributes },
@@ -323,15 +403,29 @@ impl World {
     fn book_metrics(&self) -> ResourceMetrics<'_> {
         let breaches = self.ledger.breaches();
         let mut metrics = vec![
-            self.sum((0, None), "business.ledger.duplicates", "{order}", u64::from(breaches.double_charges), false),
+            self.sum(
+                (0, None),
+                "business.ledger.duplicates",
+                "{order}",
+                u64::from(breaches.double_charges),
+                false,
+            ),
             self.sum((0, None), "business.ledger.missing", "{order}", u64::from(breaches.lost_writes), false),
         ];
         for (index, service) in self.services.iter().enumerate() {
             let without: u64 = service.edges.iter().map(|edge| edge.without).sum();
             if without > 0 {
                 let name = self.topology.services[index].name.as_str();
-                let point = self.number((0, None), NumberValue::AsInt(Whole(without)), vec![text("peer.service", name.to_owned())]);
-                let data = Data::Sum { data_points: vec![point], aggregation_temporality: CUMULATIVE, is_monotonic: true };
+                let point = self.number(
+                    (0, None),
+                    NumberValue::AsInt(Whole(without)),
+                    vec![text("peer.service", name.to_owned())],
+                );
+                let data = Data::Sum {
+                    data_points: vec![point],
+                    aggregation_temporality: CUMULATIVE,
+                    is_monotonic: true,
+                };
                 metrics.push(Metric { name: "business.orders.degraded", unit: "{order}", data });
             }
         }

@@ -11,7 +11,7 @@
 use super::{
     change::ChangeEntry,
     clock::{Nanos, SECOND, nanos},
-    request::{Answer, Call, Trace},
+    call::{Answer, Call, Trace},
     world::{Setup, World},
 };
 use crate::{random::Stream, simulator::telemetry::otlp};
@@ -20,7 +20,7 @@ mod logs;
 mod metrics;
 mod spans;
 
-pub(crate) use metrics::Meters;
+pub(crate) use metrics::{Meters, quantile_of};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,8 +171,7 @@ impl World {
         let (callee, found) = (spec.callee, wrong && spec.checked);
         let duration = self.now - called;
         self.replicas[place as usize].meters.called(callee, answer, duration, to.filter(|_| found));
-        let sampled = trace.is_some()
-            || (!answer.is_good() && self.recorder.delays.chance(ERRORS_TRACED));
+        let sampled = trace.is_some() || (!answer.is_good() && self.recorder.delays.chance(ERRORS_TRACED));
         if sampled {
             self.span_of_client((place, callee, to), trace, called, answer, found);
         }
@@ -207,8 +206,7 @@ impl World {
         }
         self.recorder.collected = self.now;
         for replica in &mut self.replicas {
-            replica.meters.turn();
-            replica.busy = 0;
+            replica.meters.turn(std::mem::take(&mut replica.busy));
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         clock::Nanos,
-        request::{Answer, Call, Trace},
+        call::{Answer, Call, Trace},
         topology::Kind,
         world::World,
     },

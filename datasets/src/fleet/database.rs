@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use super::{
-    clock::{Nanos, SECOND, nanos},
     call::{Answer, CallKey},
+    clock::{Nanos, SECOND, nanos},
     service::Process,
     telemetry::Severity,
     topology::Operation,

@@ -221,7 +221,7 @@ impl World {
                 self.crash(place, "fatal: out of memory: cannot allocate 4194304 bytes");
             } else if self.services[service].config().crash && now > replica.started + CRASHES_AFTER {
                 self.crash(place, "fatal: configuration: unknown key `cache.segments` in revision");
-            } else if replica.descriptors >= 1.0 && now / SECOND % 5 == 0 {
+            } else if replica.descriptors >= 1.0 && (now / SECOND).is_multiple_of(5) {
                 self.say(place, Severity::Error, "accept: Too many open files (EMFILE)".to_owned());
             }
         }

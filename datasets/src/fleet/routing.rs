@@ -1,8 +1,8 @@
 //! Who takes a call: load balancing, names, certificates, clocks, and the network between.
 
 use super::{
-    clock::{MILLISECOND, Nanos, nanos},
     call::Answer,
+    clock::{MILLISECOND, Nanos, nanos},
     service::{Balancing, NAME_KEPT},
     topology::{Kind, Operation},
     world::World,

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{
-    clock::{Nanos, SECOND},
     call::CallKey,
+    clock::{Nanos, SECOND},
     telemetry::Meters,
     topology::{CallSpec, Operation, Topology},
 };

@@ -15,6 +15,9 @@ use super::super::{
 /// Attempts of a caller whose budget somebody took away.
 const STORMING: u32 = 4;
 
+/// Requests that a replica has at a time which only waits.
+const HANGING: u32 = 400;
+
 impl World {
     /// A fault begins. Nothing is said of it but what the fleet itself says.
     pub(crate) fn begin_fault(&mut self, index: usize) {
@@ -36,7 +39,11 @@ impl World {
             "F03" => self.deploy_bad(service, |version| version.leak = 3.6e-4),
             "F04" => self.on_node(node, |node| node.cpu_slowness = 6.0),
             "F05" => self.on_replica(replica, |replica| replica.slow = 100.0),
-            "F06" => self.slow_down(service, 60.0),
+            "F06" => {
+                // It takes everything and waits for somebody else.
+                self.on_all(service, |replica| replica.slots = HANGING);
+                self.slow_down(service, 60.0);
+            }
             "F07" => self.on_replica(replica, |replica| replica.deadlocked = true),
             "F08" => self.configure(service, Change::Flag, |config| config.pauses = 0.5),
             "F09" => self.deploy_bad(service, |version| version.descriptors = 6.0e-4),

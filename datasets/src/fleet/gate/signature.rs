@@ -43,7 +43,8 @@ fn attribute<'a>(list: &'a Value, key: &str) -> Option<&'a str> {
 /// Whether a resource is an entity or a part of it.
 fn is_of(resource: &Value, entity: &str) -> bool {
     let attributes = &resource["attributes"];
-    let (service, instance) = (attribute(attributes, "service.name"), attribute(attributes, "service.instance.id"));
+    let (service, instance) =
+        (attribute(attributes, "service.name"), attribute(attributes, "service.instance.id"));
     match (entity.strip_prefix("host:"), entity.split_once('/')) {
         (Some(host), _) => service.is_none() && attribute(attributes, "host.name") == Some(host),
         (None, Some((_, name))) => instance == Some(name),
@@ -92,9 +93,11 @@ fn since(readings: &Readings) -> (Reading, Reading) {
 
 fn shows(signature: &Signature, sick: &Readings, well: &Readings) -> bool {
     let ((was, is), (was_well, is_well)) = (since(sick), since(well));
-    let share = |was: Reading, is: Reading| (is.failed - was.failed).max(0.0) / (is.count - was.count).max(1.0);
+    let share =
+        |was: Reading, is: Reading| (is.failed - was.failed).max(0.0) / (is.count - was.count).max(1.0);
     let mean = |was: Reading, is: Reading| (is.total - was.total) / (is.count - was.count).max(1.0);
-    let grown = |was: Reading, is: Reading| if is.histogram { is.count - was.count } else { is.total - was.total };
+    let grown =
+        |was: Reading, is: Reading| if is.histogram { is.count - was.count } else { is.total - was.total };
     match signature.direction.as_str() {
         "flat" => true,
         "absent" => {
@@ -126,7 +129,8 @@ pub(super) fn signatures(record: &'static Record, seed: u64, topology: &Arc<Topo
     let ((sick, world), (well, _)) = (play(sick), play(well));
     let each = record.signature.iter().map(|signature| {
         let entity = world.fill_in(0, &signature.entity);
-        let (sick, well) = (read(&sick, &signature.metric, &entity, start), read(&well, &signature.metric, &entity, start));
+        let (sick, well) =
+            (read(&sick, &signature.metric, &entity, start), read(&well, &signature.metric, &entity, start));
         shows(signature, &sick, &well)
     });
     each.collect()

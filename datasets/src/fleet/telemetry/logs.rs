@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
+        call::{Answer, Call, Trace},
         change::ChangeEntry,
         clock::{Nanos, nanos},
-        call::{Answer, Call, Trace},
         service::Process,
         topology::Kind,
         world::World,

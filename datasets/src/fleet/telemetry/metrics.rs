@@ -1,9 +1,9 @@
 //! Metrics after the OpenTelemetry conventions, for replicas, nodes, queue and books.
 
 use super::super::{
+    call::Answer,
     clock::Nanos,
     fluid::Spread,
-    call::Answer,
     service::{Process, Replica},
     topology::Kind,
     world::World,

@@ -9,9 +9,9 @@
 //! | `spans` | spans of sampled requests |
 
 use super::{
+    call::{Answer, Call, Trace},
     change::ChangeEntry,
     clock::{Nanos, SECOND, nanos},
-    call::{Answer, Call, Trace},
     world::{Setup, World},
 };
 use crate::{random::Stream, simulator::telemetry::otlp};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        clock::Nanos,
         call::{Answer, Call, Trace},
+        clock::Nanos,
         topology::Kind,
         world::World,
     },

@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod catalogue;
 pub mod fetch;
+pub mod fleet;
 pub mod loghub;
 pub mod nab;
 pub mod nezha;

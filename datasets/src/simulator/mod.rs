@@ -30,7 +30,7 @@ mod load;
 mod request;
 mod scenario;
 mod service;
-mod telemetry;
+pub(crate) mod telemetry;
 mod truth;
 mod world;
 

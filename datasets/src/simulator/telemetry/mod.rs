@@ -6,7 +6,7 @@ use super::{clock::Nanos, world::World};
 
 pub(super) mod logs;
 pub(super) mod metrics;
-mod otlp;
+pub(crate) mod otlp;
 pub(super) mod spans;
 
 /// Spans and log records between two collections.

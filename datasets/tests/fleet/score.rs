@@ -1,0 +1,181 @@
+use std::collections::BTreeSet;
+
+use theriac_datasets::fleet::{
+    Topology,
+    baseline::{Nothing, Runbook},
+    record,
+    score::{
+        Cause, Episode, Event, EventKind, Report, Survival, Time, bootstrap_macro, judge, poisson_rate,
+        proportion,
+    },
+    trial::play_scored,
+};
+
+/// Published: 0 of 10 and 5 of 10 at 95 % (Clopper and Pearson 1934, tables of binom.test in R).
+#[test]
+fn intervals_agree_with_tables() {
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-4, "{a} {b}");
+    let none = proportion(0, 10, 0.95);
+    near(none.low, 0.0);
+    near(none.high, 0.308_50);
+    let half = proportion(5, 10, 0.95);
+    near(half.low, 0.187_09);
+    near(half.high, 0.812_91);
+    // 2,910 of 3,000: the note on the size of a campaign.
+    let large = proportion(2_910, 3_000, 0.95);
+    assert!(large.low > 0.963 && large.high < 0.977, "{large:?}");
+    // None in 52 weeks, both sides; ten in one, poisson.test in R.
+    near(poisson_rate(0, 52.0, 0.95).high, 3.688_88 / 52.0);
+    let ten = poisson_rate(10, 1.0, 0.95);
+    near(ten.low, 4.795_39);
+    near(ten.high, 18.390_36);
+}
+
+#[test]
+fn times_are_censored_not_dropped() {
+    let times = vec![
+        Time::Seen(10.0),
+        Time::Seen(20.0),
+        Time::Censored(25.0),
+        Time::Seen(30.0),
+        Time::Censored(60.0),
+    ];
+    let survival = Survival::of(times);
+    let expected = [(10.0, 0.8), (20.0, 0.6), (30.0, 0.3)];
+    assert_eq!(survival.steps.len(), 3);
+    for ((at, left), (a, b)) in survival.steps.iter().zip(expected) {
+        assert!((at - a).abs() < 1e-12 && (left - b).abs() < 1e-12);
+    }
+    assert_eq!(survival.quantile(0.5), Some(30.0));
+    assert_eq!(survival.quantile(0.9), None);
+    assert_eq!((survival.count, survival.seen), (5, 3));
+    assert!((survival.mean_at_cap - 29.0).abs() < 1e-12);
+}
+
+fn episode() -> Episode {
+    let action = |at: f64, name: &str, harm: f64| Event {
+        at,
+        kind: EventKind::Action {
+            name: name.to_owned(),
+            target: "payment".to_owned(),
+            changes: true,
+            undo: false,
+            harm: Some(harm),
+            irreversible: false,
+            unnecessary: false,
+        },
+    };
+    let log = vec![
+        Event { at: 70.0, kind: EventKind::Symptom { entity: "ads/ads-1".to_owned() } },
+        Event { at: 75.0, kind: EventKind::Symptom { entity: "payment/payment-1".to_owned() } },
+        Event {
+            at: 80.0,
+            kind: EventKind::Diagnosis {
+                ranked: vec![
+                    ("ads".to_owned(), "version".to_owned()),
+                    ("payment".to_owned(), "version".to_owned()),
+                ],
+                path: vec!["payment".to_owned(), "ads".to_owned()],
+            },
+        },
+        action(85.0, "rollback_deploy payment", -100.0),
+        Event { at: 240.0, kind: EventKind::Verified { recovered: Some(true) } },
+    ];
+    Episode {
+        cause: Some(Cause {
+            code: "F27".to_owned(),
+            component: "payment".to_owned(),
+            cause: "version".to_owned(),
+            path: vec!["payment".to_owned(), "frontend".to_owned()],
+            injected: 60.0,
+            observable: 70.0,
+            acceptable: vec!["rollback_deploy payment".to_owned()],
+            healable: true,
+        }),
+        horizon: 540.0,
+        bad_seconds: (62..110).collect(),
+        restored: true,
+        loss: 60.0,
+        loss_nothing: 500.0,
+        loss_oracle: 20.0,
+        log,
+    }
+}
+
+#[test]
+fn an_episode_is_judged_by_its_parts() {
+    let judged = judge(&episode());
+    assert_eq!(judged.first_bad, Some(62.0));
+    assert_eq!(judged.detected, Some(5.0));
+    assert_eq!(judged.detected_from_impact, Some(13.0));
+    assert_eq!((judged.rank, judged.rank_with_cause), (Some(1), Some(1)));
+    assert!((judged.path_f1 - 0.5).abs() < 1e-12);
+    assert_eq!(judged.recovered, Some(48.0));
+    assert_eq!(judged.first_acceptable, Some(true));
+    assert!((judged.healed_share.unwrap() - 440.0 / 480.0).abs() < 1e-12);
+    assert!(!judged.end_to_end() && !judged.flapped);
+}
+
+#[test]
+fn what_is_claimed_must_be_so() {
+    let mut worse = episode();
+    worse.bad_seconds = (62..540).collect();
+    worse.loss = 900.0;
+    let report = Report::of(&[episode(), worse], 1);
+    assert_eq!((report.false_success.count, report.false_success.of), (1, 2));
+    assert_eq!(report.recover.quantile(0.5), Some(48.0));
+    assert_eq!(report.recover.quantile(0.9), None);
+    assert_eq!(report.ac3.count, 2);
+    assert_eq!(report.by_type.len(), 1);
+    assert!(report.headline().is_some());
+}
+
+#[test]
+fn safety_cannot_be_bought() {
+    let mut quiet = episode();
+    quiet.cause = None;
+    quiet.horizon = 7.0 * 86_400.0;
+    quiet.bad_seconds.clear();
+    if let EventKind::Action { harm, .. } = &mut quiet.log[3].kind {
+        *harm = Some(400.0);
+    }
+    let report = Report::of(&[episode(), quiet], 1);
+    assert_eq!(report.harmful_without_fault, 1);
+    assert!((report.false_actions_per_week.0 - 1.0).abs() < 1e-9);
+    assert_eq!(report.headline(), None);
+}
+
+#[test]
+fn going_to_and_fro_is_flapping() {
+    let mut flaps = episode();
+    let action = flaps.log[3].clone();
+    for at in [200.0, 400.0] {
+        flaps.log.push(Event { at, ..action.clone() });
+    }
+    assert!(judge(&flaps).flapped);
+}
+
+#[test]
+fn the_bootstrap_is_the_same_each_time_and_holds_the_mean() {
+    let strata = vec![vec![0.0, 1.0, 1.0, 0.5], vec![0.2, 0.4], vec![]];
+    let interval = bootstrap_macro(&strata, 500, 4);
+    assert_eq!(interval, bootstrap_macro(&strata, 500, 4));
+    let mean = f64::midpoint(0.625, 0.3);
+    assert!(interval.low < mean && mean < interval.high);
+}
+
+/// From the simulator to the scorer: a runbook heals a bad deploy, nobody does not.
+#[test]
+fn a_policy_is_scored() {
+    let topology = Topology::boutique().unwrap();
+    let deploy = record("F27").unwrap();
+    let alone = play_scored(deploy, 1, &topology, &mut Nothing);
+    let runbook = play_scored(deploy, 1, &topology, &mut Runbook::default());
+    let codes: BTreeSet<String> =
+        [&alone, &runbook].iter().filter_map(|e| e.cause.as_ref()).map(|c| c.code.clone()).collect();
+    assert_eq!(codes.len(), 1);
+    let (alone, runbook) = (judge(&alone), judge(&runbook));
+    assert_eq!((alone.healed_share, alone.recovered), (Some(0.0), None));
+    assert!(runbook.healed_share > Some(0.5) && runbook.recovered.is_some(), "{runbook:?}");
+    assert_eq!(runbook.first_acceptable, Some(true));
+}

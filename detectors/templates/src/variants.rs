@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn words_that_share_a_layout_are_one() {
-        let seldom = |line: u32| ((line % 2).into(), if line.is_multiple_of(997) { 9 } else { (line % 2).into() });
+        let seldom =
+            |line: u32| ((line % 2).into(), if line.is_multiple_of(997) { 9 } else { (line % 2).into() });
         assert_eq!(parts(seldom).1.len(), 1);
         assert_eq!(parts(|line| ((line % 5).into(), 7)).1.len(), 1);
     }

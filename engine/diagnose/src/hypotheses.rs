@@ -32,8 +32,7 @@ pub(crate) fn hypotheses(view: &View<'_>) -> Vec<Hypothesis> {
             if weigh_mechanism(view, &suspect, fault, &mut reasons) {
                 weigh_place(view, &suspect, fault, &mut reasons);
                 weigh_precedents(view.knowledge, &suspect, fault, &shown, &mut reasons);
-                reasons.hear(&weights);
-                let score = reasons.total();
+                let score = reasons.total(&weights);
                 weighed.push(Weighed { suspect: suspect.clone(), fault, reasons, score });
             }
         }

@@ -12,7 +12,7 @@ use theriac_contract::Direction;
 use super::Reasons;
 use crate::{family::Family, incident::Kept, view::View};
 
-/// A service's trouble, and the part that its callees account for.
+/// A service's trouble, and the part that its callees may account for.
 pub(super) struct Account {
     /// 0..1.
     pub(super) share: f64,
@@ -22,6 +22,10 @@ pub(super) struct Account {
 
 /// The least own share that can be told from none: quantiles do not add up, and calls overlap.
 const OWN_MIN: f64 = 0.05;
+
+/// What callees account for may be so many times more than what is seen of it: each symptom tells of its
+/// own worst tick, and calls that were given up, sent again or never traced are not in what is counted.
+const UNSEEN: f64 = 3.0;
 
 /// What the callees of a service account for; none if they, or it, tell nothing of the same kind.
 pub(super) fn account(view: &View<'_>, service: &str) -> Option<Account> {
@@ -52,7 +56,8 @@ fn of_family(view: &View<'_>, service: &str, family: Family) -> Option<Account> 
         }
         let part =
             |(callee, (more, _)): (&&str, &(f64, &Kept))| more * calls_per_request(view, service, callee);
-        let share = (callees.iter().map(part).sum::<f64>() / whole).min(1.0);
+        let seen = callees.iter().map(part).sum::<f64>() / whole;
+        let share = (UNSEEN * seen).min(1.0);
         let Some((callee, (_, edge))) =
             callees.iter().max_by(|a, b| part(*a).total_cmp(&part(*b)).then(b.0.cmp(a.0)))
         else {
@@ -61,8 +66,8 @@ fn of_family(view: &View<'_>, service: &str, family: Family) -> Option<Account> 
         if best.as_ref().is_none_or(|best| share > best.share) {
             let what = if family == Family::Latency { "waits" } else { "fails" };
             let text = format!(
-                "{:.0} % of what {service} {what} more comes from whom it calls, {callee} first",
-                100.0 * share
+                "only {:.0} % of what {service} {what} more is seen at whom it calls, {callee} first",
+                100.0 * seen.min(1.0)
             );
             best = Some(Account { share, text, symptoms: vec![edge.id.clone()] });
         }
@@ -70,15 +75,15 @@ fn of_family(view: &View<'_>, service: &str, family: Family) -> Option<Account> 
     best
 }
 
-/// Says it of a suspect.
+/// Says of a suspect what is its own; what is not, the call graph holds against it.
 pub(super) fn weigh(account: &Account, reasons: &mut Reasons) {
-    // A cause has any own share, a bystander in the path of trouble none but what cannot be told from
-    // none: the density of a uniform share against an exponential one of that size, bounded by what
-    // the others say of it.
-    let own = (1.0 - account.share).max(0.0);
-    let victim = libm::exp(-own / OWN_MIN) / OWN_MIN;
-    let ratio = (-libm::log(victim.max(1e-3))).clamp(-2.5, 1.0);
-    reasons.add("contribution", ratio, account.text.clone(), account.symptoms.clone());
+    // A cause has any own share; a bystander in the path of trouble has none but what cannot be told
+    // from none: a uniform density against an exponential one of that size.
+    let own = 1.0 - account.share;
+    let ratio = own / OWN_MIN + libm::log(OWN_MIN);
+    if ratio > 0.0 {
+        reasons.add("contribution", ratio.min(1.0), account.text.clone(), account.symptoms.clone());
+    }
 }
 
 /// The last part of a signal's name: `p95` of `edge.duration.p95`; only equal ones can be compared.

@@ -110,16 +110,11 @@ impl Reasons {
         self.list.push(Evidence { channel: channel.to_owned(), log_likelihood_ratio: ratio, text, symptoms });
     }
 
-    /// Multiplies what each channel says with its weight.
-    pub(crate) fn hear(&mut self, weights: &Weights) {
-        for evidence in &mut self.list {
-            evidence.log_likelihood_ratio *= weights.of(&evidence.channel);
-        }
-    }
-
-    /// Sum of the log likelihood ratios.
-    pub(crate) fn total(&self) -> f64 {
-        self.list.iter().map(|evidence| evidence.log_likelihood_ratio).sum()
+    /// Sum of the log likelihood ratios, each with the weight of its channel. What is told stays as it was
+    /// said: weights are learnt from that.
+    pub(crate) fn total(&self, weights: &Weights) -> f64 {
+        let heard = |evidence: &Evidence| weights.of(&evidence.channel) * evidence.log_likelihood_ratio;
+        self.list.iter().map(heard).sum()
     }
 }
 

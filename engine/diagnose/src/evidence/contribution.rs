@@ -34,17 +34,16 @@ pub(super) fn account(view: &View<'_>, service: &str) -> Option<Account> {
 
 fn of_family(view: &View<'_>, service: &str, family: Family) -> Option<Account> {
     let up = view.current.iter().filter(|kept| kept.family == family && kept.direction == Direction::Up);
+    // Of one instance or one route the worst is worse than anything that is said of all calls together:
+    // only what is said of the service as a whole can be compared with its calls.
     let (edges, own): (Vec<&Kept>, Vec<&Kept>) =
-        up.copied().filter(|kept| kept.entity.service() == service).partition(|kept| kept.peer.is_some());
+        up.copied().filter(|kept| kept.entity.as_str() == service).partition(|kept| kept.peer.is_some());
     let mut best: Option<Account> = None;
     for statistic in own.iter().filter_map(|kept| statistic(&kept.signal)) {
         let same = |kept: &&&Kept| self::statistic(&kept.signal) == Some(statistic);
-        let excess_of =
-            |all: &[&Kept]| all.iter().filter(same).filter_map(|kept| excess(kept)).fold(0.0, f64::max);
-        let whole = excess_of(&own);
-        if whole <= 0.0 {
-            continue;
-        }
+        // The operation that suffers least: the others may be those that do not call.
+        let least = own.iter().filter(same).filter_map(|kept| excess(kept)).reduce(f64::min);
+        let Some(whole) = least else { continue };
         // The worst of what is said of each callee: instances say the same thing.
         let mut callees: BTreeMap<&str, (f64, &Kept)> = BTreeMap::new();
         for edge in edges.iter().filter(same) {

@@ -30,9 +30,9 @@ pub enum Family {
     Transmission,
     /// Processes that start again.
     Restarts,
-    /// Work that is under way, and what is in use for it.
+    /// Work that is under way or has come and waits, and what is in use for it: whoever is slow has more.
     Queue,
-    /// Work that waits for its turn: for a worker, a connection, a consumer.
+    /// Waiting for what one needs oneself: a connection, a worker of a pool.
     Waiting,
     /// What a thing says of its own state.
     Health,
@@ -62,8 +62,8 @@ impl Family {
             Self::Storage => "disk",
             Self::Transmission => "transmission",
             Self::Restarts => "restarts",
-            Self::Queue => "work under way",
-            Self::Waiting => "work that waits",
+            Self::Queue => "queue",
+            Self::Waiting => "waiting for a pool",
             Self::Health => "health",
             Self::Mismatch => "mismatch",
             Self::Log => "log",
@@ -115,12 +115,12 @@ const TABLE: [(&str, Family); 78] = [
     ("load1", Family::Cpu),
     ("load_average", Family::Cpu),
     ("throttl", Family::Cpu),
-    ("queue", Family::Waiting),
-    ("active_requests", Family::Queue),
-    ("backlog", Family::Waiting),
-    ("lag", Family::Waiting),
     ("pending", Family::Waiting),
     ("wait_time", Family::Waiting),
+    ("queue", Family::Queue),
+    ("active_requests", Family::Queue),
+    ("backlog", Family::Queue),
+    ("lag", Family::Queue),
     ("thread", Family::Queue),
     ("connections", Family::Queue),
     ("connection.count", Family::Queue),
@@ -222,7 +222,8 @@ mod tests {
             ("process.cpu.utilization", "{}", Family::Cpu),
             ("process.uptime", "{}", Family::Restarts),
             ("container.restarts.rate", "{}", Family::Restarts),
-            ("queue.length", "{}", Family::Waiting),
+            ("queue.length", "{}", Family::Queue),
+            ("db.client.connection.pending_requests", "{}", Family::Waiting),
             ("health.status", "{}", Family::Health),
             ("business.orders.mismatch.rate", "{}", Family::Mismatch),
             ("span.error_ratio", "{}", Family::Errors),

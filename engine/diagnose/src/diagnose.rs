@@ -301,6 +301,7 @@ impl Diagnose {
     ) -> Incident {
         let revision = case.said.as_ref().map_or(0, |said| said.revision + 1);
         let top = ranked.first();
+        case.told.get_or_insert(at);
         case.said = Some(Said {
             at,
             revision,

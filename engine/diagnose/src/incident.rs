@@ -121,6 +121,9 @@ pub(crate) struct Case {
     pub(crate) recurrences: u32,
     /// None while it gathers evidence.
     pub(crate) said: Option<Said>,
+    /// When it was told first: what was changed after that is no cause, but a remedy.
+    #[serde(default)]
+    pub(crate) told: Option<Timestamp>,
     /// Whether its symptoms changed since the last look.
     pub(crate) changed: bool,
 }
@@ -136,6 +139,7 @@ impl Case {
             shed: 0,
             recurrences: 0,
             said: None,
+            told: None,
             changed: true,
         }
     }

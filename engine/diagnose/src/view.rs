@@ -223,11 +223,12 @@ impl<'a> View<'a> {
         // A tick of slack: a change is stamped when it begins, trouble when its tick does.
         let slack = Interval::from_seconds(30);
         let onset = self.onset(entity)?;
+        let latest = onset.plus(slack).min(self.case.told.unwrap_or(self.at));
         let memory = self.settings.change_memory.as_seconds().max(1.0);
         let before = self.knowledge.changes.iter().filter(|change| {
             change.entity.service() == entity.service()
                 && (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
-                && change.at <= onset.plus(slack)
+                && change.at <= latest
                 && change.kind != "scaling"
                 && change.kind != Change::RESTART
                 && is_meant(change)

@@ -190,3 +190,19 @@ fn what_may_pass_counts_as_permanent_once_it_stood_long() {
     assert_eq!(later.len(), 1, "one revision, for the class");
     assert_eq!(later[0].hypotheses[0].class, FaultClass::Permanent);
 }
+
+#[test]
+fn the_remedy_is_not_taken_for_the_cause() {
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("catalog", 50));
+    let all = replicas("catalog", ERRORS, 60, STRONG);
+    let mut stage = Diagnose::new(Settings::default());
+    let first = stage.step(at(70), &all, &knowledge);
+    assert_eq!(first[0].hypotheses[0].change.as_ref(), Some(&knowledge.changes[0]));
+    // Rolled back within seconds: a change, too, and nearer to the onset than many a cause.
+    let back = theriac_contract::Change { from: "1.1.0".into(), to: "1.0.0".into(), ..deploy("catalog", 75) };
+    knowledge.changes.push(back);
+    let closed: Vec<Symptom> = all.iter().map(|symptom| scripts::closed(symptom, 80)).collect();
+    let after = stage.step(at(80), &closed, &knowledge);
+    assert_eq!(after[0].hypotheses[0].change, first[0].hypotheses[0].change);
+}

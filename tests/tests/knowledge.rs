@@ -111,6 +111,37 @@ fn symptoms_are_judged(folder: &Path) {
     }
 }
 
+/// What caused an incident is a fact, with the weights of the channels that follow from it.
+fn causes_are_confirmed(folder: &Path) {
+    let confirm = |arguments: &[&str]| {
+        run(folder, &[&["knowledge", "confirm"], arguments, &["--data-dir", "data"]].concat())
+    };
+    let incidents = payloads(folder, "incidents");
+    let (_, incident) =
+        incidents.iter().rfind(|(_, one)| one["hypotheses"][0]["entity"].is_string()).unwrap();
+    let (id, best) = (incident["id"].as_str().unwrap(), &incident["hypotheses"][0]);
+    let cause = best["entity"].as_str().unwrap();
+    let told = confirm(&[id, cause, "--reason", "seen"]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.out.contains(&format!("confirmed to be caused by {cause}: seen")), "{}", told.out);
+    let newest: u64 = told.out.split_whitespace().next().and_then(|version| version.parse().ok()).unwrap();
+    let before = (newest - 1).to_string();
+    let grown = run_well(folder, &["knowledge", "diff", &before, "--data-dir", "data"]);
+    assert!(grown.contains("~ weights of channels: none learnt -> "), "{grown}");
+    let facts = lines(folder, &["knowledge", "log", "--last", "1", "--output", "json", "--data-dir", "data"]);
+    assert_eq!(facts[0]["fault"], best["fault"]);
+    assert!(!facts[0]["shown"].as_array().unwrap().is_empty(), "{}", facts[0]);
+    assert_eq!(facts[0]["shown"], best["shown"]);
+    for (arguments, said) in [
+        (vec![id, "nobody"], "was not suspected in"),
+        (vec!["incident-nobody", cause], "theriac explain` lists them"),
+        (vec!["incident-", cause], "several incidents begin with"),
+    ] {
+        let wrong = confirm(&arguments);
+        assert_eq!((wrong.code, wrong.err.contains(said)), (2, true), "{}", wrong.err);
+    }
+}
+
 /// Each incident in no more than a hundred columns, as one object, and as a page; nobody else's.
 fn incidents_are_explained(folder: &Path) {
     fn explain<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
@@ -154,6 +185,7 @@ fn after_a_run() {
     let folder = tempfile::tempdir().unwrap();
     run_well(folder.path(), &["demo", "--data-dir", "data", "--output", "json"]);
     symptoms_are_judged(folder.path());
+    causes_are_confirmed(folder.path());
     every_record_fits_its_schema(folder.path());
     incidents_are_explained(folder.path());
     knowledge_goes_back(folder.path());

@@ -14,7 +14,7 @@ use theriac_connectors::{
     read::{FileSettings, from_bytes},
     topics::{Embedded, Fsync, Settings as TopicSettings},
 };
-use theriac_contract::{Checkpointed, Command, Fact, Fetch, Id, Interval, Source, Topic, Topics};
+use theriac_contract::{Command, Fact, Fetch, Id, Interval, Source, Topic, Topics};
 use theriac_engine::{
     CheckpointSettings, Driver, DriverError, Environment, EnvironmentError, Next, Recovery, Repeatable,
     Round, Settings, Setup, records,
@@ -191,8 +191,12 @@ fn after_a_change_what_is_known_is_what_is_stored() {
         }
         assert_eq!(configurations(folder.path()), ["a", "c"]);
         let driver = open(folder.path(), repeatable, "c").0;
-        let state = |knowledge| Checkpointed::snapshot(knowledge).unwrap();
-        assert_eq!(state(&driver.engine.knowledge), state(&knowledge), "{rounds}, {repeatable:?}");
+        // What was counted in the minute that is under way is in no fact yet.
+        for version in 0..=knowledge.version() {
+            let known = driver.engine.knowledge.at(version);
+            assert_eq!(known, knowledge.at(version), "version {version}, {rounds}, {repeatable:?}");
+        }
+        assert_eq!(driver.engine.knowledge.snapshot(), knowledge.snapshot(), "{rounds}, {repeatable:?}");
     }
 }
 

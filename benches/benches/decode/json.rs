@@ -179,11 +179,14 @@ fn values(payload: &str, lines: bool, each: fn(&str)) {
     if lines { payload.lines().for_each(each) } else { each(payload) }
 }
 
+/// What is done with the text of a payload.
+type Side = Box<dyn FnMut(&str)>;
+
 fn compare(name: &str, text: fn(&[Record]) -> String, encoding: Encoding) {
     for (repeating, suffix) in [(true, ""), (false, ".new_series")] {
         let payloads = payloads(text, repeating);
         let lines = encoding == Encoding::Json;
-        let mut sides: Vec<(&str, Box<dyn FnMut(&str)>)> =
+        let mut sides: Vec<(&str, Side)> =
             vec![("records_per_s", Box::new(decoder(encoding, Rows::default())))];
         if encoding != Encoding::Text {
             sides.push(("by_objects", Box::new(decoder(encoding, Rows::by_objects()))));

@@ -51,7 +51,7 @@ impl Propagation {
                 worst: (*symptoms.iter().min_by(least)?).clone(),
                 role: one.role,
                 distance: one.steps.map(|steps| steps as usize),
-                from: spread.iter().position(|other| is_from(other)),
+                from: spread.iter().position(is_from),
             })
         };
         Self { places: spread.iter().filter_map(place).collect() }

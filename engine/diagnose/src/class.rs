@@ -25,7 +25,7 @@ pub(crate) fn class(view: &View<'_>, fault: Fault, reasons: &mut Reasons) -> Fau
         | Fault::ErrorBurst
         | Fault::CpuSaturation
         | Fault::TrafficSurge
-        | Fault::NetworkFault => FaultClass::Transient,
+        | Fault::BrokenNetwork => FaultClass::Transient,
     };
     let returned = view.case.recurrences;
     let stays = stood > view.settings.transient_within && view.case.stands();

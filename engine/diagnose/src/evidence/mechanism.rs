@@ -29,7 +29,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation | Fault::LyingSensor => true,
         Fault::ByzantineReplica => suspect.is_instance(),
-        Fault::NetworkFault | Fault::StorageExhaustion => true,
+        Fault::BrokenNetwork | Fault::StorageExhaustion => true,
         Fault::BadDeploy | Fault::BadConfiguration | Fault::TrafficSurge => {
             !is_host(suspect) && !suspect.is_instance()
         }
@@ -49,7 +49,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::CpuSaturation => place.cpu_saturation(reasons),
         Fault::TrafficSurge => place.traffic_surge(reasons),
         Fault::BrokenHost => place.host_fault(reasons),
-        Fault::NetworkFault => network::weigh(&place, reasons),
+        Fault::BrokenNetwork => network::weigh(&place, reasons),
         Fault::PoolExhaustion => exhaustion::pool(&place, reasons),
         Fault::StorageExhaustion => exhaustion::storage(&place, reasons),
         Fault::Hang => exhaustion::hang(&place, reasons),

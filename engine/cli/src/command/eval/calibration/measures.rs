@@ -148,7 +148,7 @@ mod tests {
             Told {
                 set: "one",
                 case: n.to_string(),
-                truth: if n % 5 == 0 { "none" } else { "a" }.to_owned(),
+                truth: if n.is_multiple_of(5) { "none" } else { "a" }.to_owned(),
                 otherwise: Some("none".to_owned()),
                 claims: vec![(suspect, evidence)],
                 unknown: 0.0,

@@ -5,7 +5,7 @@ use theriac_contract::{Entity, Evidence, FaultClass, Hypothesis};
 use crate::{
     channel::reweight::Weights,
     class::class,
-    evidence::{Fault, Reasons, shown, weigh_mechanism, weigh_place, weigh_precedents},
+    evidence::{Fault, Reasons, account, shown, weigh_mechanism, weigh_place, weigh_precedents},
     view::View,
 };
 
@@ -27,10 +27,11 @@ pub(crate) fn hypotheses(view: &View<'_>) -> Vec<Hypothesis> {
     let mut weighed = Vec::new();
     for suspect in view.suspects() {
         let shown = shown(view, &suspect);
+        let account = account(view, suspect.service());
         for fault in Fault::ALL {
             let mut reasons = Reasons::default();
             if weigh_mechanism(view, &suspect, fault, &mut reasons) {
-                weigh_place(view, &suspect, fault, &mut reasons);
+                weigh_place(view, &suspect, fault, account.as_ref(), &mut reasons);
                 weigh_precedents(view.knowledge, &suspect, fault, &shown, &mut reasons);
                 let score = reasons.total(&weights);
                 weighed.push(Weighed { suspect: suspect.clone(), fault, reasons, score });

@@ -13,7 +13,7 @@ use super::Reasons;
 use crate::{family::Family, incident::Kept, view::View};
 
 /// A service's trouble, and the part that its callees may account for.
-pub(super) struct Account {
+pub(crate) struct Account {
     /// 0..1.
     pub(super) share: f64,
     text: String,
@@ -28,7 +28,7 @@ const OWN_MIN: f64 = 0.05;
 const UNSEEN: f64 = 3.0;
 
 /// What the callees of a service account for; none if they, or it, tell nothing of the same kind.
-pub(super) fn account(view: &View<'_>, service: &str) -> Option<Account> {
+pub(crate) fn account(view: &View<'_>, service: &str) -> Option<Account> {
     [Family::Latency, Family::Errors].into_iter().find_map(|family| of_family(view, service, family))
 }
 
@@ -100,8 +100,7 @@ fn excess(kept: &Kept) -> Option<f64> {
 /// How often a service calls another for one request of its own; once if nobody counted.
 fn calls_per_request(view: &View<'_>, service: &str, callee: &str) -> f64 {
     let topology = &view.knowledge.topology;
-    let served: f64 =
-        topology.callers(service).iter().filter_map(|from| topology.volume(from, service)).sum();
+    let served: f64 = view.graph.callers(service).filter_map(|from| topology.volume(from, service)).sum();
     match topology.volume(service, callee) {
         Some(calls) if served > 0.0 => calls / served,
         _ => 1.0,

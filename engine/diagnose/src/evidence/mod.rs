@@ -10,6 +10,7 @@ mod precedent;
 
 use theriac_contract::{Change, Evidence, Id};
 
+pub(crate) use contribution::{Account, account};
 pub(crate) use mechanism::weigh as weigh_mechanism;
 pub(crate) use place::weigh as weigh_place;
 pub(crate) use precedent::{shown, weigh as weigh_precedents};

@@ -2,14 +2,20 @@
 
 use theriac_contract::Entity;
 
-use super::{Fault, Reasons, contribution, lag_seconds, said};
+use super::{Account, Fault, Reasons, contribution, lag_seconds, said};
 use crate::{family::Family, graph::is_host, view::View};
 
 /// Evidence for a fault at a suspect, whatever its mechanism.
-pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+pub(crate) fn weigh(
+    view: &View<'_>,
+    suspect: &Entity,
+    fault: Fault,
+    account: Option<&Account>,
+    reasons: &mut Reasons,
+) {
     deviation(view, suspect, reasons);
     onset_order(view, suspect, fault, reasons);
-    call_graph(view, suspect, fault, reasons);
+    call_graph(view, suspect, fault, account, reasons);
     host(view, suspect, fault, reasons);
     replicas(view, suspect, fault, reasons);
 }
@@ -38,7 +44,13 @@ fn onset_order(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Re
 }
 
 /// Trouble goes from callee to caller: the deepest troubled service explains those above it.
-fn call_graph(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+fn call_graph(
+    view: &View<'_>,
+    suspect: &Entity,
+    fault: Fault,
+    account: Option<&Account>,
+    reasons: &mut Reasons,
+) {
     if is_host(suspect) || fault == Fault::TrafficSurge {
         return;
     }
@@ -47,8 +59,7 @@ fn call_graph(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Rea
     let below =
         view.services.iter().filter(|other| **other != service && view.graph.is_below(other, service));
     let below = below.filter_map(|other| felt_at(other));
-    let account = contribution::account(view, service);
-    if let Some(account) = account.as_ref().filter(|_| fault.looks_like_a_victim()) {
+    if let Some(account) = account.filter(|_| fault.looks_like_a_victim()) {
         contribution::weigh(account, reasons);
     }
     let deepest = below.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)));

@@ -4,9 +4,10 @@ use arrow::buffer::BooleanBuffer;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    change::Change,
     series::{Series, SeriesId},
     time::{Interval, Timestamp},
-    topology::{Change, EdgeObservation},
+    topology::EdgeObservation,
 };
 
 /// A sealed tick: the frame (`[series]` values) and what became known with it.

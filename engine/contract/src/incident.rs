@@ -52,7 +52,7 @@ pub struct Hypothesis {
     /// Reasons against it, the strongest first.
     pub evidence_against: Vec<Evidence>,
     /// For a fault that a change brought: what was changed.
-    pub change: Option<crate::topology::Change>,
+    pub change: Option<crate::change::Change>,
     /// What the incident shows as seen from there, `place:family:direction`, sorted: by this it is
     /// held against earlier incidents.
     #[serde(default)]

@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    change::Change,
     id::Id,
     outcome::VerificationVerdict,
     series::{Entity, Series},
     time::Timestamp,
-    topology::{Change, EdgeKind, GivenTopology, Topology},
+    topology::{EdgeKind, GivenTopology, Topology},
 };
 
 /// A log template as the instances of a service say it.

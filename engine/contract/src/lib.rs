@@ -8,7 +8,8 @@
 //! | [`telemetry`] | the Arrow schemas of points, logs and spans, with builders |
 //! | [`series`] | [`SeriesId`], [`Series`], [`Entity`] |
 //! | [`frame`] | [`Tick`]: one step of event time over all series |
-//! | [`topology`] | who depends on whom, who is part of what, and since when; other names; change events |
+//! | [`topology`] | who depends on whom, who is part of what, and since when; other names |
+//! | [`change`] | [`Change`]: a deploy, a configuration, a flag, a restart |
 //! | [`noticed`] | what detection hands on: [`Noticed`], [`Mark`], the [`Gather`] contract |
 //! | [`symptom`], [`incident`], [`plan`], [`outcome`], [`knowledge`] | the payloads of the topics |
 //! | [`topic`] | [`Topic`], [`Record`] and the [`Topics`] contract |
@@ -23,6 +24,7 @@
 //! A trait lives here only if another crate implements it. Nothing here reads
 //! a clock, does I/O or draws a random number.
 
+pub mod change;
 pub mod codec;
 pub mod execution;
 pub mod executor;
@@ -45,6 +47,7 @@ pub mod time;
 pub mod topic;
 pub mod topology;
 
+pub use change::Change;
 pub use execution::{Attempt, Execution, ExecutionEvent};
 pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
@@ -63,7 +66,7 @@ pub use telemetry::Telemetry;
 pub use time::{Interval, Timestamp};
 pub use topic::{Record, StoredRecord, Topic, TopicError, Topics};
 pub use topology::{
-    Alias, Change, EdgeKey, EdgeKind, EdgeLife, EdgeObservation, GivenEdge, GivenTopology, NodeKind, Topology,
+    Alias, EdgeKey, EdgeKind, EdgeLife, EdgeObservation, GivenEdge, GivenTopology, NodeKind, Topology,
 };
 
 /// Version of every payload schema in this crate. Adding an optional field is

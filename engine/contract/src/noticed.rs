@@ -7,13 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    change::Change,
     frame::Tick,
     knowledge::LogTemplate,
     series::{Entity, Series},
     symptom::Symptom,
     telemetry::parse_attributes,
     time::Timestamp,
-    topology::{Change, EdgeKind, EdgeObservation},
+    topology::{EdgeKind, EdgeObservation},
 };
 
 /// Who was there, who called whom, and what was changed.

@@ -1,4 +1,4 @@
-//! Who depends on whom, and what was changed.
+//! Who depends on whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,28 +108,6 @@ pub struct EdgeObservation {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 const fn is_none(count: &u64) -> bool {
     *count == 0
-}
-
-/// Something that somebody changed: a deploy, a configuration, a flag, a scaling.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Change {
-    /// When.
-    pub at: Timestamp,
-    /// What was changed: a service or an instance.
-    pub entity: Entity,
-    /// `deploy`, `configuration`, `flag`, `scaling`, `restart`, …
-    pub kind: String,
-    /// What it was before, where known: a version or revision.
-    pub from: String,
-    /// What it is now.
-    pub to: String,
-    /// Text for people.
-    pub description: String,
-}
-
-impl Change {
-    /// Kind of a change that a process made by itself: it began anew.
-    pub const RESTART: &str = "restart";
 }
 
 /// An edge: from, to, meaning.

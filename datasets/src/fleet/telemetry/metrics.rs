@@ -8,35 +8,16 @@ use super::super::{
     topology::Kind,
     world::World,
 };
+use crate::simulator::telemetry::histogram::{BOUNDS, Histogram, durations, entry};
 use crate::simulator::telemetry::otlp::{
-    self, Attribute, CUMULATIVE, Data, Distribution, Metric, MetricsRequest, Number, NumberValue, Resource,
+    self, Attribute, CUMULATIVE, Data, Metric, MetricsRequest, Number, NumberValue, Resource,
     ResourceMetrics, SCOPE, ScopeMetrics, Whole, text, whole,
 };
 
-/// Bounds that the conventions advise, in seconds.
-const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Memory of a process, descriptors, cores of a replica and of a node.
 const MEMORY: f64 = 536_870_912.0;
 const DESCRIPTORS: f64 = 1024.0;
 const NODE_CORES: f64 = 16.0;
-
-/// Durations since the process began.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Histogram {
-    count: u64,
-    total: Nanos,
-    buckets: [u64; BOUNDS.len() + 1],
-}
-
-impl Histogram {
-    fn add(&mut self, duration: Nanos) {
-        let seconds = duration as f64 / 1e9;
-        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
-        self.count += 1;
-        self.total += duration;
-        self.buckets[bucket] += 1;
-    }
-}
 
 /// What a replica served between two collections.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,14 +38,6 @@ pub(crate) struct Meters {
     worked: Nanos,
     /// What rounding left over.
     rounding: f64,
-}
-
-fn entry<K: PartialEq, V: Default>(list: &mut Vec<(K, V)>, key: K) -> &mut V {
-    let place = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-        list.push((key, V::default()));
-        list.len() - 1
-    });
-    &mut list[place].1
 }
 
 impl Meters {
@@ -299,40 +272,26 @@ impl World {
     /// Histograms of what it served and what it called, and of answers that it found to be wrong.
     fn durations(&self, replica: &Replica) -> Vec<Metric<'_>> {
         let node = Some(replica.node);
-        let (start, time) =
-            (self.unix(replica.started, node), self.unix(self.now.saturating_sub(1_000_000), node));
-        let point = |attributes, histogram: &Histogram| Distribution {
-            attributes,
-            start_time_unix_nano: start,
-            time_unix_nano: time,
-            count: Whole(histogram.count),
-            sum: histogram.total as f64 / 1e9,
-            bucket_counts: histogram.buckets.iter().map(|count| Whole(*count)).collect(),
-            explicit_bounds: &BOUNDS,
-        };
+        let times = (self.unix(replica.started, node), self.unix(self.now.saturating_sub(1_000_000), node));
         let server = replica.meters.server.iter().map(|((route, answer), histogram)| {
             let (method, path) = self.operation(replica.service, *route);
             let mut attributes = vec![text("http.request.method", method), text("http.route", path)];
             attributes.extend(outcome(*answer));
-            point(attributes, histogram)
+            histogram.point(attributes, times)
         });
         let client = replica.meters.client.iter().map(|((callee, answer), histogram)| {
             let (method, _) = self.operation(*callee, 0);
             let peer = self.topology.services[*callee as usize].name.as_str();
             let mut attributes = vec![text("http.request.method", method), text("peer.service", peer)];
             attributes.extend(outcome(*answer));
-            point(attributes, histogram)
+            histogram.point(attributes, times)
         });
-        let metric = |name, data_points: Vec<_>| {
-            let data = Data::Histogram { data_points, aggregation_temporality: CUMULATIVE };
-            Metric { name, unit: "s", data }
-        };
         let mut metrics = Vec::new();
         if !replica.meters.server.is_empty() {
-            metrics.push(metric("http.server.request.duration", server.collect()));
+            metrics.push(durations("http.server.request.duration", server.collect()));
         }
         if !replica.meters.client.is_empty() {
-            metrics.push(metric("http.client.request.duration", client.collect()));
+            metrics.push(durations("http.client.request.duration", client.collect()));
         }
         let service = &self.services[replica.service as usize];
         let mut found = Vec::new();

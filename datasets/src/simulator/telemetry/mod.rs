@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{clock::Nanos, world::World};
 
+pub(crate) mod histogram;
 pub(super) mod logs;
 pub(super) mod metrics;
 pub(crate) mod otlp;

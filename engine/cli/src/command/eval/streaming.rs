@@ -3,10 +3,10 @@
 //! Nobody says when to look: detection is part of it. What the loop knows of a fault is what it had
 //! said by then, so that each instant is scored by the latest revisions before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use theriac_contract::{Entity, Fetch, Incident, Interval, Source, Telemetry, Timestamp};
+use theriac_contract::{Entity, Fetch, Id, Incident, Interval, Source, Telemetry, Timestamp};
 use theriac_datasets::ranking::{self, Answer, Ranked};
 use theriac_engine::Engine;
 use theriac_plan::Playbooks;
@@ -94,15 +94,10 @@ pub(super) fn hear<'n>(
     revisions: &[Incident],
     named: impl Fn(&Entity) -> Vec<&'n str>,
 ) -> Heard {
-    let own: Vec<&Incident> =
-        revisions.iter().filter(|one| fault.from <= one.at && one.opened <= fault.until).collect();
     // What stood before the fault is not about it.
-    let own: Vec<&Incident> = own
-        .into_iter()
-        .filter(|one| {
-            revisions.iter().any(|first| first.id == one.id && first.revision == 0 && first.at >= fault.from)
-        })
-        .collect();
+    let begun = |one: &Incident| one.revision == 0 && fault.from <= one.at && one.opened <= fault.until;
+    let ids: BTreeSet<&Id> = revisions.iter().filter(|one| begun(one)).map(|one| &one.id).collect();
+    let own: Vec<&Incident> = revisions.iter().filter(|one| ids.contains(&one.id)).collect();
     let first = own.first().map(|one| one.at);
     let answers = INSTANTS.map(|(_, after)| {
         let read = first.map(|at| at.plus(after));

@@ -1,0 +1,28 @@
+//! What was changed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{series::Entity, time::Timestamp};
+
+/// Something that somebody changed: a deploy, a configuration, a flag, a scaling.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// When.
+    pub at: Timestamp,
+    /// What was changed: a service or an instance.
+    pub entity: Entity,
+    /// `deploy`, `configuration`, `flag`, `scaling`, `restart`, …
+    pub kind: String,
+    /// What it was before, where known: a version or revision.
+    pub from: String,
+    /// What it is now.
+    pub to: String,
+    /// Text for people.
+    pub description: String,
+}
+
+impl Change {
+    /// Kind of a change that a process made by itself: it began anew.
+    pub const RESTART: &str = "restart";
+}

@@ -397,11 +397,15 @@ impl Topology {
             .map(|(other, _)| other.clone())
             .collect();
         for other in others {
+            // A name that was done before this one may have left `of` standing for something itself.
+            let now = self.resolve(of);
             let Some(alias) = self.aliases.get_mut(&other) else { continue };
             let several = alias.of.len() > 1;
-            alias.of.remove(name);
-            if other != *of {
-                alias.of.insert(of.clone());
+            if !alias.of.remove(name) {
+                continue;
+            }
+            if other != now {
+                alias.of.insert(now);
             }
             match alias.of.first().cloned() {
                 None => _ = self.aliases.remove(&other),

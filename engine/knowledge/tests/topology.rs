@@ -163,6 +163,22 @@ fn a_name_whose_calls_several_services_serve_stands_in_front_of_them() {
 }
 
 #[test]
+fn a_balancer_that_is_left_with_one_service_is_that_service_by_all_its_names() {
+    let mut knowledge = Knowledge::new();
+    let behind = [edge("c", STANDS_FOR, "lb:80", 2, 0), edge("lb:80", STANDS_FOR, "c.ns.svc:80", 8, 0)];
+    tick(&mut knowledge, at(1), &behind);
+    tick(&mut knowledge, at(2), &[edge("c", STANDS_FOR, "topic:t", 2, 0)]);
+    assert_eq!(knowledge.snapshot().topology.kind_of(&entity("c")), NodeKind::Balancer);
+    // The call shows `c.ns.svc:80` to be an address of `c`, which leaves `c` in front of the topic alone.
+    tick(&mut knowledge, at(3), &[edge("a/1", CALLS, "lb:80", 0, 1)]);
+    let topology = &knowledge.snapshot().topology;
+    for name in ["c", "c.ns.svc:80", "lb:80"] {
+        assert_eq!(topology.resolve(&entity(name)), entity("topic:t"), "{name}");
+    }
+    assert_eq!(calls(&knowledge), [pair("a", "topic:t")]);
+}
+
+#[test]
 fn an_address_of_a_service_that_tells_of_itself_is_that_service() {
     for order in
         [["orders/1", "orders.shop.svc.cluster.local"], ["orders.shop.svc.cluster.local", "orders/1"]]

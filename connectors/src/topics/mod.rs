@@ -48,6 +48,7 @@
 mod commits;
 mod embedded;
 mod frame;
+mod memory;
 mod place;
 mod read;
 mod settings;
@@ -57,6 +58,7 @@ mod writer;
 mod tests;
 
 pub use embedded::Embedded;
+pub use memory::Memory;
 pub use settings::{Fsync, Settings, TopicSettings};
 
 use std::{io, path::Path};

@@ -11,22 +11,36 @@ use super::{
     world::{Setup, World},
 };
 
-/// When the fault begins.
+/// When the fault begins, unless somebody needs longer to learn what is usual.
 pub const FAULT_AT: Nanos = 60 * SECOND;
 /// How long it is judged.
 pub const JUDGED: Nanos = 480 * SECOND;
 /// What is waited for after that, so that all answers are in.
-const SETTLE: Nanos = 15 * SECOND;
+pub(crate) const SETTLE: Nanos = 15 * SECOND;
 /// How long a step of a remedy may take before the next begins anyway.
 const STEP_MAX: Nanos = 180 * SECOND;
 
 /// The setup of an episode.
 #[must_use]
 pub fn setup(record: &'static Record, seed: u64, topology: &Arc<Topology>) -> Arc<Setup> {
+    Arc::new(setup_at(record, seed, topology, FAULT_AT))
+}
+
+/// The setup of an episode whose fault begins at an instant.
+#[must_use]
+pub fn setup_at(record: &'static Record, seed: u64, topology: &Arc<Topology>, at: Nanos) -> Setup {
     let mut setup = Setup::new(seed, topology.clone());
     setup.load = record.load;
-    setup.faults = vec![Fault::draw(record, seed, FAULT_AT)];
-    Arc::new(setup)
+    setup.faults = vec![Fault::draw(record, seed, at)];
+    setup
+}
+
+impl World {
+    /// When the first fault of the scenario begins.
+    #[must_use]
+    pub fn onset(&self) -> Nanos {
+        self.setup.faults.first().map_or(FAULT_AT, |fault| fault.at)
+    }
 }
 
 /// A world at an instant after the fault.
@@ -41,8 +55,9 @@ pub fn at_onset(record: &'static Record, seed: u64, topology: &Arc<Topology>, af
 #[must_use]
 pub fn judge(mut world: World) -> Loss {
     world.mute();
-    world.advance(FAULT_AT + JUDGED + SETTLE);
-    world.loss(FAULT_AT, FAULT_AT + JUDGED)
+    let onset = world.onset();
+    world.advance(onset + JUDGED + SETTLE);
+    world.loss(onset, onset + JUDGED)
 }
 
 /// Does steps one after the other, each when the one before it is over. Steps whose target does
@@ -74,7 +89,7 @@ pub fn try_steps(world: &World, steps: &[Request]) -> Loss {
 /// Whether the episode ended well: the last two minutes are as good as they should be.
 #[must_use]
 pub fn healed(world: &World) -> bool {
-    let end = FAULT_AT + JUDGED;
+    let end = world.onset() + JUDGED;
     let bad = world.bad_seconds(end - 120 * SECOND, end).len();
     bad <= HEALED_BAD
 }

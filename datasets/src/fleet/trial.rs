@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     action::Request,
     baseline::{Policy, ROUND},
     clock::{Nanos, SECOND},
-    episode::{FAULT_AT, JUDGED, judge, setup},
-    fault::Record,
+    episode::{JUDGED, SETTLE, judge},
     oracle::oracle,
     score::{Cause, Episode, Event, EventKind},
     service::Process,
-    topology::Topology,
-    world::World,
+    world::{Setup, World},
 };
 
 /// For how long an action's harm is looked at, with nobody else acting.
@@ -77,70 +77,141 @@ pub fn harm(world: &World, request: &Request) -> (f64, bool) {
     (with.loss(from, to).of_users() - without.loss(from, to).of_users(), broke)
 }
 
-/// Plays an episode with a policy and writes down what the scorer needs.
-#[must_use]
-pub fn play_scored(
-    record: &'static Record,
-    seed: u64,
-    topology: &Arc<Topology>,
-    policy: &mut dyn Policy,
-) -> Episode {
-    let (end, settled) = (FAULT_AT + JUDGED, FAULT_AT + JUDGED + 15 * SECOND);
-    let mut world = World::new(&setup(record, seed, topology));
-    let mut log = Vec::new();
-    let mut nothing = None;
-    while world.now() < end {
-        world.advance(world.now() + ROUND);
-        if nothing.is_none() && world.now() >= FAULT_AT {
-            nothing = Some(world.clone());
-        }
-        let view = world.view();
-        for request in policy.decide(world.now(), &view, world.changes()) {
-            let (harm, irreversible) =
-                if request.verb.changes() { harm(&world, &request) } else { (0.0, false) };
-            log.push(Event {
-                at: world.now() as f64 / 1e9,
-                kind: EventKind::Action {
-                    name: action_name(&request),
-                    target: request.target.to_string(),
-                    changes: request.verb.changes(),
-                    undo: request.undo,
-                    harm: Some(harm),
-                    irreversible,
-                    unnecessary: false,
-                },
-            });
-            world.apply(&request);
-        }
-    }
-    world.advance(settled);
-    let loss = judge(world.clone());
-    let onset = nothing.unwrap_or_else(|| world.clone());
-    let alone = judge(onset.clone());
-    let truth = onset.truth().into_iter().next();
-    let mut informed = onset.clone();
-    informed.mute();
-    informed.advance(truth.as_ref().map_or(FAULT_AT, |truth| truth.observable_at));
-    let best = oracle(&informed);
-    let acceptable = onset.remedies_of(0).iter().flatten().map(action_name).collect();
-    let loops = record.cause == "feedback";
-    Episode {
-        cause: truth.map(|truth| Cause {
+/// What an episode costs with nobody, and with who knows the truth: what a healer is held against.
+/// It is the same for all healers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Yardstick {
+    /// The truth.
+    pub cause: Cause,
+    /// Loss with nobody, in seconds of all users.
+    pub nothing: f64,
+    /// Loss with who knows the truth and may act as soon as telemetry could show it.
+    pub oracle: f64,
+    /// Whether who knows the truth waits.
+    pub waits: bool,
+}
+
+impl Yardstick {
+    /// Measures it from the world at the onset of its first fault; none if it has none.
+    #[must_use]
+    pub fn of(onset: &World) -> Option<Self> {
+        let truth = onset.truth().into_iter().next()?;
+        let nothing = judge(onset.clone()).total();
+        let mut informed = onset.clone();
+        informed.mute();
+        informed.advance(truth.observable_at);
+        let best = oracle(&informed);
+        let cause = Cause {
             code: truth.code,
             component: truth.component,
             cause: truth.cause,
             path: truth.path,
             injected: truth.injected_at as f64 / 1e9,
             observable: truth.observable_at as f64 / 1e9,
-            acceptable,
+            acceptable: onset.remedies_of(0).iter().flatten().map(action_name).collect(),
             healable: true,
-        }),
+        };
+        Some(Self { cause, nothing, oracle: best.loss.total(), waits: best.steps.is_empty() })
+    }
+}
+
+/// Does what a healer asks for, and gives it for the log with what it did, measured by forks.
+pub fn act(world: &mut World, request: &Request) -> Event {
+    let (harm, irreversible) = if request.verb.changes() { harm(world, request) } else { (0.0, false) };
+    let mut event = unmeasured(world, request);
+    if let EventKind::Action { harm: measured, irreversible: broke, .. } = &mut event.kind {
+        *measured = Some(harm);
+        *broke = irreversible;
+    }
+    world.apply(request);
+    event
+}
+
+/// What a healer asks for, for the log, with nobody measuring what it did.
+#[must_use]
+pub fn unmeasured(world: &World, request: &Request) -> Event {
+    Event {
+        at: world.now() as f64 / 1e9,
+        kind: EventKind::Action {
+            name: action_name(request),
+            target: request.target.to_string(),
+            changes: request.verb.changes(),
+            undo: request.undo,
+            harm: None,
+            irreversible: false,
+            unnecessary: false,
+        },
+    }
+}
+
+/// An episode that was played to its end, for the scorer.
+#[must_use]
+pub fn played(world: World, yardstick: &Yardstick, mut log: Vec<Event>) -> Episode {
+    for event in &mut log {
+        if let EventKind::Action { unnecessary, changes: true, .. } = &mut event.kind {
+            *unnecessary = yardstick.waits;
+        }
+    }
+    let end = world.onset() + JUDGED;
+    let mut settled = world;
+    settled.mute();
+    settled.advance(end + SETTLE);
+    let loops = yardstick.cause.cause == "feedback";
+    Episode {
+        cause: Some(yardstick.cause.clone()),
         horizon: end as f64 / 1e9,
-        bad_seconds: world.bad_seconds(0, end),
-        restored: world.restored() && (!loops || world.gets_over_a_burst()),
-        loss: loss.total(),
-        loss_nothing: alone.total(),
-        loss_oracle: best.loss.total(),
+        bad_seconds: settled.bad_seconds(0, end),
+        restored: settled.restored() && (!loops || settled.gets_over_a_burst()),
+        loss: judge(settled).total(),
+        loss_nothing: yardstick.nothing,
+        loss_oracle: yardstick.oracle,
         log,
     }
+}
+
+/// Lets a policy look after a world up to `end`, and gives what it did.
+pub fn play_noted(world: &mut World, policy: &mut dyn Policy, end: Nanos) -> Vec<Event> {
+    let mut log = Vec::new();
+    while world.now() < end {
+        world.advance(world.now() + ROUND);
+        let view = world.view();
+        for request in policy.decide(world.now(), &view, world.changes()) {
+            log.push(act(world, &request));
+        }
+    }
+    log
+}
+
+/// Plays an episode with a policy and writes down what the scorer needs.
+#[must_use]
+pub fn play_scored(setup: &Arc<Setup>, yardstick: &Yardstick, policy: &mut dyn Policy) -> Episode {
+    let mut world = World::new(setup);
+    let end = world.onset() + JUDGED;
+    let log = play_noted(&mut world, policy, end);
+    played(world, yardstick, log)
+}
+
+/// Time without a fault that was played up to now, for the scorer.
+#[must_use]
+pub fn played_quietly(world: &World, log: Vec<Event>) -> Episode {
+    let loss = world.loss(0, world.now()).total();
+    Episode {
+        cause: None,
+        horizon: world.now() as f64 / 1e9,
+        bad_seconds: world.bad_seconds(0, world.now()),
+        restored: world.restored(),
+        loss,
+        loss_nothing: loss,
+        loss_oracle: loss,
+        log,
+    }
+}
+
+/// The world at the onset of its first fault, with nobody acting.
+#[must_use]
+pub fn onset(setup: &Arc<Setup>) -> World {
+    let mut world = World::new(setup);
+    world.mute();
+    world.advance(world.onset());
+    world
 }

@@ -3,12 +3,13 @@ use std::collections::BTreeSet;
 use theriac_datasets::fleet::{
     Topology,
     baseline::{Nothing, Runbook},
+    episode::setup,
     record,
     score::{
         Cause, Episode, Event, EventKind, Report, Survival, Time, bootstrap_macro, judge, poisson_rate,
         proportion,
     },
-    trial::play_scored,
+    trial::{Yardstick, onset, play_scored},
 };
 
 /// Published: 0 of 10 and 5 of 10 at 95 % (Clopper and Pearson 1934, tables of binom.test in R).
@@ -169,8 +170,10 @@ fn the_bootstrap_is_the_same_each_time_and_holds_the_mean() {
 fn a_policy_is_scored() {
     let topology = Topology::boutique().unwrap();
     let deploy = record("F27").unwrap();
-    let alone = play_scored(deploy, 1, &topology, &mut Nothing);
-    let runbook = play_scored(deploy, 1, &topology, &mut Runbook::default());
+    let setup = setup(deploy, 1, &topology);
+    let yardstick = Yardstick::of(&onset(&setup)).unwrap();
+    let alone = play_scored(&setup, &yardstick, &mut Nothing);
+    let runbook = play_scored(&setup, &yardstick, &mut Runbook::default());
     let codes: BTreeSet<String> =
         [&alone, &runbook].iter().filter_map(|e| e.cause.as_ref()).map(|c| c.code.clone()).collect();
     assert_eq!(codes.len(), 1);

@@ -82,6 +82,11 @@ fn refused(
     if tries >= settings.tries_max as usize {
         return Some(format!("it was tried {tries} times for this incident and did not help"));
     }
+    let mut verbs = strategy.stages.iter().flat_map(|stage| &stage.steps).map(|step| &step.verb);
+    let nobody = verbs.find(|verb| !settings.only_verbs.is_empty() && !settings.only_verbs.contains(verb));
+    if let Some(verb) = nobody {
+        return Some(format!("nobody here can `{verb}`: it is not in only_verbs"));
+    }
     for requirement in &strategy.requires {
         let (met, text) = match requirement {
             Requirement::Instance => (

@@ -14,6 +14,8 @@ pub struct Settings {
     pub act_on: Vec<String>,
     /// Verbs that are never used.
     pub forbidden_verbs: Vec<String>,
+    /// Verbs that somebody can carry out; none named: all of them.
+    pub only_verbs: Vec<String>,
     /// A hypothesis must be at least this probable to be acted upon.
     pub probability_min: f64,
     /// How long an incident is looked at before anything is decided.
@@ -45,6 +47,7 @@ impl Default for Settings {
             dry_run: true,
             act_on: Vec::new(),
             forbidden_verbs: Vec::new(),
+            only_verbs: Vec::new(),
             probability_min: 0.35,
             decide_after: Interval::from_seconds(15),
             hypotheses_considered: 3,

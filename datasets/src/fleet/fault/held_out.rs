@@ -3,7 +3,7 @@
 use super::catalogue;
 use crate::random::Stream;
 
-/// The seed of the draw: the number of the issue that asked for it.
+/// The seed of the draw.
 const SEED: u64 = 7;
 /// One of five.
 const COUNT: usize = 9;

@@ -4,7 +4,7 @@
 use super::{
     action::Request,
     clock::{Nanos, SECOND},
-    episode::{judge, perform},
+    episode::{JUDGED, SETTLE, judge, perform},
     levels::Loss,
     world::World,
 };
@@ -29,13 +29,9 @@ const BETWEEN: Nanos = 45 * SECOND;
 /// Less than this is not worth one remedy more, in seconds.
 const WORTH: f64 = 2.0;
 
-fn end() -> Nanos {
-    super::episode::FAULT_AT + super::episode::JUDGED + 15 * SECOND
-}
-
 fn finish(mut world: World, steps: Vec<Request>) -> Best {
     world.mute();
-    world.advance(end());
+    world.advance(world.onset() + JUDGED + SETTLE);
     let loss = judge(world.clone());
     Best { steps, loss, world }
 }

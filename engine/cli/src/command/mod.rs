@@ -1,6 +1,7 @@
 //! One file for each verb.
 
 mod bench;
+mod campaign;
 mod datasets;
 mod demo;
 mod detectors;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Score the loop on a public benchmark
     Eval(eval::Arguments),
+    /// Break a simulated fleet in 45 ways, leave it well for weeks, and score whoever looks after it
+    Campaign(campaign::Arguments),
     /// Measure decode, frame, detect and the whole path on this machine
     Bench(bench::Arguments),
     /// Ask about symptoms, incidents, plans and outcomes
@@ -68,6 +71,7 @@ impl Command {
             Self::Watch(arguments) => watch::run(&arguments),
             Self::Logs(arguments) => logs::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
+            Self::Campaign(arguments) => campaign::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),

@@ -1,11 +1,13 @@
-//! The worlds that the loop runs against: files of the past, a recorded run, the simulator,
+//! The worlds that the loop runs against: files of the past, a recorded run, the simulators,
 //! or live sources with real executors.
 
+mod fleet;
 mod live;
 mod recorded;
 mod replay;
 mod simulation;
 
+pub(crate) use fleet::Fleet;
 pub(crate) use live::Live;
 pub(crate) use recorded::Recorded;
 pub(crate) use replay::Replay;

@@ -1,0 +1,143 @@
+//! What is to be played, and how it went.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use theriac_datasets::fleet::{
+    Benign, HELD_OUT, Nanos, Record, SECOND, Setup, Topology, World, catalogue, draw_benign,
+    episode::setup_at,
+    record,
+    score::Episode,
+    trial::{Yardstick, onset, play_noted, play_scored, played, played_quietly},
+};
+
+use super::healer::{Healer, end_of, look_after};
+use crate::{config::Config, environment::Fleet};
+
+/// Time without a fault.
+const WEEK: Nanos = 7 * 86_400 * SECOND;
+/// Fault-free time is played in pieces, each on a fleet of its own.
+pub(super) const PIECE: Nanos = 86_400 * SECOND;
+
+/// One thing to be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Job {
+    /// A fault.
+    Fault { code: &'static str, seed: u64 },
+    /// A day without one.
+    Quiet { seed: u64 },
+}
+
+impl Job {
+    /// All jobs of a campaign: each seed breaks every kind of fault once before the next one begins.
+    pub(super) fn all(episodes: u64, weeks: f64, seed: u64, codes: &[String]) -> Vec<Self> {
+        let chosen = catalogue().iter().filter(|record| codes.is_empty() || codes.contains(&record.code));
+        let kinds: Vec<&'static str> = chosen.map(|record| record.code.as_str()).collect();
+        let faults = (0..episodes).filter_map(|number| {
+            let code = kinds.get((number % kinds.len().max(1) as u64) as usize)?;
+            Some(Self::Fault { code, seed: seed + number / kinds.len() as u64 })
+        });
+        let pieces = libm::ceil(weeks * (WEEK / PIECE) as f64) as u64;
+        faults.chain((0..pieces).map(|number| Self::Quiet { seed: seed + number })).collect()
+    }
+
+    /// Its name in the file of results.
+    pub(super) fn key(self) -> String {
+        match self {
+            Self::Fault { code, seed } => format!("{code}/{seed}"),
+            Self::Quiet { seed } => format!("quiet/{seed}"),
+        }
+    }
+}
+
+/// How fleets are set up.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    /// What they are made of.
+    pub(super) topology: Arc<Topology>,
+    /// What passes before a fault.
+    pub(super) warm_up: Nanos,
+    /// Disturbances a day that are no faults.
+    pub(super) disturbances: f64,
+    /// The engine's configuration.
+    pub(super) config: Config,
+}
+
+impl Stage {
+    fn episode(&self, record: &'static Record, seed: u64) -> Arc<Setup> {
+        let mut setup = setup_at(record, seed, &self.topology, self.warm_up);
+        setup.telemetry = true;
+        setup.benign = self.benign(seed, end_of(&setup));
+        Arc::new(setup)
+    }
+
+    /// What disturbs without being wrong, up to `end`.
+    fn benign(&self, seed: u64, end: Nanos) -> Vec<Benign> {
+        draw_benign(seed, 0, end, self.disturbances)
+    }
+
+    fn quiet(&self, seed: u64) -> Arc<Setup> {
+        let mut setup = Setup::new(seed, self.topology.clone());
+        setup.fluid = true;
+        setup.telemetry = true;
+        setup.benign = self.benign(seed, PIECE);
+        Arc::new(setup)
+    }
+}
+
+/// How a job went with a healer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Played {
+    /// [`Job::key`].
+    pub(super) job: String,
+    /// Who looked after the fleet.
+    pub(super) healer: String,
+    /// Whether nobody has seen this kind of fault while building.
+    pub(super) held_out: bool,
+    /// For the scorer.
+    pub(super) episode: Episode,
+}
+
+/// What a fault costs with nobody and with who knows the truth; none for a quiet day.
+pub(super) fn measure(stage: &Stage, job: Job) -> Option<Yardstick> {
+    let Job::Fault { code, seed } = job else { return None };
+    Yardstick::of(&onset(&stage.episode(record(code)?, seed)))
+}
+
+/// Plays a job.
+pub(super) fn play(stage: &Stage, job: Job, healer: Healer, yardstick: Option<&Yardstick>) -> Result<Played> {
+    let config = match healer {
+        Healer::Without(ablation) => ablation.from(stage.config.clone()),
+        _ => stage.config.clone(),
+    };
+    let episode = match (job, yardstick) {
+        (Job::Fault { code, seed }, Some(yardstick)) => {
+            let record = record(code).ok_or_else(|| anyhow::anyhow!("there is no fault {code}"))?;
+            let setup = stage.episode(record, seed);
+            match healer.policy(seed) {
+                Some(mut policy) => play_scored(&setup, yardstick, policy.as_mut()),
+                None => {
+                    let (fleet, log) = look_after(&config, Fleet::new(&setup, end_of(&setup), true))?;
+                    played(fleet.world, yardstick, log)
+                }
+            }
+        }
+        (Job::Fault { seed, .. } | Job::Quiet { seed }, _) => {
+            let setup = stage.quiet(seed);
+            match healer.policy(seed) {
+                Some(mut policy) => {
+                    let mut world = World::new(&setup);
+                    let log = play_noted(&mut world, policy.as_mut(), PIECE);
+                    played_quietly(&world, log)
+                }
+                None => {
+                    let (fleet, log) = look_after(&config, Fleet::new(&setup, PIECE, true))?;
+                    played_quietly(&fleet.world, log)
+                }
+            }
+        }
+    };
+    let held_out = matches!(job, Job::Fault { code, .. } if HELD_OUT.contains(&code));
+    Ok(Played { job: job.key(), healer: healer.to_string(), held_out, episode })
+}

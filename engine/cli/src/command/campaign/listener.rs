@@ -1,0 +1,108 @@
+//! What the engine says, put down in the words of the scorer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use theriac_contract::{Hypothesis, Id, Incident, Tick, VerificationVerdict};
+use theriac_datasets::fleet::score::{Event, EventKind};
+use theriac_engine::{Engine, Observer, Outputs};
+
+/// Causes that are put down of an incident.
+const RANKED: usize = 5;
+
+/// Listens to the loop. What it hears in a round has the time at which the round ended: when it
+/// could be known outside.
+#[derive(Default)]
+pub(super) struct Listener {
+    pub(super) log: Vec<Event>,
+    heard: Vec<EventKind>,
+    /// Places that were told to be in trouble.
+    troubled: BTreeSet<String>,
+    /// What was named last for each incident.
+    named: BTreeMap<Id, EventKind>,
+}
+
+impl Listener {
+    /// Dates what was heard.
+    pub(super) fn stamp(&mut self, at: f64) {
+        self.log.extend(self.heard.drain(..).map(|kind| Event { at, kind }));
+    }
+
+    fn hear(&mut self, outputs: &Outputs) {
+        for symptom in &outputs.symptoms {
+            if symptom.revision == 0 {
+                for entity in [Some(&symptom.entity), symptom.peer.as_ref()].into_iter().flatten() {
+                    self.troubled.insert(entity.to_string());
+                    self.heard.push(EventKind::Symptom { entity: entity.to_string() });
+                }
+            }
+        }
+        for incident in &outputs.incidents {
+            if incident.is_over() {
+                self.named.remove(&incident.id);
+                continue;
+            }
+            let told = diagnosis(incident);
+            if self.named.get(&incident.id) != Some(&told) {
+                self.named.insert(incident.id.clone(), told.clone());
+                self.heard.push(told);
+            }
+        }
+        for verification in &outputs.verifications {
+            let recovered = match verification.verdict {
+                VerificationVerdict::Recovered => Some(true),
+                VerificationVerdict::NotRecovered => Some(false),
+                _ => None,
+            };
+            self.heard.push(EventKind::Verified { recovered });
+        }
+    }
+}
+
+impl Observer for Listener {
+    fn tick(&mut self, _: &Engine, _: &Tick, outputs: &Outputs, _: bool) {
+        self.hear(outputs);
+    }
+
+    fn idle(&mut self, _: &Engine, outputs: &Outputs, _: bool) {
+        self.hear(outputs);
+    }
+}
+
+fn diagnosis(incident: &Incident) -> EventKind {
+    let named = |hypothesis: &Hypothesis| {
+        let entity = hypothesis.entity.as_ref()?;
+        Some((entity.to_string(), class_of(hypothesis).to_owned()))
+    };
+    if incident.hypotheses.first().is_some_and(|first| first.entity.is_none()) {
+        return EventKind::Abstained;
+    }
+    let ranked: Vec<(String, String)> = incident.hypotheses.iter().filter_map(named).take(RANKED).collect();
+    let mut path: Vec<String> = incident.spread.iter().map(|reached| reached.place.to_string()).collect();
+    path.splice(0..0, ranked.first().map(|(entity, _)| entity.clone()));
+    path.dedup();
+    EventKind::Diagnosis { ranked, path }
+}
+
+/// Class of the cause in the words of the fleet's catalogue.
+fn class_of(hypothesis: &Hypothesis) -> &'static str {
+    if let Some(change) = &hypothesis.change {
+        match change.kind.as_str() {
+            "deploy" => return "version",
+            "configuration" | "config" | "flag" | "feature_flag" => return "configuration",
+            "certificate" => return "certificate",
+            _ => {}
+        }
+    }
+    match hypothesis.fault.as_str() {
+        "memory_leak" | "bad_deploy" => "version",
+        "crash_loop" | "hang" | "service_down" => "process",
+        "byzantine_replica" => "replica",
+        "lying_sensor" => "telemetry",
+        "host_fault" | "storage_exhaustion" => "node",
+        "network_fault" => "network",
+        "traffic_surge" => "load",
+        "slow_dependency" => "external",
+        "pool_exhaustion" | "bad_configuration" => "configuration",
+        _ => "unknown",
+    }
+}

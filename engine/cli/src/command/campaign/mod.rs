@@ -1,0 +1,220 @@
+//! `theriac campaign`: a fleet is broken in every way of a catalogue, and left well for weeks, under the
+//! eyes of the engine and of those it is compared with; the scorer says what each of them is worth.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | arguments; jobs on all processors; what is printed |
+//! | `job` | one fault or one quiet day, from setup to score |
+//! | `healer` | who looks after the fleet; the loop over a fleet |
+//! | `settings` | the engine without a part of it |
+//! | `listener` | what the engine says, in the scorer's words |
+//! | `results` | files, so that it can be broken off and gone on with |
+//! | `figures` | names for machines |
+//! | `tables` | tables for people |
+
+mod figures;
+mod healer;
+mod job;
+mod listener;
+mod results;
+mod settings;
+mod tables;
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use healer::Healer;
+use indicatif::{ProgressBar, ProgressStyle};
+use job::{Job, Stage, measure, play};
+use results::Results;
+use theriac_datasets::fleet::{SECOND, Topology, record};
+
+use crate::{
+    config::Config,
+    output::{Format, Wrong, say},
+    wiring,
+};
+
+/// Arguments of `theriac campaign`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Faults to heal, each kind once before the next round of all kinds
+    #[arg(long, default_value_t = 45)]
+    episodes: u64,
+    /// Weeks without a fault, full of disturbances that are none
+    #[arg(long, default_value_t = 1.0)]
+    weeks: f64,
+    /// Everything is drawn from it: same seed, same figures
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Who looks after the fleet: theriac, no-guardrails, no-learning, no-escalation, restart-only, and
+    /// b0 to b5
+    #[arg(long, value_delimiter = ',', default_value = "theriac")]
+    healers: Vec<Healer>,
+    /// Kinds of fault, by their codes; all if left out
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<String>,
+    /// Simulated seconds before each fault, in which the engine learns what is usual
+    #[arg(long, default_value_t = 900)]
+    warm_up: u64,
+    /// Disturbances a day that are no faults
+    #[arg(long, default_value_t = 144.0)]
+    disturbances: f64,
+    /// Threads; one for each processor if left out
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Folder for results; a campaign that was broken off goes on where it was
+    #[arg(long, default_value = "theriac-campaign")]
+    data_dir: PathBuf,
+    /// Configuration; the defaults if left out
+    #[arg(short, long)]
+    config: Option<PathBuf>,
+    /// text, or json for one object with the figures
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+impl Arguments {
+    fn check(&self) -> Result<()> {
+        for code in &self.faults {
+            if record(code).is_none() {
+                let text = format!("there is no fault `{code}`: name some of F01 to F45");
+                return Err(Wrong(text).into());
+            }
+        }
+        if !(self.weeks >= 0.0 && self.weeks.is_finite()) {
+            return Err(Wrong("--weeks: write a number that is not negative".to_owned()).into());
+        }
+        Ok(())
+    }
+
+    fn stage(&self) -> Result<Stage> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+        // What is acted upon is simulated.
+        config.plan.dry_run = false;
+        Ok(Stage {
+            topology: Topology::boutique()?,
+            warm_up: self.warm_up * SECOND,
+            disturbances: self.disturbances,
+            config,
+        })
+    }
+
+    /// What must be the same for results to go together.
+    fn settings(&self, stage: &Stage) -> Result<String> {
+        let digest = stage.config.digest(&stage.config.playbooks()?)?;
+        Ok(format!(
+            "configuration {digest}, warm-up {} s, {} disturbances a day",
+            self.warm_up, self.disturbances
+        ))
+    }
+}
+
+/// A healer and what it is to play.
+type Task = (Healer, Job);
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.check()?;
+    let stage = arguments.stage()?;
+    let jobs = Job::all(arguments.episodes, arguments.weeks, arguments.seed, &arguments.faults);
+    let results = Mutex::new(Results::open(&arguments.data_dir, &arguments.settings(&stage)?)?);
+    let tasks: Vec<Task> =
+        jobs.iter().flat_map(|job| arguments.healers.iter().map(|healer| (*healer, *job))).collect();
+    let left: Vec<Task> = {
+        let known = results.lock().unwrap_or_else(PoisonError::into_inner);
+        let played = |(healer, job): &Task| known.episodes.contains_key(&(healer.to_string(), job.key()));
+        tasks.iter().copied().filter(|task| !played(task)).collect()
+    };
+    let stop = wiring::stop_flag()?;
+    if !left.is_empty() {
+        play_all(arguments, &stage, &left, &results, &stop)?;
+    }
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let keys: BTreeSet<String> = jobs.iter().map(|job| job.key()).collect();
+    let scored = figures::score(&results, &arguments.healers, &keys, arguments.seed);
+    let digest = stage.config.digest(&stage.config.playbooks()?)?;
+    let report = figures::report(&scored, &digest, arguments.seed);
+    let path = results.path("report.json");
+    std::fs::write(&path, serde_json::to_string_pretty(&report)?)
+        .with_context(|| path.display().to_string())?;
+    if arguments.output == Format::Json {
+        return report.print();
+    }
+    tables::print(&scored);
+    let open = tasks.len() - scored.iter().map(figures::Scored::played).sum::<usize>();
+    if open > 0 {
+        say!("\n{open} of {} are not played yet: the same command goes on", tasks.len());
+    }
+    say!("\nresults: {}", arguments.data_dir.display());
+    Ok(())
+}
+
+/// Plays tasks on all processors. Each is put down as soon as it is over; the order does not show in the
+/// figures.
+fn play_all(
+    arguments: &Arguments,
+    stage: &Stage,
+    tasks: &[Task],
+    results: &Mutex<Results>,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = arguments.threads.unwrap_or(processors).clamp(1, tasks.len());
+    let bar = ProgressBar::new(tasks.len() as u64);
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:30} {pos} of {len} played, {elapsed} of about {duration}  {msg}",
+    )?);
+    bar.enable_steady_tick(Duration::from_millis(500));
+    if arguments.output == Format::Json {
+        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+    let next = Mutex::new(tasks.iter());
+    let work = || -> Result<()> {
+        loop {
+            if stop.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            let task = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((healer, job)) = task else { return Ok(()) };
+            bar.set_message(format!("{healer} {}", job.key()));
+            let known = lock(results).measured.get(&job.key()).cloned();
+            let yardstick = match known {
+                Some(known) => Some(known),
+                None => {
+                    let measured = measure(stage, *job);
+                    if let Some(yardstick) = &measured {
+                        lock(results).measured(&job.key(), yardstick)?;
+                    }
+                    measured
+                }
+            };
+            let played = play(stage, *job, *healer, yardstick.as_ref())
+                .with_context(|| format!("{healer} at {}", job.key()))?;
+            lock(results).played(played)?;
+            bar.inc(1);
+        }
+    };
+    let ended: Vec<Result<()>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, Result<()>>| {
+            worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread of the campaign broke off")))
+        };
+        workers.into_iter().map(join).collect()
+    });
+    bar.finish_and_clear();
+    ended.into_iter().collect()
+}
+
+fn lock(results: &Mutex<Results>) -> std::sync::MutexGuard<'_, Results> {
+    results.lock().unwrap_or_else(PoisonError::into_inner)
+}

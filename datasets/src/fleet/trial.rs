@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use theriac_contract::series::Entity;
 
 use super::{
     action::Request,
     baseline::{Policy, ROUND},
     clock::{Nanos, SECOND},
     episode::{JUDGED, SETTLE, judge},
+    fault::Truth,
     oracle::oracle,
     score::{Cause, Episode, Event, EventKind},
     service::Process,
@@ -62,6 +64,25 @@ pub fn action_name(request: &Request) -> String {
     format!("{undo}{} {}", request.verb.slug(), request.target)
 }
 
+/// Names under which a remedy is accepted: on the way between two, or on the far end of that way.
+fn names(request: &Request) -> Vec<String> {
+    let far = request.target.as_str().split_once("->").map(|(_, callee)| {
+        let far = Request { target: Entity(callee.to_owned()), ..request.clone() };
+        action_name(&far)
+    });
+    std::iter::once(action_name(request)).chain(far).collect()
+}
+
+/// Other names of the place where the fault is: the node that a replica's trouble comes from, the far end
+/// of a way, the queue of a partition.
+fn other_names(truth: &Truth, world: &World) -> Vec<String> {
+    let place = truth.component.as_str();
+    let node = world.injected_node().filter(|_| matches!(truth.cause.as_str(), "node" | "network"));
+    let callee = place.split_once("->").map(|(_, callee)| callee.to_owned());
+    let queue = place.split_once('/').map(|(queue, _)| queue.to_owned()).filter(|_| truth.cause == "record");
+    node.into_iter().chain(callee).chain(queue).collect()
+}
+
 /// What an action costs users beyond waiting, and whether it broke what cannot be mended.
 #[must_use]
 pub fn harm(world: &World, request: &Request) -> (f64, bool) {
@@ -102,13 +123,14 @@ impl Yardstick {
         informed.advance(truth.observable_at);
         let best = oracle(&informed);
         let cause = Cause {
+            also: other_names(&truth, onset),
             code: truth.code,
             component: truth.component,
             cause: truth.cause,
             path: truth.path,
             injected: truth.injected_at as f64 / 1e9,
             observable: truth.observable_at as f64 / 1e9,
-            acceptable: onset.remedies_of(0).iter().flatten().map(action_name).collect(),
+            acceptable: onset.remedies_of(0).iter().flatten().flat_map(names).collect(),
             healable: true,
         };
         Some(Self { cause, nothing, oracle: best.loss.total(), waits: best.steps.is_empty() })

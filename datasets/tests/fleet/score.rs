@@ -84,6 +84,7 @@ fn episode() -> Episode {
     ];
     Episode {
         cause: Some(Cause {
+            also: Vec::new(),
             code: "F27".to_owned(),
             component: "payment".to_owned(),
             cause: "version".to_owned(),

@@ -110,6 +110,7 @@ pub(crate) mod tests {
             symptoms: places.iter().enumerate().map(symptom).collect(),
             symptoms_shed: 0,
             spread: Vec::new(),
+            felt: theriac_contract::Felt::default(),
             critical_failure: None,
             hypotheses: vec![Hypothesis {
                 rank: 1,

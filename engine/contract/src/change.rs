@@ -12,7 +12,7 @@ pub struct Change {
     pub at: Timestamp,
     /// What was changed: a service or an instance.
     pub entity: Entity,
-    /// `deploy`, `configuration`, `flag`, `scaling`, `restart`, …
+    /// `deploy`, `configuration`, `flag`, `scaling`, `schema`, `certificate`, `maintenance`, `restart`.
     pub kind: String,
     /// What it was before, where known: a version or revision.
     pub from: String,
@@ -25,4 +25,17 @@ pub struct Change {
 impl Change {
     /// Kind of a change that a process made by itself: it began anew.
     pub const RESTART: &str = "restart";
+    /// Kind of a change of the form in which data are kept.
+    pub const SCHEMA: &str = "schema";
+    /// Kind of planned work.
+    pub const MAINTENANCE: &str = "maintenance";
+
+    /// Whether it was one of settings, not of programs: it is taken back in another way.
+    #[must_use]
+    pub fn is_of_settings(&self) -> bool {
+        let kind = self.kind.to_ascii_lowercase();
+        ["config", "flag", "setting", "secret", "certificate", "limit", "quota"]
+            .iter()
+            .any(|word| kind.contains(word))
+    }
 }

@@ -131,6 +131,20 @@ pub struct Reached {
     pub from: Option<Entity>,
 }
 
+/// Who is hurt by an incident.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Felt {
+    /// Whoever uses the system: a service that no other one calls is slow or fails, or what was answered
+    /// is wrong. So it is, too, where nobody knows who calls whom.
+    #[default]
+    Outside,
+    /// Nobody yet: those who wait for the troubled places cope.
+    Inside,
+}
+
 /// One revision of an incident. The id derives from the domain and the first symptom.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
@@ -162,6 +176,9 @@ pub struct Incident {
     /// moment: the nearest first, then by onset.
     #[serde(default)]
     pub spread: Vec<Reached>,
+    /// Who is hurt by it.
+    #[serde(default)]
+    pub felt: Felt,
     /// The symptom by which the cause first became a failure: the first of latency, errors or
     /// silence nearest to it.
     #[serde(default)]

@@ -52,7 +52,9 @@ pub use execution::{Attempt, Execution, ExecutionEvent};
 pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
 pub use id::Id;
-pub use incident::{Evidence, FaultClass, Hypothesis, Incident, IncidentPhase, Reached, Role, SymptomRef};
+pub use incident::{
+    Evidence, FaultClass, Felt, Hypothesis, Incident, IncidentPhase, Reached, Role, SymptomRef,
+};
 pub use knowledge::{Belief, Distrust, Fact, Judgement, LogTemplate, Precedent, RecordedFact, Snapshot};
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use object::{ObjectError, Objects};

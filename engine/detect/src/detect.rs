@@ -19,6 +19,7 @@ use crate::{
     proportion::{self, Proportion},
     reading::Reading,
     replicas::Replicas,
+    roll_call::RollCall,
     routine::Routine,
     rules::{Matters, Rule, direction},
     settings::Settings,
@@ -52,6 +53,8 @@ struct State {
     first_heard: BTreeMap<Entity, u64>,
     discovery: Discovery,
     counts: Counts,
+    #[serde(default)]
+    roll_call: RollCall,
 }
 
 /// Share of the digits of a p-value that a single tick is believed. Models of counts and shares
@@ -66,7 +69,7 @@ const ALL_LINES: &str = "log.count";
 const TRACES_MAX: usize = 3;
 
 const TABLE: &str = "detect";
-const TABLE_VERSION: u16 = 4;
+const TABLE_VERSION: u16 = 5;
 
 /// The detect stage.
 pub struct Detect {
@@ -156,6 +159,10 @@ impl Detect {
     ) -> Vec<Symptom> {
         self.admit(tick);
         self.score(tick);
+        if self.settings.false_share_series == 0 {
+            // Who else answers depends on the shard, and symptoms must not.
+            self.state.roll_call.update(&self.state.watched, tick);
+        }
         let alive = self.alive(tick);
         self.lines.values_mut().for_each(|lines| *lines = 0.0);
         for ((domain, _), id) in &self.lines_of {
@@ -400,7 +407,9 @@ impl Detect {
         if silent {
             let judged =
                 watched.rule.rare || watched.rule.silence && watched.rule.matters != Matters::Nothing;
-            p_value = if judged { p_value } else { 1.0 };
+            let missed =
+                self.state.roll_call.p_value(&watched.series.entity).filter(|_| watched.rule.silence);
+            p_value = if judged { missed.map_or(p_value, |missed| missed.min(p_value)) } else { 1.0 };
         } else if !watched.rule.rare && !expected.is_nan() && !watched.rule.lets_through(observed, expected)
             || watched.rule.matters == Matters::Nothing
         {

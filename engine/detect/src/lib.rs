@@ -14,6 +14,7 @@
 //! | `counting` | p-values of event counts (Gamma-Poisson) |
 //! | `proportion` | p-values of shares of failures (beta-binomial) |
 //! | `absence` | p-values of gaps (Lomax) |
+//! | `roll_call` | p-values of instances that tell nothing at all |
 //! | `routine` | log lines that are missed, or crowd out all others |
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
@@ -35,6 +36,7 @@ mod history;
 mod proportion;
 mod reading;
 mod replicas;
+mod roll_call;
 mod routine;
 pub mod rules;
 pub mod settings;

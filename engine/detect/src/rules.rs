@@ -61,7 +61,7 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 40] = [
+const BUILT_IN: [Row; 41] = [
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
@@ -79,6 +79,8 @@ const BUILT_IN: [Row; 40] = [
     ("availability", Matters::Drop, 0.01, 0.0, false),
     ("error", Matters::Rise, 0.25, 0.0, false),
     ("fail", Matters::Rise, 0.25, 0.0, false),
+    // The rate of a histogram is how much work there is, whatever the histogram measures.
+    ("duration.rate", Matters::Both, 0.4, 0.5, false),
     ("duration", Matters::Rise, 0.3, 0.0, false),
     ("latency", Matters::Rise, 0.3, 0.0, false),
     ("response_time", Matters::Rise, 0.3, 0.0, false),

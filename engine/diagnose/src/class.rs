@@ -20,8 +20,15 @@ pub(crate) fn class(view: &View<'_>, fault: Fault, reasons: &mut Reasons) -> Fau
         | Fault::BrokenHost
         | Fault::PoolExhaustion
         | Fault::StorageExhaustion
+        | Fault::CertificateExpired
+        | Fault::ClockSkew
         | Fault::Hang => FaultClass::Permanent,
-        Fault::SlowDependency
+        Fault::LockContention
+        | Fault::ReplicaLag
+        | Fault::ConsumerBacklog
+        | Fault::CacheStampede
+        | Fault::QuotaExceeded
+        | Fault::SlowDependency
         | Fault::ErrorBurst
         | Fault::CpuSaturation
         | Fault::TrafficSurge

@@ -128,7 +128,12 @@ fn blamed(entity: &Entity, attributes: &str, topology: &Topology) -> Option<Enti
     let words = template.split(|letter: char| !letter.is_alphanumeric() && !"-_.".contains(letter));
     let callees = topology.callees(entity.service());
     let named = |word: &str| topology.resolve(&Entity(word.to_owned()));
-    words.map(named).find(|callee| callees.contains(&callee.as_str()))
+    let callee = words.clone().map(named).find(|callee| callees.contains(&callee.as_str()))?;
+    // A line that names the instance says more than one that names its service.
+    let instances = topology.instances.get(callee.as_str());
+    let instance = words.map(|word| Entity::instance(callee.as_str(), word));
+    let known = |entity: &Entity| instances.is_some_and(|instances| instances.contains(entity));
+    instance.into_iter().find(known).or(Some(callee))
 }
 
 /// The entity that a series speaks about when that is not its own: the callee of an edge, a
@@ -140,7 +145,8 @@ pub(crate) fn accused(
     peer: Option<&Entity>,
     topology: &Topology,
 ) -> Option<Entity> {
-    if matches!(family, Family::Errors | Family::Latency) && peer.is_none() {
+    let told_by_a_caller = [Family::Errors, Family::Latency, Family::Certificate, Family::Quota];
+    if told_by_a_caller.contains(&family) && peer.is_none() {
         return blamed(entity, attributes, topology);
     }
     if peer.is_some() || !matches!(family, Family::Mismatch | Family::Health) {

@@ -5,6 +5,9 @@ use theriac_contract::{Change, Entity, Interval, Timestamp};
 /// Kind of a change in the number of instances.
 const SCALING: &str = "scaling";
 
+/// Silence is stamped with the beginning of its tick, and a process may be gone before it is told.
+const SLACK: Interval = Interval::from_seconds(30);
+
 /// Whether an instance is silent since `onset` because its service was scaled to fewer instances
 /// not long before. `changes` are in the order of time.
 pub(crate) fn explained(changes: &[Change], entity: &Entity, onset: Timestamp, within: Interval) -> bool {
@@ -12,7 +15,7 @@ pub(crate) fn explained(changes: &[Change], entity: &Entity, onset: Timestamp, w
         (Ok(from), Ok(to)) => to < from,
         _ => false,
     };
-    let close = |at: Timestamp| at.since(onset) <= Interval(0) && onset.since(at) <= within;
+    let close = |at: Timestamp| at.since(onset) <= SLACK && onset.since(at) <= within;
     let takes = |change: &Change| change.kind == SCALING && change.entity.service() == entity.service();
     entity.is_instance() && changes.iter().any(|change| takes(change) && fewer(change) && close(change.at))
 }

@@ -17,7 +17,7 @@ use crate::{
     incident::{Case, Kept, Said},
     restarts,
     settings::Settings,
-    spread::{critical_failure, spread},
+    spread::{critical_failure, felt, spread},
     vantage::{Doubts, is_unheard},
     view::View,
 };
@@ -329,6 +329,7 @@ impl Diagnose {
             symptoms: case.references(),
             symptoms_shed: case.shed,
             summary: summary(case, phase, top),
+            felt: felt(case, at, &self.settings, self.graphs.of(&case.id)),
             critical_failure: critical_failure(case, &spread),
             spread,
             hypotheses: ranked,

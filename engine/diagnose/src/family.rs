@@ -38,6 +38,20 @@ pub enum Family {
     Health,
     /// Answers that others found to be wrong.
     Mismatch,
+    /// Sessions that wait for each other.
+    Lock,
+    /// Copies that are behind what they are copies of.
+    Replication,
+    /// Messages that came and were not taken.
+    Backlog,
+    /// Proofs of identity that are not accepted.
+    Certificate,
+    /// Clocks that are wrong.
+    Clock,
+    /// What is not found in a cache.
+    Cache,
+    /// Requests that are turned away because there were too many.
+    Quota,
     /// Log lines that do not speak of errors.
     Log,
     /// Telemetry that stopped.
@@ -66,6 +80,13 @@ impl Family {
             Self::Waiting => "waiting for a pool",
             Self::Health => "health",
             Self::Mismatch => "mismatch",
+            Self::Lock => "locks",
+            Self::Replication => "replication",
+            Self::Backlog => "backlog",
+            Self::Certificate => "certificate",
+            Self::Clock => "clock",
+            Self::Cache => "cache",
+            Self::Quota => "quota",
             Self::Log => "log",
             Self::Missing => "missing telemetry",
             Self::Other => "other",
@@ -74,11 +95,30 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 78] = [
+const TABLE: [(&str, Family); 97] = [
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
     ("inconsisten", Family::Mismatch),
+    ("replication", Family::Replication),
+    ("replica_lag", Family::Replication),
+    ("slave_lag", Family::Replication),
+    ("seconds_behind", Family::Replication),
+    ("consumer.lag", Family::Backlog),
+    ("consumer_lag", Family::Backlog),
+    ("consumergroup_lag", Family::Backlog),
+    ("messages_ready", Family::Backlog),
+    ("certificate", Family::Certificate),
+    ("tls_cert", Family::Certificate),
+    ("ssl_earliest_cert", Family::Certificate),
+    ("clock.offset", Family::Clock),
+    ("clock_offset", Family::Clock),
+    ("timex_offset", Family::Clock),
+    ("ntp_offset", Family::Clock),
+    ("cache.miss", Family::Cache),
+    ("cache_miss", Family::Cache),
+    ("deadlock", Family::Lock),
+    ("locks", Family::Lock),
     ("restart", Family::Restarts),
     ("uptime", Family::Restarts),
     ("start_time", Family::Restarts),
@@ -179,6 +219,8 @@ pub fn family(signal: &str, attributes: &str, direction: Direction, silent: bool
     match known {
         // A count of failed requests speaks of failures.
         Some(Family::Traffic | Family::Latency) if is_failure(attributes) => Family::Errors,
+        // A line that says why says more than that something failed.
+        Some(Family::Log) if cause_of(attributes).is_some() => cause_of(attributes).unwrap_or(Family::Log),
         // Who gives up waiting for another tells that the other is slow.
         Some(Family::Log) if is_timeout(attributes) => Family::Latency,
         Some(Family::Log) if is_complaint(attributes) => Family::Errors,
@@ -192,6 +234,30 @@ fn is_failure(attributes: &str) -> bool {
         || attributes
             .split_once("status_code\":")
             .is_some_and(|(_, code)| code.trim_start_matches('"').starts_with('5'))
+}
+
+/// What a log line gives as the cause.
+fn cause_of(attributes: &str) -> Option<Family> {
+    const CAUSES: [(&str, Family); 16] = [
+        ("certificate", Family::Certificate),
+        ("x509", Family::Certificate),
+        ("tls handshake", Family::Certificate),
+        ("token is not yet valid", Family::Clock),
+        ("token used before issued", Family::Clock),
+        ("clock skew", Family::Clock),
+        ("no space left", Family::Storage),
+        ("enospc", Family::Storage),
+        ("disk full", Family::Storage),
+        ("disk quota exceeded", Family::Storage),
+        ("too many requests", Family::Quota),
+        ("rate limit", Family::Quota),
+        ("quota exceeded", Family::Quota),
+        ("lock wait timeout", Family::Lock),
+        ("deadlock detected", Family::Lock),
+        ("could not obtain lock", Family::Lock),
+    ];
+    let text = attributes.to_ascii_lowercase();
+    CAUSES.iter().find(|(words, _)| text.contains(words)).map(|(_, family)| *family)
 }
 
 fn is_timeout(attributes: &str) -> bool {
@@ -249,6 +315,17 @@ mod tests {
             ("log.exception", "{\"exception\":\"a.SQLException < b\"}", Family::Errors),
             ("log.template", "{\"template\":\"connection refused by <*>\"}", Family::Errors),
             ("log.template", "{\"template\":\"call to bank failed: timed out\"}", Family::Latency),
+            ("log.template", "{\"template\":\"x509: certificate has expired\"}", Family::Certificate),
+            ("log.template", "{\"template\":\"write failed: No space left on device\"}", Family::Storage),
+            ("log.template", "{\"template\":\"429 Too Many Requests\"}", Family::Quota),
+            ("log.template", "{\"template\":\"401 token is not yet valid\"}", Family::Clock),
+            ("db.locks.waiting", "{}", Family::Lock),
+            ("db.replication.lag", "{}", Family::Replication),
+            ("messaging.consumer.lag", "{}", Family::Backlog),
+            ("kafka_consumergroup_lag", "{}", Family::Backlog),
+            ("tls.certificate.remaining", "{}", Family::Certificate),
+            ("system.clock.offset", "{}", Family::Clock),
+            ("cache.misses.rate", "{}", Family::Cache),
             ("CpuUsageRate(%)", "{}", Family::Cpu),
             ("MemoryUsage(Mi)", "{}", Family::Memory),
             ("node_filesystem_avail_bytes", "{}", Family::Storage),

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use theriac_contract::{Entity, Id, Reached, Role, Timestamp};
+use theriac_contract::{Entity, Felt, Id, Reached, Role, Timestamp};
 
 use crate::{
     family::Family,
     graph::{Graph, is_host},
     incident::{Case, Kept},
+    settings::Settings,
 };
 
 /// The places of an incident, the nearest to the cause first.
@@ -78,6 +79,22 @@ pub(crate) fn critical_failure(case: &Case, spread: &[Reached]) -> Option<Id> {
     let felt = case.symptoms.values().filter(felt);
     let near = felt.filter_map(|kept| Some((*steps.get(kept.about().service())?, kept.onset, &kept.id)));
     near.min().map(|(.., id)| id.clone())
+}
+
+/// Who is hurt by what stands, or stood of late.
+pub(crate) fn felt(case: &Case, at: Timestamp, settings: &Settings, graph: &Graph) -> Felt {
+    let stands = |kept: &&Kept| kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
+    let hurts = |kept: &Kept| {
+        let about = kept.about();
+        match kept.family {
+            Family::Mismatch => true,
+            Family::Latency | Family::Errors | Family::Missing if !is_host(about) => {
+                !graph.is_mapped(about.service()) || graph.callers(about.service()).next().is_none()
+            }
+            _ => false,
+        }
+    };
+    if case.symptoms.values().filter(stands).any(hurts) { Felt::Outside } else { Felt::Inside }
 }
 
 #[cfg(test)]

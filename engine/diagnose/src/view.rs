@@ -176,6 +176,28 @@ impl<'a> View<'a> {
         all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
     }
 
+    /// Whether a service tells of itself, and nothing that it tells is unusual: only others say that it is
+    /// in trouble.
+    pub(crate) fn claims_to_be_well(&self, suspect: &Entity) -> bool {
+        let service = suspect.service();
+        let own = |kept: &&&Kept| {
+            kept.entity.service() == service
+                && kept.peer.is_none()
+                && kept.family != Family::Log
+                && (!suspect.is_instance() || kept.entity == *suspect || !kept.entity.is_instance())
+        };
+        self.knowledge.topology.speaks(service) && !self.current.iter().any(|kept| own(&kept))
+    }
+
+    /// Whether trouble at a callee rests on more than the word of one caller. What belongs to others
+    /// tells nothing of itself; there the caller's word has to do.
+    pub(crate) fn is_corroborated(&self, callee: &str, caller: &str) -> bool {
+        let by_another = |kept: &&Kept| {
+            kept.about().service() == callee && kept.entity.service() != caller && kept.family != Family::Log
+        };
+        !self.knowledge.topology.speaks(callee) || self.current.iter().any(by_another)
+    }
+
     /// Ways that are troubled: `(caller, callee)` of symptoms of the time between them, by service.
     pub(crate) fn troubled_ways(&self) -> BTreeSet<(&'a str, &'a str)> {
         let gaps = self.current.iter().filter(|kept| kept.family == Family::Gap);
@@ -193,10 +215,16 @@ impl<'a> View<'a> {
         let service = entity.service();
         let mine = self.onset(entity);
         let below = self.services.iter().filter(|other| self.graph.is_below(other, service));
-        let felt = below.filter_map(|other| self.felt(&Entity((*other).to_owned()))).filter(|trouble| {
-            let theirs = self.onset(trouble.kept.about());
-            theirs.zip(mine).is_none_or(|(theirs, mine)| theirs.since(mine).as_seconds() <= 120.0)
-        });
+        let told = |trouble: Trouble<'a>| {
+            let sure = self.is_corroborated(trouble.kept.about().service(), service);
+            let strength = if sure { trouble.strength } else { UNCORROBORATED * trouble.strength };
+            Trouble { strength, ..trouble }
+        };
+        let felt =
+            below.filter_map(|other| self.felt(&Entity((*other).to_owned()))).map(told).filter(|trouble| {
+                let theirs = self.onset(trouble.kept.about());
+                theirs.zip(mine).is_none_or(|(theirs, mine)| theirs.since(mine).as_seconds() <= 120.0)
+            });
         felt.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
     }
 
@@ -230,7 +258,7 @@ impl<'a> View<'a> {
                 && (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
                 && change.at <= latest
                 && change.kind != "scaling"
-                && change.kind != Change::RESTART
+                && ![Change::RESTART, Change::MAINTENANCE].contains(&change.kind.as_str())
                 && is_meant(change)
         });
         let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;
@@ -247,6 +275,9 @@ impl<'a> View<'a> {
         (weight > 1e-3).then_some((last, weight))
     }
 }
+
+/// What is left of trouble at a callee that nobody but the caller in question tells of.
+pub(crate) const UNCORROBORATED: f64 = 0.25;
 
 /// How much faster suspicion of a change fades once it is known to be out.
 const PROOF: f64 = 3.0;

@@ -1,6 +1,8 @@
 //! Every strategy that could be tried now, with what it is worth.
 
-use theriac_contract::{Candidate, FaultClass, Hypothesis, Incident, Snapshot};
+use theriac_contract::{
+    Candidate, Change, Entity, FaultClass, Hypothesis, Incident, Interval, Snapshot, Timestamp,
+};
 
 use crate::{
     playbook::{Playbooks, Requirement, Strategy},
@@ -14,15 +16,20 @@ pub(crate) struct Choice<'a> {
     pub(crate) behind: Option<(&'a Strategy, &'a Hypothesis)>,
 }
 
+/// A migration is announced with the deploy that brings it, before or after.
+const TOGETHER: Interval = Interval::from_seconds(120);
+
 /// All candidates, the best first. `failed` are strategies on causes that did not help.
 pub(crate) fn candidates<'a>(
     incident: &'a Incident,
+    at: Timestamp,
     playbooks: &'a Playbooks,
     failed: &[String],
     knowledge: &Snapshot,
     settings: &Settings,
 ) -> Vec<Choice<'a>> {
     let mut all = Vec::new();
+    let benefit = settings.benefit_of(incident.felt);
     for hypothesis in incident.hypotheses.iter().take(settings.hypotheses_considered) {
         for strategy in playbooks.strategies(&hypothesis.fault) {
             let service = hypothesis.entity.as_ref().map(|entity| entity.service());
@@ -33,13 +40,12 @@ pub(crate) fn candidates<'a>(
             let tries = tries(strategy, hypothesis, failed) as f64;
             let belief = (belief.0, belief.1 + tries * (belief.0 + belief.1));
             let (cost, risk, damage) = (strategy.cost, strategy.risk, strategy.damage);
-            let utility =
-                utility::expected(hypothesis.probability, belief, settings.benefit, cost, risk, damage);
+            let utility = utility::expected(hypothesis.probability, belief, benefit, cost, risk, damage);
             let candidate = Candidate {
                 strategy: strategy.name.clone(),
                 hypothesis: hypothesis.rank,
                 utility,
-                refused: refused(strategy, hypothesis, failed, settings),
+                refused: refused(incident, at, strategy, hypothesis, failed, knowledge, settings),
             };
             all.push(Choice { candidate, behind: Some((strategy, hypothesis)) });
         }
@@ -73,11 +79,22 @@ fn tries(strategy: &Strategy, hypothesis: &Hypothesis, failed: &[String]) -> usi
 
 /// Why a strategy cannot be tried; none if it can.
 fn refused(
+    incident: &Incident,
+    at: Timestamp,
     strategy: &Strategy,
     hypothesis: &Hypothesis,
     failed: &[String],
+    knowledge: &Snapshot,
     settings: &Settings,
 ) -> Option<String> {
+    let stood = at.since(incident.opened);
+    if hypothesis.class == FaultClass::Transient && stood < settings.decide_after_transient {
+        return Some(format!(
+            "it may pass by itself: it has stood for {:.0} s, {} are given it",
+            stood.as_seconds(),
+            settings.decide_after_transient
+        ));
+    }
     let tries = tries(strategy, hypothesis, failed);
     if tries >= settings.tries_max as usize {
         return Some(format!("it was tried {tries} times for this incident and did not help"));
@@ -88,17 +105,7 @@ fn refused(
         return Some(format!("nobody here can `{verb}`: it is not in only_verbs"));
     }
     for requirement in &strategy.requires {
-        let (met, text) = match requirement {
-            Requirement::Instance => (
-                hypothesis.entity.as_ref().is_some_and(theriac_contract::Entity::is_instance),
-                "it needs one instance as the cause",
-            ),
-            Requirement::Change => (hypothesis.change.is_some(), "it needs a change to take back"),
-            Requirement::Transient => {
-                (hypothesis.class == FaultClass::Transient, "it is for faults that pass by themselves")
-            }
-        };
-        if !met {
+        if let Some(text) = unmet(*requirement, hypothesis, knowledge) {
             return Some(text.to_owned());
         }
     }
@@ -114,4 +121,45 @@ fn refused(
             && step.parameters.values().all(|text| target::fill(text, hypothesis).is_some())
     });
     (!filled).then(|| "the hypothesis lacks something that the steps name".to_owned())
+}
+
+/// What a hypothesis lacks that a strategy needs; none if it has it.
+fn unmet(requirement: Requirement, hypothesis: &Hypothesis, knowledge: &Snapshot) -> Option<&'static str> {
+    let entity = hypothesis.entity.as_ref();
+    let change = hypothesis.change.as_ref();
+    let of_programs = change.filter(|change| !change.is_of_settings() && change.kind != Change::SCHEMA);
+    let migrated = of_programs.is_some_and(|change| {
+        knowledge.changes.iter().any(|other| {
+            other.kind == Change::SCHEMA
+                && other.entity.service() == change.entity.service()
+                && other.at >= change.at.minus(TOGETHER)
+        })
+    });
+    let (met, text) = match requirement {
+        Requirement::Instance => {
+            (entity.is_some_and(Entity::is_instance), "it needs one instance as the cause")
+        }
+        Requirement::Host => (
+            entity.is_some_and(|entity| entity.as_str().starts_with("host:")),
+            "it needs a host as the cause",
+        ),
+        Requirement::External => (
+            entity
+                .is_some_and(|entity| !entity.is_instance() && !knowledge.topology.speaks(entity.service())),
+            "it is for what belongs to others: without its own part a service does not work",
+        ),
+        Requirement::Change => (change.is_some(), "it needs a change to take back"),
+        Requirement::Deploy if migrated => {
+            (false, "data were changed for the new version: the one before cannot read them")
+        }
+        Requirement::Deploy => (of_programs.is_some(), "it needs a deploy to take back"),
+        Requirement::Migrated => (migrated, "it is for versions that cannot be taken back"),
+        Requirement::Configuration => {
+            (change.is_some() && of_programs.is_none(), "it needs a change of settings to take back")
+        }
+        Requirement::Transient => {
+            (hypothesis.class == FaultClass::Transient, "it is for faults that pass by themselves")
+        }
+    };
+    (!met).then_some(text)
 }

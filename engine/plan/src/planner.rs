@@ -193,7 +193,7 @@ impl Planner {
             return;
         }
         let mut choices =
-            candidates::candidates(&case.incident, playbooks, &case.failed, knowledge, settings);
+            candidates::candidates(&case.incident, at, playbooks, &case.failed, knowledge, settings);
         // Guardrails look at the plan itself, so each allowed choice is built in turn.
         for position in 0..choices.len() {
             if choices[position].candidate.refused.is_some() {

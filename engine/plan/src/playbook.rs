@@ -54,8 +54,18 @@ pub struct Strategy {
 pub enum Requirement {
     /// The cause is one instance of a service.
     Instance,
+    /// A host.
+    Host,
+    /// Another's service: it tells nothing of itself.
+    External,
     /// A change is suspected.
     Change,
+    /// A change of programs is suspected, and nothing was changed since that they could not read.
+    Deploy,
+    /// A change of programs is suspected, and data were changed for them since: there is no way back.
+    Migrated,
+    /// A change of settings is suspected.
+    Configuration,
     /// The fault may pass by itself.
     Transient,
 }
@@ -320,8 +330,11 @@ fn problems(strategy: &StrategyText) -> Vec<String> {
         }
         let change =
             step.target.starts_with("change.") || step.parameters.values().any(|t| t.contains("{change."));
-        if change && !strategy.requires.contains(&Requirement::Change) {
-            problems.push("it speaks of the change, so it needs `requires: [change]`".to_owned());
+        let given =
+            [Requirement::Change, Requirement::Deploy, Requirement::Migrated, Requirement::Configuration];
+        if change && !strategy.requires.iter().any(|requirement| given.contains(requirement)) {
+            let text = "it speaks of the change, so it needs `requires: [change]`, or [deploy], [migrated] or [configuration]";
+            problems.push(text.to_owned());
         }
     }
     problems
@@ -350,6 +363,13 @@ mod tests {
             "pool_exhaustion",
             "storage_exhaustion",
             "hang",
+            "lock_contention",
+            "replica_lag",
+            "consumer_backlog",
+            "certificate_expired",
+            "clock_skew",
+            "cache_stampede",
+            "quota_exceeded",
             "unknown",
         ] {
             assert!(!playbooks.strategies(fault).is_empty(), "{fault}");

@@ -1,7 +1,7 @@
 //! What can be set.
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Entity, Interval};
+use theriac_contract::{Entity, Felt, Interval};
 
 /// Settings of planning: how sure one has to be, and what may be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,10 +20,14 @@ pub struct Settings {
     pub probability_min: f64,
     /// How long an incident is looked at before anything is decided.
     pub decide_after: Interval,
+    /// How long what may pass by itself is given to do so.
+    pub decide_after_transient: Interval,
     /// Hypotheses that are considered.
     pub hypotheses_considered: usize,
     /// Value of a recovery; costs and damages in playbooks are on the same scale.
     pub benefit: f64,
+    /// Share of that value while nobody outside feels the trouble.
+    pub benefit_inside: f64,
     /// Actions on one service within [`Self::rate_window`] at most. Waiting and telling
     /// somebody do not count.
     pub actions_per_target_max: u32,
@@ -50,8 +54,10 @@ impl Default for Settings {
             only_verbs: Vec::new(),
             probability_min: 0.35,
             decide_after: Interval::from_seconds(15),
+            decide_after_transient: Interval::from_seconds(40),
             hypotheses_considered: 3,
             benefit: 100.0,
+            benefit_inside: 0.25,
             actions_per_target_max: 3,
             rate_window: Interval::from_seconds(1_800),
             plans_per_incident_max: 4,
@@ -64,6 +70,15 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a recovery is worth, given who feels the trouble.
+    #[must_use]
+    pub fn benefit_of(&self, felt: Felt) -> f64 {
+        match felt {
+            Felt::Outside => self.benefit,
+            Felt::Inside => self.benefit * self.benefit_inside,
+        }
+    }
+
     /// Whether a plan on `target` is a dry run.
     #[must_use]
     pub fn dry_run_on(&self, target: &Entity) -> bool {

@@ -35,6 +35,7 @@ fn incident(name: &str, entity: &str, fault: &str, probability: f64, seconds: i6
         }],
         symptoms_shed: 0,
         spread: Vec::new(),
+        felt: theriac_contract::Felt::default(),
         critical_failure: None,
         hypotheses: vec![Hypothesis {
             rank: 1,

@@ -223,6 +223,12 @@ impl World {
         forbidden.map(|(number, wrong)| self.requests(fault, "forbidden", number, &wrong.steps)).collect()
     }
 
+    /// The node that the first fault of the scenario is on, if it is on one.
+    pub(crate) fn injected_node(&self) -> Option<String> {
+        let node = self.injected.first()?.node?;
+        Some(format!("host:{}", self.nodes[node].name))
+    }
+
     /// The truth about all faults that have begun.
     #[must_use]
     pub fn truth(&self) -> Vec<Truth> {

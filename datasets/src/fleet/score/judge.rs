@@ -140,8 +140,9 @@ fn diagnose(judged: &mut Judged, episode: &Episode, cause: &Cause) {
         _ => None,
     });
     let Some((ranked, path)) = last else { return };
-    judged.rank = ranked.iter().position(|(component, _)| *component == cause.component);
-    let both = |(component, class): &(String, String)| *component == cause.component && *class == cause.cause;
+    let is_it = |component: &String| *component == cause.component || cause.also.contains(component);
+    judged.rank = ranked.iter().position(|(component, _)| is_it(component));
+    let both = |(component, class): &(String, String)| is_it(component) && *class == cause.cause;
     judged.rank_with_cause = ranked.iter().position(both);
     let (named, real): (BTreeSet<&String>, BTreeSet<&String>) =
         (path.iter().collect(), cause.path.iter().collect());

@@ -82,6 +82,9 @@ pub struct Cause {
     pub code: String,
     /// Where.
     pub component: String,
+    /// Other names of the same thing: the node whose disk it is, the far end of a way.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Class of the cause.
     pub cause: String,
     /// From the cause to the users.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use theriac_connectors::decode::{Rows, otlp_json};
 use theriac_contract::{Command, Completion, Reject, Timestamp, Verdict};
 use theriac_datasets::fleet::{
-    Handle, Nanos, Outcome, Request, SECOND, Setup, Verb, World,
+    CallSpec, Handle, Nanos, Outcome, Request, SECOND, Setup, Verb, World,
     score::{Event, EventKind},
     trial,
 };
@@ -85,7 +85,7 @@ impl Fleet {
         if command.dry_run {
             return self.answer(command, Verdict::Succeeded, "would be done".to_owned());
         }
-        let request = match request(command) {
+        let request = match request(command, &self.world) {
             Ok(request) => request,
             Err(reason) => return self.answer(command, Verdict::Failed { retryable: false }, reason),
         };
@@ -110,7 +110,7 @@ impl Fleet {
 
 /// The action that a command asks for. Verbs of the built-in playbooks that the fleet knows by another
 /// name are put in its words.
-fn request(command: &Command) -> Result<Request, String> {
+fn request(command: &Command, world: &World) -> Result<Request, String> {
     let action = &command.action;
     let target = action.target.as_str();
     let (undo, verb) = match action.verb.as_str() {
@@ -125,19 +125,40 @@ fn request(command: &Command) -> Result<Request, String> {
         "admit_load" => (true, Verb::ShedLoad),
         "restore_retries" => (true, Verb::CapRetries),
         "release" => (true, Verb::Quarantine),
+        "unprotect_cache" => (true, Verb::ProtectCache),
+        "roll_forward" => (true, Verb::RollbackDeploy),
         "notify" => (false, Verb::Escalate),
         name => {
             let known = Verb::from_slug(name);
             (false, known.ok_or_else(|| format!("nobody in the fleet knows how to `{name}`"))?)
         }
     };
-    let mut request = Request::new(command.idempotency_key.as_str(), verb, target);
+    let target = place(verb, target, world);
+    let mut request = Request::new(command.idempotency_key.as_str(), verb, &target);
     request.undo = undo;
     request.token = command.fencing_token;
     request.parameters.clone_from(&action.parameters);
     // What is scaled back goes to a number of replicas; the fleet counts those that go.
     request.parameters.remove("replicas");
     Ok(request)
+}
+
+/// What an action is done to: what belongs to a host is done on the host of an instance, and how often
+/// somebody is asked is set where the asking is done.
+fn place(verb: Verb, target: &str, world: &World) -> String {
+    match verb {
+        Verb::FreeDisk | Verb::SyncClock => {
+            let replica = world.view().replicas.into_iter().find(|replica| replica.entity == target);
+            replica.map_or_else(|| target.to_owned(), |replica| format!("host:{}", replica.node))
+        }
+        Verb::CapRetries if !target.contains("->") => {
+            let services = &world.topology().services;
+            let calls = |call: &CallSpec| call.callee == target;
+            let caller = services.iter().find(|service| service.calls.iter().any(calls));
+            caller.map_or_else(|| target.to_owned(), |caller| format!("{}->{target}", caller.name))
+        }
+        _ => target.to_owned(),
+    }
 }
 
 impl Environment for Fleet {

@@ -1,10 +1,10 @@
 //! Evidence on what has run out: workers and connections, room on a disk; and on what stands still.
 
-use theriac_contract::Direction;
+use theriac_contract::{Change, Direction};
 
 use super::{
     Reasons,
-    mechanism::{Place, UP, is_configuration},
+    mechanism::{Place, UP},
     said,
 };
 use crate::family::Family;
@@ -18,7 +18,7 @@ pub(super) fn pool(place: &Place<'_, '_>, reasons: &mut Reasons) {
     place.sign(reasons, "resource", 0.5, Family::Queue, UP);
     felt(place, reasons);
     if let (Some(_), Some((change, weight))) =
-        (waits, place.view.change_that(place.suspect, is_configuration))
+        (waits, place.view.change_that(place.suspect, Change::is_of_settings))
     {
         let text = format!(
             "{} of {} at {} came before: a limit may be too low",

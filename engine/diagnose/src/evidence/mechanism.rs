@@ -2,7 +2,7 @@
 
 use theriac_contract::{Change, Direction, Entity};
 
-use super::{Fault, Reasons, exhaustion, network, said};
+use super::{Fault, Reasons, exhaustion, marked, network, said};
 use crate::{
     family::Family,
     graph::is_host,
@@ -11,13 +11,8 @@ use crate::{
 };
 
 pub(super) const UP: Option<Direction> = Some(Direction::Up);
-/// Whether a change was one of settings, not of programs: it is taken back in another way.
-pub(super) fn is_configuration(change: &Change) -> bool {
-    let kind = change.kind.to_ascii_lowercase();
-    ["config", "flag", "setting", "secret", "certificate", "limit", "quota"]
-        .iter()
-        .any(|word| kind.contains(word))
-}
+/// After so many seconds of trouble a service that tells of itself would tell of it.
+const OWN_WORD_AFTER: f64 = 25.0;
 
 /// What it costs a suspicion that its own mark is not there.
 const WITHOUT_MARK: f64 = -6.0;
@@ -29,7 +24,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation | Fault::LyingSensor => true,
         Fault::ByzantineReplica => suspect.is_instance(),
-        Fault::BrokenNetwork | Fault::StorageExhaustion => true,
+        Fault::BrokenNetwork | Fault::StorageExhaustion | Fault::ClockSkew => true,
         Fault::BadDeploy | Fault::BadConfiguration | Fault::TrafficSurge => {
             !is_host(suspect) && !suspect.is_instance()
         }
@@ -42,8 +37,12 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::MemoryLeak => place.memory_leak(reasons),
         Fault::CrashLoop => place.crash_loop(reasons),
         Fault::SlowDependency => place.slow_dependency(reasons),
-        Fault::BadDeploy => place.bad_change(reasons, "deploy", |change| !is_configuration(change)),
-        Fault::BadConfiguration => place.bad_change(reasons, "configuration", is_configuration),
+        Fault::BadDeploy => place.bad_change(reasons, "deploy", |change| {
+            !change.is_of_settings() && change.kind != Change::SCHEMA
+        }),
+        Fault::BadConfiguration => place.bad_change(reasons, "configuration", |change| {
+            change.is_of_settings() || change.kind == Change::SCHEMA
+        }),
         Fault::ErrorBurst => place.error_burst(reasons),
         Fault::ByzantineReplica => place.byzantine_replica(reasons),
         Fault::CpuSaturation => place.cpu_saturation(reasons),
@@ -53,6 +52,13 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::PoolExhaustion => exhaustion::pool(&place, reasons),
         Fault::StorageExhaustion => exhaustion::storage(&place, reasons),
         Fault::Hang => exhaustion::hang(&place, reasons),
+        Fault::LockContention
+        | Fault::ReplicaLag
+        | Fault::ConsumerBacklog
+        | Fault::CertificateExpired
+        | Fault::ClockSkew
+        | Fault::CacheStampede
+        | Fault::QuotaExceeded => marked::weigh(&place, fault, reasons),
         Fault::LyingSensor => vantage::lying_sensor(view, suspect, WITHOUT_MARK, reasons),
     }
     vantage::mark(view, fault, suspect, reasons);
@@ -180,9 +186,22 @@ impl<'a> Place<'_, 'a> {
         }
     }
 
+    /// Others say that it is in trouble, and its own word is that all is as usual. A tick or two after the
+    /// beginning it may not have told yet.
+    fn own_word(&self, reasons: &mut Reasons) {
+        if self.view.claims_to_be_well(self.suspect) {
+            let since =
+                self.view.onset(self.suspect).map_or(0.0, |onset| self.view.at.since(onset).as_seconds());
+            let ratio = if since >= OWN_WORD_AFTER { -3.0 } else { -1.0 };
+            let text = format!("only others tell of it: what {} tells of itself is as usual", self.suspect);
+            reasons.add("own_word", ratio, text, Vec::new());
+        }
+    }
+
     fn slow_dependency(&self, reasons: &mut Reasons) {
         let slow = self.trouble(Family::Latency, UP).or_else(|| self.trouble(Family::SelfTime, UP));
         self.mark(reasons, "latency", 3.0, slow, "latency");
+        self.own_word(reasons);
         // Slow in itself, or slow to be reached.
         self.sign(reasons, "self_time", 1.0, Family::SelfTime, UP);
         self.sign(reasons, "network", -2.5, Family::Gap, UP);
@@ -247,7 +266,12 @@ impl<'a> Place<'_, 'a> {
     fn error_burst(&self, reasons: &mut Reasons) {
         let failing = self.trouble(Family::Errors, None);
         self.mark(reasons, "errors", 3.5, failing, "errors");
+        // Lines that say why speak for what they say.
+        for family in [Family::Certificate, Family::Clock, Family::Quota, Family::Lock] {
+            self.sign(reasons, "logs", -2.0, family, None);
+        }
         vantage::log_against_metrics(self.view, self.suspect, reasons);
+        self.own_word(reasons);
         self.own_resources(reasons, -1.5);
         self.change_speaks_against(reasons, -3.0);
         self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
@@ -318,6 +342,14 @@ impl<'a> Place<'_, 'a> {
         // In a rollout the others take over from the one that is being replaced.
         self.change_speaks_against(reasons, -3.0);
         let service = self.suspect.service();
+        // Who fails is asked again: that is more traffic, too.
+        let failing = self.trouble(Family::Errors, UP).or_else(|| view.troubled_callee(self.suspect));
+        if let (Some(failing), Some(more)) = (failing, more)
+            && failing.kept.onset < more.kept.onset
+        {
+            let (text, ids) = said(&failing);
+            reasons.add("errors", -2.5, format!("it failed before there was more of it: {text}"), ids);
+        }
         let loaded = |name: &&&str| view.trouble(&Entity((**name).to_owned()), Family::Traffic, UP).is_some();
         let above = view.services.iter().filter(|other| view.graph.is_below(service, other)).find(loaded);
         match above {

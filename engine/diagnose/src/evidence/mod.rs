@@ -3,6 +3,7 @@
 
 mod contribution;
 mod exhaustion;
+mod marked;
 mod mechanism;
 mod network;
 mod place;
@@ -37,11 +38,18 @@ pub(crate) enum Fault {
     PoolExhaustion,
     StorageExhaustion,
     Hang,
+    LockContention,
+    ReplicaLag,
+    ConsumerBacklog,
+    CertificateExpired,
+    ClockSkew,
+    CacheStampede,
+    QuotaExceeded,
     LyingSensor,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::MemoryLeak,
         Self::CrashLoop,
         Self::SlowDependency,
@@ -56,6 +64,13 @@ impl Fault {
         Self::PoolExhaustion,
         Self::StorageExhaustion,
         Self::Hang,
+        Self::LockContention,
+        Self::ReplicaLag,
+        Self::ConsumerBacklog,
+        Self::CertificateExpired,
+        Self::ClockSkew,
+        Self::CacheStampede,
+        Self::QuotaExceeded,
         Self::LyingSensor,
     ];
 
@@ -76,6 +91,13 @@ impl Fault {
             Self::PoolExhaustion => "pool_exhaustion",
             Self::StorageExhaustion => "storage_exhaustion",
             Self::Hang => "hang",
+            Self::LockContention => "lock_contention",
+            Self::ReplicaLag => "replica_lag",
+            Self::ConsumerBacklog => "consumer_backlog",
+            Self::CertificateExpired => "certificate_expired",
+            Self::ClockSkew => "clock_skew",
+            Self::CacheStampede => "cache_stampede",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::LyingSensor => "lying_sensor",
         }
     }

@@ -3,7 +3,11 @@
 use theriac_contract::Entity;
 
 use super::{Account, Fault, Reasons, contribution, lag_seconds, said};
-use crate::{family::Family, graph::is_host, view::View};
+use crate::{
+    family::Family,
+    graph::is_host,
+    view::{UNCORROBORATED, View},
+};
 
 /// Evidence for a fault at a suspect, whatever its mechanism.
 pub(crate) fn weigh(
@@ -77,6 +81,9 @@ fn call_graph(
         };
         // Where it is known how much its callees account for, only that part is explained away.
         let share = account.map_or(1.0, |account| account.share);
+        // What only the suspect says of its callee may as well be its own trouble.
+        let sure = view.is_corroborated(callee.kept.about().service(), service);
+        let share = if sure { share } else { share * UNCORROBORATED };
         let ratio = base * share * (0.4 + 0.6 * callee.strength) * if late { 0.5 } else { 1.0 };
         let text = format!("{} is called by {service} and is troubled itself", callee.kept.about());
         reasons.add("call_graph", ratio, text, vec![callee.kept.id.clone()]);

@@ -82,6 +82,7 @@ pub(crate) fn incident(
         symptoms: symptoms.collect(),
         symptoms_shed: 0,
         spread: Vec::new(),
+        felt: theriac_contract::Felt::default(),
         critical_failure: None,
         hypotheses: Vec::new(),
         summary: String::new(),

@@ -36,8 +36,26 @@ use novelty::Novelty;
 pub(crate) use parameters::{At, Gathered};
 pub(crate) use sequence::Session;
 
-/// Names of events that say that somebody changed something.
-const CHANGES: [&str; 4] = ["deploy", "configuration", "flag", "scaling"];
+/// Names of events that say that somebody changed something, and the kind of the change.
+const CHANGES: [(&str, &str); 17] = [
+    ("deploy", "deploy"),
+    ("deployment", "deploy"),
+    ("release", "deploy"),
+    ("rollout", "deploy"),
+    ("rollback", "deploy"),
+    ("configuration", "configuration"),
+    ("config", "configuration"),
+    ("config_change", "configuration"),
+    ("flag", "flag"),
+    ("feature_flag", "flag"),
+    ("scaling", "scaling"),
+    ("schema", "schema"),
+    ("schema_migration", "schema"),
+    ("migration", "schema"),
+    ("certificate", "certificate"),
+    ("certificate_rotation", "certificate"),
+    ("maintenance", "maintenance"),
+];
 
 /// Names of loggers that are told apart at most.
 const LOGGERS_MAX: usize = 10_000;
@@ -94,7 +112,8 @@ impl Journal {
         let (entity, service) = (index.at(resource).entity, index.at(resource).service);
         bucket.hear(resource, LOGS);
         let body = logs.body.value(row);
-        if let Some(kind) = CHANGES.into_iter().find(|kind| *kind == logs.event_name.text(row)) {
+        let event = logs.event_name.text(row);
+        if let Some((_, kind)) = CHANGES.into_iter().find(|(name, _)| *name == event) {
             let attributes = parse_attributes(logs.attributes.text(row));
             let entity = index.known(entity).entity.clone();
             bucket.changes.push(change(at, kind, entity, &attributes, body));

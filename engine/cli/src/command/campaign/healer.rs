@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use anyhow::Result;
 use theriac_connectors::topics::Memory;
-use theriac_contract::{Interval, ObjectError, Objects, Topic};
+use theriac_contract::{Interval, ObjectError, Objects, Topic, Topics};
 use theriac_datasets::fleet::{
     Setup,
     baseline::{ClusterLike, NaiveRestart, Nothing, Policy, RandomSafe, RestartLoop, Runbook},
@@ -15,7 +15,7 @@ use theriac_datasets::fleet::{
 use theriac_engine::{Driver, Setup as LoopSetup};
 
 use super::{listener::Listener, settings::Ablation};
-use crate::{config::Config, environment::Fleet};
+use crate::{config::Config, environment::Fleet, wiring};
 
 /// A healer in tables and files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,9 +105,9 @@ impl Objects for Nowhere {
     }
 }
 
-/// Lets the engine look after a fleet up to `horizon`. Gives the fleet as it is then, and what was said
-/// and done.
-pub(super) fn look_after(config: &Config, fleet: Fleet) -> Result<(Fleet, Vec<Event>)> {
+/// Lets the engine look after a fleet up to its horizon. Gives the fleet as it is then, and what was said
+/// and done. What is on the topics is kept in the folder of the configuration, if it is to be looked into.
+pub(super) fn look_after(config: &Config, fleet: Fleet, keep: bool) -> Result<(Fleet, Vec<Event>)> {
     let playbooks = config.playbooks()?;
     let mut settings = config.engine();
     settings.checkpoint.rounds = u64::MAX;
@@ -118,9 +118,10 @@ pub(super) fn look_after(config: &Config, fleet: Fleet) -> Result<(Fleet, Vec<Ev
         introductions: config.topology()?,
         playbooks,
     };
-    let topics = Memory::forgetting(&Topic::ALL);
+    let topics: Box<dyn Topics> =
+        if keep { wiring::open_topics(config)? } else { Box::new(Memory::forgetting(&Topic::ALL)) };
     let mut listener = Listener::default();
-    let (mut driver, _) = Driver::open(setup, fleet, Box::new(topics), Arc::new(Nowhere), &mut listener)?;
+    let (mut driver, _) = Driver::open(setup, fleet, topics, Arc::new(Nowhere), &mut listener)?;
     while driver.advance(&mut listener)?.is_some() {
         listener.stamp(driver.environment.seconds());
     }

@@ -1,8 +1,8 @@
 //! What is to be played, and how it went.
 
-use std::sync::Arc;
+use std::{fs, path::PathBuf, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use theriac_datasets::fleet::{
     Benign, HELD_OUT, Nanos, Record, SECOND, Setup, Topology, World, catalogue, draw_benign,
@@ -62,6 +62,8 @@ pub(super) struct Stage {
     pub(super) disturbances: f64,
     /// The engine's configuration.
     pub(super) config: Config,
+    /// Where what the engine wrote in each episode is kept; nowhere, as a rule.
+    pub(super) keep: Option<PathBuf>,
 }
 
 impl Stage {
@@ -107,10 +109,17 @@ pub(super) fn measure(stage: &Stage, job: Job) -> Option<Yardstick> {
 
 /// Plays a job.
 pub(super) fn play(stage: &Stage, job: Job, healer: Healer, yardstick: Option<&Yardstick>) -> Result<Played> {
-    let config = match healer {
+    let mut config = match healer {
         Healer::Without(ablation) => ablation.from(stage.config.clone()),
         _ => stage.config.clone(),
     };
+    if let Some(folder) = &stage.keep {
+        config.data_dir = folder.join(format!("{healer}-{}", job.key().replace('/', "-")));
+        if config.data_dir.exists() {
+            fs::remove_dir_all(&config.data_dir).with_context(|| config.data_dir.display().to_string())?;
+        }
+    }
+    let keep = stage.keep.is_some();
     let episode = match (job, yardstick) {
         (Job::Fault { code, seed }, Some(yardstick)) => {
             let record = record(code).ok_or_else(|| anyhow::anyhow!("there is no fault {code}"))?;
@@ -118,7 +127,7 @@ pub(super) fn play(stage: &Stage, job: Job, healer: Healer, yardstick: Option<&Y
             match healer.policy(seed) {
                 Some(mut policy) => play_scored(&setup, yardstick, policy.as_mut()),
                 None => {
-                    let (fleet, log) = look_after(&config, Fleet::new(&setup, end_of(&setup), true))?;
+                    let (fleet, log) = look_after(&config, Fleet::new(&setup, end_of(&setup), true), keep)?;
                     played(fleet.world, yardstick, log)
                 }
             }
@@ -132,7 +141,7 @@ pub(super) fn play(stage: &Stage, job: Job, healer: Healer, yardstick: Option<&Y
                     played_quietly(&world, log)
                 }
                 None => {
-                    let (fleet, log) = look_after(&config, Fleet::new(&setup, PIECE, true))?;
+                    let (fleet, log) = look_after(&config, Fleet::new(&setup, PIECE, true), keep)?;
                     played_quietly(&fleet.world, log)
                 }
             }

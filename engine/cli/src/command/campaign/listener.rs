@@ -83,12 +83,12 @@ fn diagnosis(incident: &Incident) -> EventKind {
     EventKind::Diagnosis { ranked, path }
 }
 
-/// Class of the cause in the words of the fleet's catalogue.
-fn class_of(hypothesis: &Hypothesis) -> &'static str {
+/// Class of the cause in the words of the fleet's catalogue, or of the engine where that has no word.
+fn class_of(hypothesis: &Hypothesis) -> &str {
     if let Some(change) = &hypothesis.change {
         match change.kind.as_str() {
             "deploy" => return "version",
-            "configuration" | "config" | "flag" | "feature_flag" => return "configuration",
+            "configuration" | "flag" => return "configuration",
             "certificate" => return "certificate",
             _ => {}
         }
@@ -103,6 +103,13 @@ fn class_of(hypothesis: &Hypothesis) -> &'static str {
         "traffic_surge" => "load",
         "slow_dependency" => "external",
         "pool_exhaustion" | "bad_configuration" => "configuration",
-        _ => "unknown",
+        "lock_contention" => "session",
+        "replica_lag" => "data",
+        "consumer_backlog" => "consumer",
+        "certificate_expired" => "certificate",
+        "clock_skew" => "node",
+        "cache_stampede" => "cache",
+        "quota_exceeded" => "external",
+        other => other,
     }
 }

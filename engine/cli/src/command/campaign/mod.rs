@@ -76,6 +76,9 @@ pub(crate) struct Arguments {
     /// Folder for results; a campaign that was broken off goes on where it was
     #[arg(long, default_value = "theriac-campaign")]
     data_dir: PathBuf,
+    /// Keep what the engine wrote in each episode, to be asked with explain, tap and sql
+    #[arg(long)]
+    keep: bool,
     /// Configuration; the defaults if left out
     #[arg(short, long)]
     config: Option<PathBuf>,
@@ -107,6 +110,7 @@ impl Arguments {
             warm_up: self.warm_up * SECOND,
             disturbances: self.disturbances,
             config,
+            keep: self.keep.then(|| self.data_dir.join("kept")),
         })
     }
 

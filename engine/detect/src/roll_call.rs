@@ -1,0 +1,132 @@
+//! Which instances tell nothing of themselves, and how rare that is.
+//!
+//! One series that misses a tick says little: how long gaps of one source may be is learnt slowly. That
+//! all readings of one instance stay away is rarer, and all instances together soon show how rare:
+//! of `n` instance ticks `c` began a gap of at least `g`, so the chance of one more is
+//! `(c + 1/2) / (n + 1)` (Jeffreys' prior), halved for each tick beyond the longest gap that ever ended,
+//! as for a memoryless pause of one tick in the mean. Where half of all instances are silent it is the
+//! way to them that is broken, and nobody is missed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Entity, Tick};
+
+use crate::watched::Watched;
+
+/// Readings of an instance that must all stay away.
+const READINGS_MIN: usize = 3;
+/// Gaps are told apart up to this length, in ticks; an instance that is silent for longer is gone.
+const GAP_MAX: usize = 64;
+/// Instance ticks before anybody is missed.
+const HEARD_MIN: f64 = 256.0;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Call {
+    readings: usize,
+    answered: bool,
+    /// Ticks since it was heard last; none before it was heard.
+    silent: Option<usize>,
+}
+
+/// Who is there and who is not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RollCall {
+    calls: BTreeMap<Entity, Call>,
+    /// Instance ticks in which somebody answered.
+    heard: f64,
+    /// Gaps that ended, by length.
+    ended: Vec<f64>,
+    /// Whether so many are silent that it says nothing of one.
+    blind: bool,
+}
+
+impl RollCall {
+    /// Takes a tick.
+    pub(crate) fn update(&mut self, watched: &[Watched], tick: &Tick) {
+        for call in self.calls.values_mut() {
+            (call.readings, call.answered) = (0, false);
+        }
+        for (watched, value) in watched.iter().zip(&tick.values) {
+            let entity = &watched.series.entity;
+            if !watched.rule.silence || !entity.is_instance() {
+                continue;
+            }
+            if !self.calls.contains_key(entity) {
+                self.calls.insert(entity.clone(), Call::default());
+            }
+            if let Some(call) = self.calls.get_mut(entity) {
+                call.readings += 1;
+                call.answered |= value.is_finite();
+            }
+        }
+        self.ended.resize(GAP_MAX + 1, 0.0);
+        let (mut silent, mut all) = (0, 0);
+        for call in self.calls.values_mut().filter(|call| call.readings >= READINGS_MIN) {
+            if call.answered {
+                let gap = call.silent.replace(0).unwrap_or(0);
+                self.heard += 1.0;
+                if gap > 0 {
+                    self.ended[gap.min(GAP_MAX)] += 1.0;
+                }
+            } else if let Some(gap) = &mut call.silent {
+                *gap += 1;
+            }
+            // Who is gone for long is no part of those who might answer.
+            if call.silent.is_some_and(|gap| gap <= GAP_MAX) {
+                all += 1;
+                silent += u32::from(!call.answered);
+            }
+        }
+        self.blind = 2 * silent >= all;
+    }
+
+    /// How likely it is that an instance tells nothing for as long as this one does; none while it does.
+    pub(crate) fn p_value(&self, entity: &Entity) -> Option<f64> {
+        let call = self.calls.get(entity)?;
+        let gap = call.silent.filter(|gap| *gap > 0 && call.readings >= READINGS_MIN)?;
+        if self.blind || self.heard < HEARD_MIN {
+            return None;
+        }
+        let as_long: f64 = self.ended.iter().skip(gap.min(GAP_MAX)).sum();
+        let longest = self.ended.iter().rposition(|count| *count > 0.0).unwrap_or(0);
+        let beyond = gap.saturating_sub(longest).min(GAP_MAX) as i32;
+        Some((as_long + 0.5) / (self.heard + 1.0) * libm::ldexp(1.0, -beyond))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(count: usize, heard: f64) -> RollCall {
+        let name = |n: usize| Entity(format!("cart/{n}"));
+        let here = Call { readings: READINGS_MIN, answered: true, silent: Some(0) };
+        RollCall {
+            calls: (0..count).map(|n| (name(n), here)).collect(),
+            heard,
+            ended: vec![0.0; GAP_MAX + 1],
+            blind: false,
+        }
+    }
+
+    #[test]
+    fn the_chance_is_the_closed_form() {
+        let mut roll = calls(4, 999.0);
+        let missing = Entity("cart/0".to_owned());
+        assert_eq!(roll.p_value(&missing), None, "it answered");
+        let mut silent_for = |roll: &mut RollCall, gap| {
+            roll.calls.get_mut(&missing).unwrap().silent = Some(gap);
+            roll.p_value(&missing).unwrap()
+        };
+        // (0 + 1/2) / 1000 / 2^3
+        assert!((silent_for(&mut roll, 3) - 0.5 / 1_000.0 / 8.0).abs() < 1e-15);
+        roll.ended[2] = 4.0;
+        roll.ended[5] = 1.0;
+        // One gap of five ended: (1 + 1/2) / 1000, and nothing beyond.
+        assert!((silent_for(&mut roll, 3) - 1.5 / 1_000.0).abs() < 1e-15);
+        assert!((silent_for(&mut roll, 7) - 0.5 / 1_000.0 / 4.0).abs() < 1e-15);
+        roll.blind = true;
+        assert_eq!(roll.p_value(&missing), None, "half of them are silent");
+    }
+}

@@ -1,0 +1,77 @@
+//! Evidence on faults that have a sign of their own: locks, copies that lag, messages that pile up,
+//! certificates, clocks, caches, quotas.
+
+use theriac_contract::Direction;
+
+use super::{
+    Fault, Reasons,
+    mechanism::{Place, UP},
+    said,
+};
+use crate::family::Family;
+
+/// What a fault is known by.
+struct Sign {
+    family: Family,
+    direction: Option<Direction>,
+    weight: f64,
+    channel: &'static str,
+    what: &'static str,
+    /// Whether it matters only where somebody waits or fails for it.
+    felt: bool,
+}
+
+fn sign_of(fault: Fault) -> Option<Sign> {
+    let sign = |family, direction, weight, channel, what, felt| {
+        Some(Sign { family, direction, weight, channel, what, felt })
+    };
+    match fault {
+        Fault::LockContention => {
+            sign(Family::Lock, UP, 5.0, "resource", "sessions that wait for locks", true)
+        }
+        Fault::ReplicaLag => sign(Family::Replication, UP, 5.0, "resource", "a copy that lags behind", false),
+        Fault::ConsumerBacklog => sign(Family::Backlog, UP, 4.5, "resource", "messages that pile up", false),
+        Fault::CertificateExpired => {
+            sign(Family::Certificate, None, 6.0, "logs", "certificates that are not accepted", false)
+        }
+        Fault::ClockSkew => sign(Family::Clock, None, 5.5, "resource", "a clock that is wrong", false),
+        Fault::CacheStampede => {
+            sign(Family::Cache, UP, 4.5, "resource", "answers missing in the cache", true)
+        }
+        Fault::QuotaExceeded => {
+            sign(Family::Quota, UP, 5.5, "logs", "requests turned away as too many", false)
+        }
+        _ => None,
+    }
+}
+
+/// Weighs a fault by its sign.
+pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) {
+    let Some(sign) = sign_of(fault) else { return };
+    let found = place.trouble(sign.family, sign.direction);
+    place.mark(reasons, sign.channel, sign.weight, found, sign.what);
+    if found.is_none() {
+        return;
+    }
+    // More work explains it, but where more work is what piles up or is turned away.
+    if fault != Fault::QuotaExceeded && fault != Fault::ConsumerBacklog {
+        place.sign(reasons, "traffic", -1.5, Family::Traffic, UP);
+    }
+    if sign.felt {
+        felt(place, reasons);
+    }
+}
+
+fn felt(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    let latency = place.trouble(Family::Latency, UP);
+    match latency.or_else(|| place.trouble(Family::Errors, None)) {
+        Some(trouble) => {
+            let (text, ids) = said(&trouble);
+            reasons.add("latency", 0.5, text, ids);
+        }
+        None => {
+            let text = format!("nobody waits longer for {}, and nothing fails there", place.suspect);
+            reasons.add("latency", -2.0, text, Vec::new());
+        }
+    }
+}

@@ -14,19 +14,10 @@ use theriac_engine::records;
 use theriac_knowledge::{Knowledge, as_of};
 
 use crate::{
+    facts::facts,
     output::Wrong,
     story::{all, payload},
 };
-
-/// All facts, in order.
-pub(crate) fn facts(topics: &dyn Topics) -> Result<Vec<RecordedFact>> {
-    let mut facts = Vec::new();
-    all(topics, Topic::Knowledge, |bytes, _| {
-        facts.push(payload(bytes)?);
-        Ok(())
-    })?;
-    Ok(facts)
-}
 
 /// Puts behind the others the fact that `make` gives for the newest version; none if what is known
 /// does not allow it. The engine must not run over these topics.
@@ -34,7 +25,7 @@ pub(crate) fn append(
     topics: &mut dyn Topics,
     make: impl FnOnce(u64) -> Result<Fact>,
 ) -> Result<Option<RecordedFact>> {
-    let facts = facts(topics)?;
+    let facts = facts(topics, 0)?;
     let mut knowledge = Knowledge::new();
     for fact in &facts {
         knowledge.fold(fact)?;
@@ -116,7 +107,7 @@ impl Confirmation {
             ))
             .into());
         }
-        let facts = facts(topics)?;
+        let facts = facts(topics, 0)?;
         let newest = facts.last().map_or(0, |fact| fact.version);
         let known = as_of(&facts, newest).channel_weights;
         let mut weights = if known.is_empty() { Weights::default() } else { Weights::from_json(&known)? };

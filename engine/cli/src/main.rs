@@ -17,6 +17,7 @@ mod checkpoints;
 mod command;
 mod config;
 mod environment;
+mod facts;
 mod feedback;
 mod log;
 mod operations;

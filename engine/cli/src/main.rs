@@ -17,6 +17,7 @@ mod checkpoints;
 mod command;
 mod config;
 mod environment;
+mod estimate;
 mod facts;
 mod feedback;
 mod log;

@@ -64,6 +64,12 @@ pub(crate) enum Judgement {
 impl Opinion {
     /// Says it of the symptom; none if there is no such symptom here.
     pub(crate) fn note(&self, topics: &mut dyn Topics) -> Result<Option<RecordedFact>> {
+        let Some(fact) = self.fact(topics)? else { return Ok(None) };
+        append(topics, |_| Ok(fact))
+    }
+
+    /// What it says, of a symptom that these topics hold; none if they do not.
+    pub(crate) fn fact(&self, topics: &dyn Topics) -> Result<Option<Fact>> {
         let Some(symptom) = find(topics, &self.symptom)? else { return Ok(None) };
         let Symptom { id, domain, entity, peer, signal, attributes, .. } = symptom;
         let fact = Fact::SymptomJudged {
@@ -72,7 +78,7 @@ impl Opinion {
             right: self.judgement == Judgement::Right,
             reason: self.reason.clone(),
         };
-        append(topics, |_| Ok(fact))
+        Ok(Some(fact))
     }
 
     /// There is no such symptom.
@@ -93,9 +99,10 @@ pub(crate) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Notes it, with the weights of the channels that follow from it.
-    pub(crate) fn note(&self, topics: &mut dyn Topics) -> Result<RecordedFact> {
-        let incident = find_incident(topics, &self.incident)?;
+    /// Notes it, with the weights of the channels that follow from it and from what is known there.
+    /// `told` holds the incident.
+    pub(crate) fn note(&self, told: &dyn Topics, topics: &mut dyn Topics) -> Result<RecordedFact> {
+        let incident = find_incident(told, &self.incident)?;
         let suspects: BTreeSet<&Entity> =
             incident.hypotheses.iter().filter_map(|one| one.entity.as_ref()).collect();
         if let Some(cause) = self.cause.as_ref().filter(|cause| !suspects.contains(cause)) {

@@ -177,6 +177,13 @@ fn a_run_begins_with_what_is_known_on_a_branch() {
     assert_eq!(here.knowledge("run", &["log"]).lines().count(), newest);
     assert_eq!(here.knowledge("run", &["log", "--branch", "all"]).lines().count(), newest + 1);
 
+    let symptoms = text(&["tap", "symptoms", "--data-dir", &here.path("run")]);
+    let first: Value = serde_json::from_str(symptoms.lines().next().expect("a symptom")).expect("JSON");
+    let id = first["id"].as_str().expect("an id");
+    here.knowledge("run", &["judge", id, "noise", "--branch", "less"]);
+    let judged = here.knowledge("run", &["diff", "3", "less"]);
+    assert!(judged.contains("0 right, 0 noise -> 0 right, 1 noise"), "{judged}");
+
     let known = here.path("run");
     let begun = ["--knowledge", &known, "--branch", "less"];
     replayed(&here, "one", &begun);
@@ -198,7 +205,10 @@ fn a_run_begins_with_what_is_known_on_a_branch() {
     assert!(told.contains("was begun with other knowledge"), "{told}");
 
     let told = here.knowledge("run", &["merge", "less"]);
-    assert!(told.starts_with("0 facts taken"), "{told}");
+    assert!(told.contains("judged noise") && told.contains("\n1 facts taken; 0 were known"), "{told}");
+    let told = here.knowledge("run", &["merge", "less"]);
+    assert!(told.starts_with("0 facts taken; 1 were known"), "{told}");
+    here.knowledge("run", &["verify"]);
 }
 
 /// Facts before it are gone; those after it, and the run itself, do not notice.

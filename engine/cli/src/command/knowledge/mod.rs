@@ -217,6 +217,15 @@ impl Arguments {
         Ok(Place::Folder(branch::folder(folder(&place)?, name)?))
     }
 
+    /// The topics that tell of symptoms and incidents: those of the run itself, also where a branch is
+    /// meant.
+    fn told(&self) -> Result<Embedded> {
+        let place = self.store.locate()?;
+        let run = folder(&place)?;
+        there(run)?;
+        Ok(Embedded::open_to_read(&wiring::topics_folder(run))?)
+    }
+
     fn open(&self, place: &Place) -> Result<Box<dyn Followed>> {
         if let Place::Folder(folder) = place {
             there(folder)?;
@@ -258,13 +267,15 @@ impl Arguments {
             Verb::Judge { symptom, judgement, reason } => {
                 let (symptom, reason) = (symptom.clone(), reason.clone());
                 let opinion = Opinion { symptom, judgement: *judgement, reason };
-                let fact = opinion.note(&mut open(folder)?)?.ok_or_else(|| opinion.of_nothing())?;
+                let fact = opinion.fact(&self.told()?)?.ok_or_else(|| opinion.of_nothing())?;
+                let nothing = || Wrong("nothing is known here yet".to_owned());
+                let fact = feedback::append(&mut open(folder)?, |_| Ok(fact))?.ok_or_else(nothing)?;
                 say!("{}", line(&fact));
             }
             Verb::Confirm { incident, cause, reason } => {
                 let (incident, reason) = (incident.clone(), reason.clone());
                 let confirmation = Confirmation { incident, cause: cause.clone().map(Entity), reason };
-                say!("{}", line(&confirmation.note(&mut open(folder)?)?));
+                say!("{}", line(&confirmation.note(&self.told()?, &mut open(folder)?)?));
             }
             Verb::Merge { name } => return branch::merge(folder, name, self.output),
             Verb::Compact { remove } => return compact::run(folder, *remove),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use serde::Serialize;
-use theriac_contract::{Checkpointed, RecordedFact, Topic, Topics};
+use theriac_contract::{Checkpointed, Fact, RecordedFact, Topic, Topics};
 use theriac_engine::{Checkpoints, journal::Entry};
 use theriac_knowledge::{Chain, Knowledge, at_version};
 
@@ -97,6 +97,9 @@ fn walk(topics: &dyn Topics, shard: u32) -> Result<(Found, Vec<RecordedFact>)> {
     for record in stored(topics, shard)? {
         let followed = chain.clone().follow(&record.record.value);
         let wrong = match followed {
+            Ok(fact) if contradicts(&fact, &folded) => {
+                format!("version {} says other readings than the facts before it give", fact.version)
+            }
             Ok(fact) => match folded.fold(&fact) {
                 Ok(()) => {
                     chain.follow(&record.record.value)?;
@@ -131,6 +134,14 @@ fn walk(topics: &dyn Topics, shard: u32) -> Result<(Found, Vec<RecordedFact>)> {
         broken,
     };
     Ok((found, facts))
+}
+
+/// Whether a fact that stands for all before it says something else than these, where they are still there.
+fn contradicts(fact: &RecordedFact, folded: &Knowledge) -> bool {
+    match &fact.fact {
+        Fact::Compacted { snapshot, .. } => folded.version() > 0 && **snapshot != *folded.snapshot(),
+        _ => false,
+    }
 }
 
 /// Holds the log against what the folder keeps beside it: the journal's last round and the state of the

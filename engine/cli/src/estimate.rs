@@ -32,10 +32,10 @@ impl Estimate {
         Self { helped: seen.successes, did_not_help: seen.failures, belief, share, low, high }
     }
 
-    /// Of a plan that was made with all the evidence that there was in `facts`. None for one that was not
-    /// chosen among candidates.
-    pub(crate) fn of_plan(plan: &Plan, facts: &[RecordedFact]) -> Option<Self> {
-        Some(Self::of(belief(plan)?, evidence(plan, facts, plan.at).0))
+    /// Of a plan that was made with the evidence that `facts` held at an instant. None for one that was
+    /// not chosen among candidates.
+    pub(crate) fn of_plan(plan: &Plan, facts: &[RecordedFact], at: Timestamp) -> Option<Self> {
+        Some(Self::of(belief(plan)?, evidence(plan, facts, at).0))
     }
 
     /// Of a plan that was made without the evidence of `facts`: what was known in them when it was made

@@ -98,6 +98,13 @@ fn what_was_changed_is_found() {
     write("removed", &[&facts[..1], &facts[2..]].concat());
     let told = here.refused("removed", &["verify"], 1);
     assert!(told.contains("broken at offset 1: version 3 follows on version 1"), "{told}");
+    // An end that is missing shows against what is kept beside the log.
+    write("cut", &facts[..facts.len() - 1]);
+    let told = here.knowledge("cut", &["verify"]);
+    assert!(told.contains("no checkpoint here to hold it against"), "{told}");
+    fs::rename(here.path("run/checkpoints"), here.path("cut/checkpoints")).expect("checkpoints");
+    let told = here.refused("cut", &["verify"], 1);
+    assert!(told.contains("facts were removed from the end; put the topic back from a backup"), "{told}");
     // What is sound can be saved from it, and checked where it is taken to.
     let saved = here.path("sound.json");
     here.knowledge("changed", &["export", &saved, "--version", "1"]);
@@ -225,7 +232,8 @@ fn a_compacted_log_goes_on() {
     let told = here.knowledge("run", &["compact", "--remove"]);
     assert!(told.contains(&format!("{} facts before it are removed", newest + 1)), "{told}");
     assert_eq!(records(&here.path("run")).len(), 1);
-    here.knowledge("run", &["verify"]);
+    let told = here.knowledge("run", &["verify"]);
+    assert!(told.contains(&format!("versions {0} to {0} are what was written", newest + 2)), "{told}");
     let after = here.knowledge("run", &["topology"]);
     assert_eq!(after.lines().skip(1).collect::<Vec<_>>(), before.lines().skip(1).collect::<Vec<_>>());
     let told = here.refused("run", &["topology", "--version", "3"], 2);

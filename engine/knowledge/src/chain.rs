@@ -13,7 +13,10 @@
 //! facts are missing, or that somebody wrote all of it anew: that shows against a head that was noted
 //! elsewhere.
 
-use theriac_contract::{Fact, RecordedFact};
+use theriac_contract::{
+    Fact, RecordedFact,
+    seeded::{self, Bug},
+};
 
 /// Characters of a digest: 256 bits in hexadecimal.
 const DIGITS: usize = 64;
@@ -130,7 +133,7 @@ impl Chain {
             .map_err(|error| ChainError::Unreadable { last, reason: error.to_string() })?;
         let version = fact.version;
         let begins = last == 0 && matches!(fact.fact, Fact::Compacted { .. });
-        if version != last + 1 && !begins {
+        if last.checked_add(1) != Some(version) && !begins {
             return Err(ChainError::Gap { last, found: version });
         }
         let before = match &fact.fact {
@@ -139,7 +142,9 @@ impl Chain {
             _ => &self.head,
         };
         match split(stored) {
-            Some((bytes, digest)) if link(before, &bytes) == digest => digest.clone_into(&mut self.head),
+            Some((bytes, digest)) if link(before, &bytes) == digest || seeded::on(Bug::ChainNotCompared) => {
+                digest.clone_into(&mut self.head);
+            }
             Some(_) => return Err(ChainError::Broken { version }),
             None if self.head.is_empty() && fact.chain.is_empty() => self.unchained = version,
             None => return Err(ChainError::Unchained { version }),

@@ -149,7 +149,7 @@ fn acts(plan: &Plan) -> bool {
 }
 
 fn shadow(plan: &Plan, end: Timestamp, facts: &[RecordedFact], story: &Story) -> Option<Shadow> {
-    let estimate = Estimate::of_plan(plan, facts)?;
+    let estimate = Estimate::of_plan(plan, facts, plan.at)?;
     let is_chosen = |one: &&Candidate| one.strategy == plan.strategy && one.refused.is_none();
     let cause_probability = plan.candidates.iter().find(is_chosen)?.utility.cause_probability;
     let mut took = took(plan, story);

@@ -170,10 +170,6 @@ fn kept(found: &mut Found, facts: &[RecordedFact], topics: &dyn Topics, folder: 
     });
     let Some((round, knowledge)) = read else { return Ok(()) };
     let version = knowledge.version();
-    if version < found.versions.0 {
-        // The log was compacted since.
-        return Ok(());
-    }
     let other = |what: &str| {
         anyhow!(
             "the state that the checkpoint of round {round} keeps has {what} than the log gives for version \
@@ -181,12 +177,29 @@ fn kept(found: &mut Found, facts: &[RecordedFact], topics: &dyn Topics, folder: 
              `checkpoints` the state is made anew from the topics"
         )
     };
-    let again = at_version(facts, version).map_err(|error| anyhow!("{error}, but the checkpoint of round {round} keeps it: facts were removed from the end; put the topic back from a backup"))?;
+    let (again, head) = match facts.first().map(|first| &first.fact) {
+        // Compacted since: the fact that the log begins with stands for that version, or for later ones.
+        Some(Fact::Compacted { head, snapshot }) if version <= snapshot.version => {
+            if version < snapshot.version {
+                return Ok(());
+            }
+            (snapshot.as_ref().clone(), head.as_str())
+        }
+        _ => {
+            let gone = |error| {
+                anyhow!(
+                    "{error}, but the checkpoint of round {round} keeps version {version}: facts were removed from \
+                     the end; put the topic back from a backup"
+                )
+            };
+            let chain = facts.iter().find(|fact| fact.version == version).map_or("", |fact| &fact.chain);
+            (at_version(facts, version).map_err(gone)?, chain)
+        }
+    };
     if again != *knowledge.snapshot() {
         return Err(other("other readings"));
     }
-    let chain = facts.iter().find(|fact| fact.version == version).map_or("", |fact| &fact.chain);
-    if !knowledge.head().is_empty() && knowledge.head() != chain {
+    if !knowledge.head().is_empty() && knowledge.head() != head {
         return Err(other("another head"));
     }
     found.checkpoint = Some((round, version));

@@ -11,7 +11,7 @@ use std::{path::Path, sync::atomic::Ordering};
 use anyhow::Result;
 use serde_json::{Value, json};
 use theriac_connectors::topics::Embedded;
-use theriac_contract::{Candidate, Id, Plan, RecordedFact, VerificationVerdict};
+use theriac_contract::{Candidate, Id, Plan, RecordedFact, Timestamp, VerificationVerdict};
 use theriac_engine::Environment;
 
 use super::decisions::{Collector, Decision, Difference, differences};
@@ -50,14 +50,31 @@ pub(super) fn with_policy(config: &Config, policy: &Config) -> Config {
 #[derive(Default)]
 pub(super) struct Reality {
     story: Story,
+    /// What it knew; or what both runs begin with, if that was said.
     facts: Vec<RecordedFact>,
+    /// Whether both runs begin with these facts.
+    begun_with: bool,
 }
 
 impl Reality {
     /// Reads it from the folder of a run.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let topics = Embedded::open_to_read(&wiring::topics_folder(folder))?;
-        Ok(Self { story: Story::read(&topics)?, facts: facts(&topics, 0)? })
+        Ok(Self { story: Story::read(&topics)?, facts: facts(&topics, 0)?, begun_with: false })
+    }
+
+    /// The same where both runs begin with what is known in a folder.
+    pub(super) fn begun_with(self, folder: &Path) -> Result<Self> {
+        let topics = Embedded::open_to_read(&wiring::topics_folder(folder))?;
+        Ok(Self { facts: facts(&topics, 0)?, begun_with: true, ..self })
+    }
+
+    /// What may be expected of a plan that was not carried out.
+    fn estimate(&self, plan: &Plan, of_others: f64) -> Option<Estimate> {
+        if self.begun_with {
+            return Estimate::of_plan(plan, &self.facts, Timestamp::MAX);
+        }
+        Estimate::with_evidence(plan, &self.facts, of_others)
     }
 
     /// Whether these incidents, by the beginnings of their ids, were recorded.
@@ -150,8 +167,7 @@ fn outcome(decision: &Decision, reality: &Reality, of_others: f64) -> Value {
     if let Some((verdict, seconds)) = reality.outcome(decision) {
         return json!({ "fact": verdict, "seconds": seconds });
     }
-    let estimate = Estimate::with_evidence(plan, &reality.facts, of_others);
-    json!({ "estimate": estimate })
+    json!({ "estimate": reality.estimate(plan, of_others) })
 }
 
 fn object(difference: &Difference, reality: &Reality, weights: (f64, f64)) -> Value {
@@ -181,7 +197,8 @@ fn outcome_text(decision: &Decision, reality: &Reality, of_others: f64) -> Strin
         };
         return format!("fact: it was carried out, and {verdict} after {}", span(seconds));
     }
-    Estimate::with_evidence(plan, &reality.facts, of_others)
+    reality
+        .estimate(plan, of_others)
         .map_or_else(|| "no estimate: nothing is believed of it".to_owned(), |estimate| estimate.text())
 }
 

@@ -251,7 +251,7 @@ fn begin(arguments: &Arguments, folder: &Path) -> Result<()> {
 /// The past once as configured and once with another policy, in folders that are not kept.
 fn against(arguments: &Arguments, mut config: Config, policy: &Path) -> Result<()> {
     let policy = Config::load(policy)?;
-    let reality = match &arguments.recorded {
+    let mut reality = match &arguments.recorded {
         Some(folder) => {
             // What is wrong with the folder is said first.
             recorded(folder, &config.data_dir)?;
@@ -271,6 +271,9 @@ fn against(arguments: &Arguments, mut config: Config, policy: &Path) -> Result<(
     let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
     for folder in &folders {
         begin(arguments, folder.path())?;
+    }
+    if arguments.knowledge.is_some() || arguments.branch.is_some() {
+        reality = reality.begun_with(folders[0].path())?;
     }
     config.plan.dry_run = true;
     let mut other = counterfactual::with_policy(&config, &policy);

@@ -311,6 +311,10 @@ fn another_policy_decides_otherwise() {
     assert_eq!(alone["differences"].as_array().expect("some").iter().collect::<Vec<_>>(), of_it);
     let told = failed(&["replay", "nobody", "--recorded", &live, "--policy", &policy, "--diff"], 2);
     assert!(told.contains("no incident `nobody` was recorded"), "{told}");
+    // The folder of the configuration is the recorded one, where none is named.
+    fs::write(&acting, "data_dir: live\nplan: { dry_run: false }\n").expect("a file");
+    let told = failed(&["replay", "incident-00", "-c", &acting, "--policy", &policy, "--diff"], 2);
+    assert!(told.contains("no incident `incident-00` was recorded"), "{told}");
 
     // What only looked on regrets; what acted has nothing to regret in those incidents.
     let shadow = here.path("shadow");

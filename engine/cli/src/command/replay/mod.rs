@@ -28,10 +28,10 @@ use crate::{
 };
 
 /// Arguments of `theriac replay`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// Files, folders or patterns: CSV, Parquet, JSON lines, OTLP/JSON, log lines; compressed or not.
-    /// With --recorded and --diff, the incidents that are meant
+    /// With --diff, incidents of a recorded run, that of -c if --recorded names none
     files: Vec<String>,
     /// Configuration; its file sources are read if no files are named
     #[arg(short, long)]
@@ -215,13 +215,15 @@ fn recorded(folder: &Path, data_dir: &Path) -> Result<Recorded> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
-    config.data_dir.clone_from(&arguments.data_dir);
+    let run = std::mem::replace(&mut config.data_dir, arguments.data_dir.clone());
     if arguments.recorded.is_some() && !arguments.files.is_empty() && !arguments.diff {
         let text = "a recorded run has no files: leave them out, or name incidents together with --policy and --diff";
         return Err(Wrong(text.to_owned()).into());
     }
     if let Some(policy) = &arguments.policy {
-        return against(arguments, config, policy);
+        let incidents = !arguments.files.is_empty() && arguments.files.iter().all(|name| is_incident(name));
+        let recorded = arguments.recorded.clone().or_else(|| incidents.then_some(run));
+        return against(&Arguments { recorded, ..arguments.clone() }, config, policy);
     }
     // Nothing in the past can be acted upon.
     config.plan.dry_run = true;
@@ -233,6 +235,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = source(arguments, &mut config)?;
     let bytes_total = source.bytes_total();
     replay(arguments, &config, Replay::new(source), bytes_total)
+}
+
+/// Whether a word is the id of an incident, and no file.
+fn is_incident(word: &str) -> bool {
+    word.starts_with("incident-") && !Path::new(word).exists()
 }
 
 /// Puts what is to be known from the start into a folder.

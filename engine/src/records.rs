@@ -90,6 +90,20 @@ pub fn fact(fact: &RecordedFact) -> Output {
     event(Topic::Knowledge, "fact", format!("fact-{}", fact.version), fact.at, "knowledge", fact)
 }
 
+/// Header of a fact that somebody put behind the others between two rounds; its value says who did.
+/// A recovery folds such facts where it meets them, for no round gives them again.
+pub const BY_HAND: &str = "theriac_by_hand";
+
+/// A fact that comes from no round, as it is stored elsewhere: its bytes are kept, for its digest is of
+/// them. `how` says for people how it came here.
+#[must_use]
+pub fn fact_by_hand(recorded: &RecordedFact, stored: Vec<u8>, how: &str) -> Output {
+    let mut output = fact(recorded);
+    output.record.value = stored;
+    output.record.headers.push((BY_HAND.to_owned(), how.as_bytes().to_vec()));
+    output
+}
+
 /// Header with the number of times that a record was sent again after it was a dead letter. It
 /// stays on the record when it becomes one once more.
 pub const REDRIVEN: &str = "theriac_redriven";

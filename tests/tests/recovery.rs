@@ -346,6 +346,14 @@ fn what_was_said_by_hand_is_repeated() {
             for fact in knowledge.append(theriac_contract::Timestamp(0), vec![back, judged]) {
                 topics.append(Topic::Knowledge, 0, &[records::fact(&fact).record]).unwrap();
             }
+            // Of a kind that rounds give, too: it says itself that none gave it.
+            let seen = Fact::EntitySeen { entity: theriac_contract::Entity("bank".to_owned()) };
+            let whole = knowledge.compacted();
+            for fact in knowledge.append(theriac_contract::Timestamp(0), vec![seen, whole]) {
+                let output = records::fact(&fact);
+                let output = records::fact_by_hand(&fact, output.record.value, "a test");
+                topics.append(Topic::Knowledge, 0, &[output.record]).unwrap();
+            }
             topics.commit().unwrap();
             drop(topics);
             journey(folder, repeatable, often, &[(next, 1000)]);

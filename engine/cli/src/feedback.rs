@@ -14,19 +14,10 @@ use theriac_engine::records;
 use theriac_knowledge::{Knowledge, as_of};
 
 use crate::{
+    facts::facts,
     output::Wrong,
     story::{all, payload},
 };
-
-/// All facts, in order.
-pub(crate) fn facts(topics: &dyn Topics) -> Result<Vec<RecordedFact>> {
-    let mut facts = Vec::new();
-    all(topics, Topic::Knowledge, |bytes, _| {
-        facts.push(payload(bytes)?);
-        Ok(())
-    })?;
-    Ok(facts)
-}
 
 /// Puts behind the others the fact that `make` gives for the newest version; none if what is known
 /// does not allow it. The engine must not run over these topics.
@@ -34,7 +25,7 @@ pub(crate) fn append(
     topics: &mut dyn Topics,
     make: impl FnOnce(u64) -> Result<Fact>,
 ) -> Result<Option<RecordedFact>> {
-    let facts = facts(topics)?;
+    let facts = facts(topics, 0)?;
     let mut knowledge = Knowledge::new();
     for fact in &facts {
         knowledge.fold(fact)?;
@@ -73,6 +64,12 @@ pub(crate) enum Judgement {
 impl Opinion {
     /// Says it of the symptom; none if there is no such symptom here.
     pub(crate) fn note(&self, topics: &mut dyn Topics) -> Result<Option<RecordedFact>> {
+        let Some(fact) = self.fact(topics)? else { return Ok(None) };
+        append(topics, |_| Ok(fact))
+    }
+
+    /// What it says, of a symptom that these topics hold; none if they do not.
+    pub(crate) fn fact(&self, topics: &dyn Topics) -> Result<Option<Fact>> {
         let Some(symptom) = find(topics, &self.symptom)? else { return Ok(None) };
         let Symptom { id, domain, entity, peer, signal, attributes, .. } = symptom;
         let fact = Fact::SymptomJudged {
@@ -81,7 +78,7 @@ impl Opinion {
             right: self.judgement == Judgement::Right,
             reason: self.reason.clone(),
         };
-        append(topics, |_| Ok(fact))
+        Ok(Some(fact))
     }
 
     /// There is no such symptom.
@@ -102,9 +99,10 @@ pub(crate) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Notes it, with the weights of the channels that follow from it.
-    pub(crate) fn note(&self, topics: &mut dyn Topics) -> Result<RecordedFact> {
-        let incident = find_incident(topics, &self.incident)?;
+    /// Notes it, with the weights of the channels that follow from it and from what is known there.
+    /// `told` holds the incident.
+    pub(crate) fn note(&self, told: &dyn Topics, topics: &mut dyn Topics) -> Result<RecordedFact> {
+        let incident = find_incident(told, &self.incident)?;
         let suspects: BTreeSet<&Entity> =
             incident.hypotheses.iter().filter_map(|one| one.entity.as_ref()).collect();
         if let Some(cause) = self.cause.as_ref().filter(|cause| !suspects.contains(cause)) {
@@ -116,7 +114,7 @@ impl Confirmation {
             ))
             .into());
         }
-        let facts = facts(topics)?;
+        let facts = facts(topics, 0)?;
         let newest = facts.last().map_or(0, |fact| fact.version);
         let known = as_of(&facts, newest).channel_weights;
         let mut weights = if known.is_empty() { Weights::default() } else { Weights::from_json(&known)? };

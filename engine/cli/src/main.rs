@@ -17,6 +17,8 @@ mod checkpoints;
 mod command;
 mod config;
 mod environment;
+mod estimate;
+mod facts;
 mod feedback;
 mod log;
 mod operations;

@@ -32,16 +32,16 @@ impl Followed for kafka::KafkaReader {
 #[derive(Debug, Args)]
 pub(crate) struct Store {
     /// Folder with the topics [default: the configuration's, or theriac-data]
-    #[arg(long, conflicts_with = "kafka")]
+    #[arg(long, global = true, conflicts_with = "kafka")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Configuration: its section `kafka`, or else its folder
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     config: Option<PathBuf>,
     /// Kafka brokers with the topics, host:port and more of them after commas
-    #[arg(long, value_name = "BROKERS")]
+    #[arg(long, global = true, value_name = "BROKERS")]
     kafka: Option<String>,
     /// How the names of the topics on Kafka begin [default: the configuration's, or theriac.]
-    #[arg(long, conflicts_with = "data_dir")]
+    #[arg(long, global = true, conflicts_with = "data_dir")]
     prefix: Option<String>,
 }
 

@@ -207,6 +207,15 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// All readings in one fact, so that what lies before it may be removed from the log. It changes
+    /// none of them, and no rollback goes behind it.
+    Compacted {
+        /// [`RecordedFact::chain`] of the fact before it; empty if that had none.
+        head: String,
+        /// The readings at the version before.
+        #[schemars(with = "serde_json::Value")]
+        snapshot: Box<Snapshot>,
+    },
 }
 
 /// A fact with its place in the log.
@@ -221,6 +230,11 @@ pub struct RecordedFact {
     /// The fact.
     #[serde(flatten)]
     pub fact: Fact,
+    /// Digest of all that the log holds up to here: the knowledge crate says of what. Empty in a log
+    /// that was begun before facts were chained. The last member, so that what it is a digest of is
+    /// what stands before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub chain: String,
 }
 
 /// Beta distribution over the success of a strategy.

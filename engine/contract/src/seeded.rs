@@ -57,6 +57,8 @@ bugs! {
     ConfigurationNotIntroduced P 17 "a changed configuration is not said in what is known"
     FactsNotTakenOver P 17 "after a change of configuration, facts and plans are not taken from the topics"
     RollbackForgotten P 14 "a rollback by hand is forgotten by the next recovery"
+    ChainForgotten P 14 "the head of the chain of facts is forgotten by a restart"
+    ChainNotCompared P 11 "the digest of a fact is not held against what stands there"
     CommandsNotSentAgain P 4 "commands without an answer are not sent again after a restart"
     RejectsDropped P 8 "what cannot be read is dropped instead of becoming a dead letter"
     RejectWithoutBytes P 8 "a dead letter has no bytes"

@@ -69,14 +69,16 @@ pub fn fold(snapshot: &mut Snapshot, at: Timestamp, fact: &Fact, changes_max: us
             }
         }
         // These are read from the log; no stage decides by them. A rollback is not one fact
-        // but a choice among folds, which is made where those are kept.
+        // but a choice among folds, which is made where those are kept; and all readings in one
+        // change nothing where they are known.
         Fact::Verified { .. }
         | Fact::ConfigurationLoaded { .. }
         | Fact::IncidentOpened { .. }
         | Fact::IncidentEnded { .. }
         | Fact::Planned { .. }
         | Fact::Refused { .. }
-        | Fact::RolledBack { .. } => {}
+        | Fact::RolledBack { .. }
+        | Fact::Compacted { .. } => {}
     }
 }
 

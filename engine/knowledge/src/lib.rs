@@ -6,23 +6,32 @@
 //! | [`fold`](mod@fold) | one fact into a snapshot |
 //! | [`store`] | [`Knowledge`]: numbering, folding, what a tick brings, rollback, checkpoint |
 //! | [`history`] | [`as_of`], [`as_of_time`]: any version again, from the log alone |
+//! | [`chain`] | [`Chain`]: whether a log is what was written |
 //! | `flow` | how often calls are made, and when that is news; what names stand for |
 //! | `naming` | the service that a name of the network is made of |
+//! | [`import`] | [`news`]: what the facts of another log add |
+//! | [`beta`] | [`interval`]: how sure a share is that was counted |
 //! | [`diff`](mod@diff) | what differs between two snapshots |
 //! | [`line()`] | a fact as one line for people |
 //!
 //! Nothing is ever taken out of the log. A rollback is a fact like any other: from it on,
 //! the readings are those of the version it names, and what is learnt later is added to them.
 
+pub mod beta;
+pub mod chain;
 pub mod diff;
 mod flow;
 pub mod fold;
 pub mod history;
+pub mod import;
 pub mod line;
 mod naming;
 pub mod store;
 
+pub use beta::interval;
+pub use chain::{Chain, ChainError};
 pub use diff::{Difference, diff};
-pub use history::{as_of, as_of_time};
+pub use history::{HistoryError, as_of, as_of_time, at_version, version_at, versions};
+pub use import::{Conflict, Import, common, news};
 pub use line::line;
 pub use store::{Knowledge, KnowledgeError, Settings};

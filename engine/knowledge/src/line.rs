@@ -10,7 +10,7 @@ pub fn line(recorded: &RecordedFact) -> String {
     format!("{version:>6}  {at}  {text}")
 }
 
-fn text(fact: &Fact) -> String {
+pub(crate) fn text(fact: &Fact) -> String {
     match fact {
         Fact::ConfigurationLoaded { configuration, policy } => {
             format!("configuration {configuration} and policy {policy} loaded")
@@ -72,5 +72,8 @@ fn text(fact: &Fact) -> String {
             format!("{} confirmed to be caused by {cause}: {reason}", incident.short())
         }
         Fact::RolledBack { to, reason } => format!("rolled back to version {to}: {reason}"),
+        Fact::Compacted { snapshot, .. } => {
+            format!("all that was known at version {} in one fact", snapshot.version)
+        }
     }
 }

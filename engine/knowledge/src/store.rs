@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, RecordedFact, SCHEMA_VERSION, Sightings,
     Snapshot, StateError, StateTable, Timestamp,
+    seeded::{self, Bug},
 };
 
 use crate::{
+    chain::chained,
     flow::{Flows, is_open},
     fold::fold,
     history::from_base,
@@ -83,6 +85,8 @@ pub struct Knowledge {
     facts: Vec<RecordedFact>,
     /// What is counted of edges, to tell when it is a fact.
     flows: Flows,
+    /// Chain of the last fact that had one.
+    head: String,
 }
 
 const TABLE: &str = "knowledge";
@@ -96,6 +100,8 @@ struct State {
     facts: Vec<RecordedFact>,
     #[serde(default)]
     flows: Flows,
+    #[serde(default)]
+    head: String,
 }
 
 impl Default for Knowledge {
@@ -115,7 +121,7 @@ impl Knowledge {
     #[must_use]
     pub fn with(settings: Settings) -> Self {
         let (snapshot, base) = (Snapshot::default(), Snapshot::default());
-        Self { settings, snapshot, base, facts: Vec::new(), flows: Flows::default() }
+        Self { settings, snapshot, base, facts: Vec::new(), flows: Flows::default(), head: String::new() }
     }
 
     /// Version of the last fact; 0 for none.
@@ -130,12 +136,26 @@ impl Knowledge {
         &self.snapshot
     }
 
-    /// Numbers the facts and folds them at once. A rollback that cannot be done (its version
+    /// Head of the chain: [`RecordedFact::chain`] of the last fact; empty if none had one.
+    #[must_use]
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// All readings as one fact: what lies before it may be removed from the log.
+    #[must_use]
+    pub fn compacted(&self) -> Fact {
+        Fact::Compacted { head: self.head.clone(), snapshot: Box::new(self.snapshot.clone()) }
+    }
+
+    /// Numbers the facts, chains them to those before, and folds them at once. A rollback that cannot be done (its version
     /// is not in the past, or forgotten) is left out.
     pub fn append(&mut self, at: Timestamp, facts: Vec<Fact>) -> Vec<RecordedFact> {
         let mut recorded = Vec::with_capacity(facts.len());
         for fact in facts {
-            let fact = RecordedFact { schema_version: SCHEMA_VERSION, version: self.version() + 1, at, fact };
+            let (schema_version, version) = (SCHEMA_VERSION, self.version().saturating_add(1));
+            let fact = RecordedFact { schema_version, version, at, fact, chain: String::new() };
+            let fact = chained(&self.head, fact);
             if self.fold(&fact).is_ok() {
                 recorded.push(fact);
             }
@@ -239,22 +259,35 @@ impl Knowledge {
         if fact.schema_version > SCHEMA_VERSION {
             return Err(KnowledgeError::Schema { version, found: fact.schema_version });
         }
-        if version != last + 1 {
+        // Where a log was compacted, one fact stands for all before it that are missing.
+        let follows = last.checked_add(1) == Some(version);
+        let begins = version > last && !follows && matches!(fact.fact, Fact::Compacted { .. });
+        if !follows && !begins {
             return Err(KnowledgeError::Gap { last, found: version });
         }
-        match fact.fact {
-            Fact::RolledBack { to, .. } if to >= version => {
-                return Err(KnowledgeError::Future { version, to });
+        match &fact.fact {
+            Fact::RolledBack { to, .. } if *to >= version => {
+                return Err(KnowledgeError::Future { version, to: *to });
             }
             Fact::RolledBack { to, .. } => {
-                let oldest = self.base.version;
+                let (to, oldest) = (*to, self.base.version);
                 self.snapshot = self.at(to).ok_or(KnowledgeError::Forgotten { to, oldest })?;
             }
+            Fact::Compacted { snapshot, .. } if begins => self.snapshot.clone_from(snapshot),
             _ => fold(&mut self.snapshot, fact.at, &fact.fact, self.settings.changes_max),
         }
         self.snapshot.version = version;
-        self.facts.push(fact.clone());
-        self.forget();
+        if !fact.chain.is_empty() {
+            self.head.clone_from(&fact.chain);
+        }
+        if matches!(fact.fact, Fact::Compacted { .. }) {
+            // The same whether it was met first or behind all that it stands for.
+            self.base = self.snapshot.clone();
+            self.facts.clear();
+        } else {
+            self.facts.push(fact.clone());
+            self.forget();
+        }
         Ok(())
     }
 
@@ -289,13 +322,14 @@ impl Knowledge {
 
 impl Checkpointed for Knowledge {
     fn snapshot(&self) -> Result<Vec<StateTable>, StateError> {
-        let Self { snapshot, base, facts, flows, .. } = self.clone();
-        Ok(vec![StateTable::from_json(TABLE, VERSION, &State { snapshot, base, facts, flows })?])
+        let Self { snapshot, base, facts, flows, head, .. } = self.clone();
+        Ok(vec![StateTable::from_json(TABLE, VERSION, &State { snapshot, base, facts, flows, head })?])
     }
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
-        let State { snapshot, base, facts, flows } = StateTable::to_json(tables, TABLE, VERSION)?;
+        let State { snapshot, base, facts, flows, head } = StateTable::to_json(tables, TABLE, VERSION)?;
         (self.snapshot, self.base, self.facts, self.flows) = (snapshot, base, facts, flows);
+        self.head = if seeded::on(Bug::ChainForgotten) { String::new() } else { head };
         Ok(())
     }
 }

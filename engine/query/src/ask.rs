@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{array::RecordBatch, error::ArrowError},
+    common::TableReference,
     datasource::MemTable,
     error::DataFusionError,
     execution::context::SQLOptions,
     prelude::{SessionConfig, SessionContext},
 };
 use theriac_contract::{Topic, TopicError, Topics};
+use theriac_knowledge::HistoryError;
 
-use crate::{load::load, tables::tables};
+use crate::{
+    as_of::{Asked, asked},
+    load::load,
+    tables::tables,
+};
 
 /// A question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +38,9 @@ pub enum QueryError {
     /// The SQL is wrong, names what is not there, or would change something.
     #[error("{0}")]
     Sql(String),
+    /// What is known has no such version.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A column could not be made.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
@@ -40,27 +49,30 @@ pub enum QueryError {
     Io(#[from] std::io::Error),
 }
 
-/// Answers one SQL query over what the topics hold now. Only tables that the text names are
-/// loaded. One thread, so that rows without `ORDER BY` come in the same order each time.
+/// Answers one SQL query over what the topics hold now, or, where a table of knowledge is asked for `AS
+/// OF` a version or a time, held then. Only tables that the text names are loaded. One thread, so that
+/// rows without `ORDER BY` come in the same order each time.
 ///
 /// # Errors
-/// If the topics cannot be read or the SQL is wrong; DDL, DML, COPY and SET are refused.
+/// If the topics cannot be read, the SQL is wrong, or there is no such version; DDL, DML, COPY and SET
+/// are refused.
 pub fn query(topics: &dyn Topics, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    let Asked { sql, past } = asked(sql)?;
     let named = sql.to_lowercase();
-    for table in tables() {
-        if !named.contains(table.name) {
-            continue;
-        }
-        let batch = load(topics, &table)?;
+    let now = tables().into_iter().filter(|table| named.contains(table.name));
+    let now = now.map(|table| (table.name.to_owned(), table, None));
+    let past = past.into_iter().map(|past| (past.name, past.table, Some(past.moment)));
+    for (name, table, moment) in now.chain(past) {
+        let batch = load(topics, &table, moment)?;
         let rows = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(explain)?;
-        context.register_table(table.name, Arc::new(rows)).map_err(explain)?;
+        context.register_table(TableReference::bare(name), Arc::new(rows)).map_err(explain)?;
     }
     let read_only =
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
-        let frame = context.sql_with_options(sql, read_only).await.map_err(explain)?;
+        let frame = context.sql_with_options(&sql, read_only).await.map_err(explain)?;
         frame.collect().await.map_err(explain)
     })
 }

@@ -10,10 +10,13 @@ use datafusion::arrow::{
     error::ArrowError,
 };
 use serde_json::Value;
-use theriac_contract::{Record, StoredRecord, Timestamp, Topics};
+use theriac_contract::{Record, RecordedFact, StoredRecord, Timestamp, Topic, Topics};
+use theriac_knowledge::{HistoryError, at_version, version_at, versions};
 
 use crate::{
+    as_of::Moment,
     ask::QueryError,
+    readings,
     tables::{Column, From, Kind, Table},
 };
 
@@ -27,12 +30,24 @@ struct Row {
     item: Value,
 }
 
-/// All rows of a table that are stored now.
+impl Row {
+    fn of(payload: Value) -> Self {
+        Self { offset: 0, record: Record::default(), payload, item: Value::Null }
+    }
+}
+
+/// All rows of a table that are stored now, or that were known at a moment.
 ///
 /// # Errors
-/// If the topic cannot be read, or holds a record that is no JSON.
-pub fn load(topics: &dyn Topics, table: &Table) -> Result<RecordBatch, QueryError> {
+/// If the topic cannot be read, or holds a record that is no JSON; if there is no such version.
+pub fn load(topics: &dyn Topics, table: &Table, moment: Option<Moment>) -> Result<RecordBatch, QueryError> {
     let mut rows = Vec::new();
+    if let Some(reading) = table.reading {
+        let facts = facts(topics)?;
+        let known = at_version(&facts, version(&facts, moment)?)?;
+        let rows = readings::rows(reading, &known).into_iter().map(Row::of);
+        return Ok(batch(table, &rows.collect::<Vec<_>>())?);
+    }
     for partition in 0..topics.partitions(table.topic) {
         let mut next = topics.start(table.topic, partition);
         while next < topics.end(table.topic, partition) {
@@ -53,7 +68,38 @@ pub fn load(topics: &dyn Topics, table: &Table) -> Result<RecordBatch, QueryErro
             last.get(&id(row)) == Some(&(index - 1))
         });
     }
+    if moment.is_some() {
+        let last = version(&facts(topics)?, moment)?;
+        let number = |row: &Row| row.payload.get("version").and_then(Value::as_u64);
+        rows.retain(|row| number(row).is_some_and(|number| number <= last));
+    }
     Ok(batch(table, &rows)?)
+}
+
+/// The facts that were recorded, in order. One process writes them, into one partition.
+fn facts(topics: &dyn Topics) -> Result<Vec<RecordedFact>, QueryError> {
+    let topic = Topic::Knowledge;
+    let mut facts = Vec::new();
+    let mut next = topics.start(topic, 0);
+    while next < topics.end(topic, 0) {
+        let read = topics.read(topic, 0, next, READ_BYTES)?;
+        let Some(last) = read.last() else { break };
+        next = last.offset + 1;
+        for StoredRecord { offset, record } in read {
+            let fact = serde_json::from_slice(&record.value);
+            facts.push(fact.map_err(|source| QueryError::Payload { topic, offset, source })?);
+        }
+    }
+    Ok(facts)
+}
+
+/// The version that is meant; the newest if nothing is said.
+fn version(facts: &[RecordedFact], moment: Option<Moment>) -> Result<u64, HistoryError> {
+    match moment {
+        None => Ok(versions(facts).1),
+        Some(Moment::Time(at)) => version_at(facts, at),
+        Some(Moment::Version(version)) => at_version(facts, version).map(|known| known.version),
+    }
 }
 
 fn unfold(table: &Table, stored: StoredRecord, rows: &mut Vec<Row>) -> Result<(), QueryError> {

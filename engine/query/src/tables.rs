@@ -62,6 +62,30 @@ pub struct Table {
     pub(crate) unfold: &'static [&'static str],
     /// Only the last revision of each id.
     pub(crate) latest: bool,
+    /// What is folded from the facts, in place of the records themselves.
+    pub(crate) reading: Option<Reading>,
+}
+
+/// A part of what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Beliefs,
+    Thresholds,
+    Nodes,
+    Edges,
+    Aliases,
+    Distrusted,
+    Changes,
+    Templates,
+    Precedents,
+}
+
+impl Table {
+    /// Whether it can be asked for as it was at a version.
+    #[must_use]
+    pub fn has_versions(&self) -> bool {
+        self.topic == Topic::Knowledge
+    }
 }
 
 /// `name:kind` or `name:kind=pointer`, with `t` text, `n` number, `i` integer, `@` time, `f`
@@ -115,7 +139,63 @@ const VERIFICATION: &str = "id at:@ domain plan incident stage:i cause fault str
      symptoms_before:i symptoms_open:i symptoms_lost:i dry_run:f explanation";
 const KNOWLEDGE: &str = "version:i at:@ fact entity from to kind per_second:n name stands_for:j=of signals:j \
      change:j incident plan cause fault strategy target service verdict learn:f resolved:f reason detail \
-     configuration policy";
+     configuration policy chain";
+const READINGS: [(&str, &str, Reading, &str); 9] = [
+    (
+        "beliefs",
+        "how often a strategy helped against a fault, at a service or (none) at all of them",
+        Reading::Beliefs,
+        "version:i fault strategy service successes:n failures:n",
+    ),
+    (
+        "thresholds",
+        "how many decades less likely symptoms of a measure must be, for what people said of them",
+        Reading::Thresholds,
+        "version:i measure right:i noise:i decades:n",
+    ),
+    (
+        "topology_nodes",
+        "a service, instance, host, database or queue",
+        Reading::Nodes,
+        "version:i entity kind",
+    ),
+    (
+        "topology_edges",
+        "who depends on whom, and what runs where",
+        Reading::Edges,
+        "version:i from to kind since:@ given:f per_second:n",
+    ),
+    (
+        "topology_aliases",
+        "another name that callers have",
+        Reading::Aliases,
+        "version:i name stands_for:j given:f reason",
+    ),
+    (
+        "distrusted",
+        "what is not believed",
+        Reading::Distrusted,
+        "version:i entity since:@ signals:j incident reason",
+    ),
+    (
+        "changes",
+        "a change, of the most recent",
+        Reading::Changes,
+        "version:i at:@ entity kind from to description",
+    ),
+    (
+        "log_templates",
+        "what a service says in its logs",
+        Reading::Templates,
+        "version:i service severity text",
+    ),
+    (
+        "precedents",
+        "an incident whose cause was confirmed",
+        Reading::Precedents,
+        "version:i incident cause fault shown:j",
+    ),
+];
 
 /// Every table, in the order of the loop.
 #[must_use]
@@ -128,7 +208,12 @@ pub fn tables() -> Vec<Table> {
         marked_by: None,
         unfold: &[],
         latest: false,
+        reading: None,
     };
+    let readings = READINGS.map(|(name, about, reading, spec)| Table {
+        reading: Some(reading),
+        ..table(name, about, Topic::Knowledge, spec)
+    });
     let own = |name: &str, kind, from| Column { name: name.to_owned(), kind, from };
     let dead_letters = vec![
         own("topic_offset", Kind::Integer, From::Offset),
@@ -139,7 +224,7 @@ pub fn tables() -> Vec<Table> {
         own("reason", Kind::Text, From::Header("reason")),
         own("content", Kind::Text, From::RecordText),
     ];
-    vec![
+    let mut tables = vec![
         table("symptoms", "a revision of a symptom", Topic::Symptoms, SYMPTOM),
         Table { latest: true, ..table("symptoms_now", "a symptom as it stands", Topic::Symptoms, SYMPTOM) },
         table(
@@ -175,5 +260,7 @@ pub fn tables() -> Vec<Table> {
             columns: dead_letters,
             ..table("dead_letters", "input that could not be read", Topic::DeadLetters, "")
         },
-    ]
+    ];
+    tables.extend(readings);
+    tables
 }

@@ -24,6 +24,7 @@ use crate::{
     engine::Engine,
     environment::{Environment, EnvironmentError, Next, Repeatable, Round},
     journal::Entry,
+    records::BY_HAND,
 };
 
 const KNOWLEDGE: (Topic, u32) = (Topic::Knowledge, 0);
@@ -82,6 +83,9 @@ impl<E: Environment> Driver<E> {
             driver.saver.checkpoints.tidy(last.round)?;
             let configuration = driver.restore(&last, &playbooks, &mut recovery)?;
             driver.repeat(&last, configuration, &mut recovery, observer)?;
+        } else {
+            // What was known before the first round was brought here.
+            driver.fold_what_people_said(driver.topics.end(Topic::Knowledge, 0))?;
         }
         Ok((driver, recovery))
     }
@@ -268,26 +272,35 @@ impl<E: Environment> Driver<E> {
         Ok(())
     }
 
-    /// Folds rollbacks, judgements and confirmed causes that were put between two rounds by hand, before an offset: the
-    /// stages give none.
+    /// Folds rollbacks, judgements, confirmed causes and whatever else was put between two rounds by
+    /// hand, before an offset: the stages give none.
     fn fold_what_people_said(&mut self, end: u64) -> Result<(), DriverError> {
         loop {
-            let next = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
-            if next >= end || next < self.topics.start(Topic::Knowledge, 0) {
+            // A compacted log begins with a fact that was put there by hand.
+            let start = self.topics.start(Topic::Knowledge, 0);
+            let cursor = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
+            let next = cursor.max(start);
+            if next >= end {
                 return Ok(());
             }
             let stored = self.topics.read(Topic::Knowledge, 0, next, 1)?;
-            let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
-            let by_hand = matches!(
-                fact.fact,
-                Fact::RolledBack { .. } | Fact::SymptomJudged { .. } | Fact::CauseConfirmed { .. }
-            );
-            if !by_hand || seeded::on(Bug::RollbackForgotten) {
+            let Some(first) = stored.first() else { return Ok(()) };
+            let fact = recorded_fact(first)?;
+            let compacted = matches!(fact.fact, Fact::Compacted { .. });
+            let by_hand = compacted
+                || matches!(
+                    fact.fact,
+                    Fact::RolledBack { .. } | Fact::SymptomJudged { .. } | Fact::CauseConfirmed { .. }
+                )
+                || first.record.headers.iter().any(|(name, _)| name == BY_HAND);
+            let removed = cursor < start && !compacted;
+            if !by_hand || removed || seeded::on(Bug::RollbackForgotten) {
                 return Ok(());
             }
             // While rounds are done with another configuration, versions need not agree:
             // what is known is taken from the topic after them.
-            if self.engine.knowledge.version() + 1 == fact.version {
+            let version = self.engine.knowledge.version();
+            if version + 1 == fact.version || (compacted && version < fact.version) {
                 self.engine.knowledge.fold(&fact).map_err(|e| unreadable(next, e.to_string()))?;
             }
             self.cursors.insert(KNOWLEDGE, next + 1);

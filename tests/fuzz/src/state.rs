@@ -142,7 +142,7 @@ pub fn facts(bytes: &[u8]) {
     for line in bytes.split(|byte| *byte == b'\n') {
         let Ok(mut fact) = serde_json::from_slice::<RecordedFact>(line) else { continue };
         if knowledge.fold(&fact).is_err() {
-            fact.version = knowledge.version() + 1;
+            fact.version = knowledge.version().saturating_add(1);
             let _ = knowledge.fold(&fact);
         }
         let now = knowledge.at(knowledge.version()).expect("the present can be read");

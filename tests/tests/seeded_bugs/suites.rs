@@ -45,7 +45,9 @@ pub(crate) fn of(bug: Bug) -> &'static [Suite] {
         Bug::ConfigurationNotIntroduced | Bug::FactsNotTakenOver => {
             &[Suite("recovery", &["after_a_change_what"])]
         }
-        Bug::RollbackForgotten => &[Suite("recovery", &["a_rollback"])],
+        Bug::RollbackForgotten => &[Suite("recovery", &["said_by_hand"])],
+        Bug::ChainForgotten => &[Suite("chain", &["restoring_in_the_middle"])],
+        Bug::ChainNotCompared => &[Suite("chain", &["every_change"])],
         Bug::RejectsDropped => &[Suite("inputs", &["broken_rows"])],
         Bug::RejectWithoutBytes => &[Suite("theriac_engine", &["records"])],
         Bug::CheckpointChecksumIgnored | Bug::OneCheckpointKept | Bug::HalfCheckpointAccepted => CHECKPOINTS,

@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Go on with what is in the folder instead of emptying it
     #[arg(long)]
     keep: bool,
+    /// Keep the telemetry as a live run does, for `theriac replay --recorded`
+    #[arg(long, conflicts_with_all = ["keep", "kafka"])]
+    record: bool,
     /// Keep the topics on Kafka instead: brokers, host:port and more of them after commas. Without
     /// any, one is started for the demo and ended after it, which needs Java 17 and Maven
     #[arg(long, value_name = "BROKERS", num_args = 0..=1)]
@@ -159,7 +162,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let world = World::new(&scenario);
     let start = world.now();
     let step = Interval::from_seconds(i64::from(scenario.tick_seconds));
-    let simulation = Simulation::new(world, step, start.plus(scenario.horizon));
+    let mut simulation = Simulation::new(world, step, start.plus(scenario.horizon));
+    simulation.live = arguments.record;
     let bar = ProgressBar::new(scenario.horizon.as_seconds() as u64);
     bar.set_style(ProgressStyle::with_template(
         "{bar:30} {human_pos} of {human_len} simulated seconds, {elapsed} real",

@@ -10,6 +10,7 @@ mod eval;
 mod explain;
 mod knowledge;
 mod logs;
+mod regret;
 mod replay;
 pub(crate) mod run;
 mod schema;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Run(run::Arguments),
     /// Run the past through the same loop at full speed
     Replay(replay::Arguments),
+    /// What a run that only looked on would have done, and what that might have saved
+    Regret(regret::Arguments),
     /// Watch this machine: what is unusual, since when, how sure
     Watch(watch::Arguments),
     /// What logs say: the templates of files or of a pipe, how often, since when, what is new
@@ -68,6 +71,7 @@ impl Command {
             Self::Demo(arguments) => demo::run(&arguments),
             Self::Run(arguments) => run::run(&arguments),
             Self::Replay(arguments) => replay::run(&arguments),
+            Self::Regret(arguments) => regret::run(&arguments),
             Self::Watch(arguments) => watch::run(&arguments),
             Self::Logs(arguments) => logs::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),

@@ -14,7 +14,8 @@ use crate::{
 /// Arguments of `theriac sql`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The question; without one, the tables and their columns are listed
+    /// The question; without one, the tables and their columns are listed. What is known can be asked for
+    /// as it was: FROM beliefs AS OF VERSION 12, FROM topology_edges AS OF TIMESTAMP '2026-01-01T12:00:00Z'
     query: Option<String>,
     /// Folder with the topics
     #[arg(long, default_value = "theriac-data")]

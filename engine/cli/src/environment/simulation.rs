@@ -9,6 +9,8 @@ use theriac_engine::{Environment, EnvironmentError, Next, Repeatable, Round};
 pub(crate) struct Simulation {
     /// The fleet.
     pub(crate) world: World,
+    /// As if what it says could not be had again: the driver then keeps it.
+    pub(crate) live: bool,
     step: Interval,
     horizon: Timestamp,
     told: Vec<Completion>,
@@ -17,7 +19,7 @@ pub(crate) struct Simulation {
 
 impl Simulation {
     pub(crate) fn new(world: World, step: Interval, horizon: Timestamp) -> Self {
-        Self { world, step, horizon, told: Vec::new(), ended: false }
+        Self { world, live: false, step, horizon, told: Vec::new(), ended: false }
     }
 }
 
@@ -88,6 +90,6 @@ impl Environment for Simulation {
     }
 
     fn repeatable(&self) -> Repeatable {
-        Repeatable::Rounds
+        if self.live { Repeatable::Nothing } else { Repeatable::Rounds }
     }
 }

@@ -1,6 +1,9 @@
 //! `theriac replay`: the past through the live code path, at full speed. Broken off, it
 //! goes on where it was when it is called again with the same arguments.
 
+mod counterfactual;
+mod decisions;
+
 use std::{
     path::{Path, PathBuf},
     sync::atomic::Ordering,
@@ -10,10 +13,12 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use theriac_connectors::{executor::clock::wall, kafka, read::FileSettings};
-use theriac_contract::{Incident, IncidentPhase, StoredRecord, Tick, Timestamp, Topic, Topics};
+use theriac_contract::{Incident, IncidentPhase, Plan, StoredRecord, Tick, Timestamp, Topic, Topics};
 use theriac_datasets::{catalogue, nezha};
 use theriac_engine::{Engine, Environment, Observer, Outputs, Progress};
 
+use self::counterfactual::Reality;
+use super::knowledge::bring;
 use crate::{
     account::{Account, hypothesis},
     config::{Config, SourceConfig},
@@ -23,9 +28,10 @@ use crate::{
 };
 
 /// Arguments of `theriac replay`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
-    /// Files, folders or patterns: CSV, Parquet, JSON lines, OTLP/JSON, log lines; compressed or not
+    /// Files, folders or patterns: CSV, Parquet, JSON lines, OTLP/JSON, log lines; compressed or not.
+    /// With --diff, incidents of a recorded run, that of -c if --recorded names none
     files: Vec<String>,
     /// Configuration; its file sources are read if no files are named
     #[arg(short, long)]
@@ -35,8 +41,20 @@ pub(crate) struct Arguments {
     dataset: Option<String>,
     /// A recorded run instead of files: the folder of `theriac watch --record` or `theriac run`,
     /// round for round as it was
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "dataset"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "dataset")]
     recorded: Option<PathBuf>,
+    /// Another configuration, whose playbooks and plan settings are held against those of -c
+    #[arg(long, value_name = "FILE", requires = "diff")]
+    policy: Option<PathBuf>,
+    /// Tell the first decision that differs under --policy, and every later one
+    #[arg(long, requires = "policy")]
+    diff: bool,
+    /// Begin with what is known in the folder of a run, instead of with nothing
+    #[arg(long, value_name = "DIR")]
+    knowledge: Option<PathBuf>,
+    /// Begin with what is known on a branch of that folder, or of the recorded one
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
     /// What Kafka brokers keep of the input topics instead of files, host:port and more of them
     /// after commas; which topics, the section `kafka` of the configuration says
     #[arg(long, value_name = "BROKERS", requires = "from", conflicts_with_all = ["files", "dataset", "recorded"])]
@@ -197,9 +215,19 @@ fn recorded(folder: &Path, data_dir: &Path) -> Result<Recorded> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
-    config.data_dir.clone_from(&arguments.data_dir);
+    let run = std::mem::replace(&mut config.data_dir, arguments.data_dir.clone());
+    if arguments.recorded.is_some() && !arguments.files.is_empty() && !arguments.diff {
+        let text = "a recorded run has no files: leave them out, or name incidents together with --policy and --diff";
+        return Err(Wrong(text.to_owned()).into());
+    }
+    if let Some(policy) = &arguments.policy {
+        let incidents = !arguments.files.is_empty() && arguments.files.iter().all(|name| is_incident(name));
+        let recorded = arguments.recorded.clone().or_else(|| incidents.then_some(run));
+        return against(&Arguments { recorded, ..arguments.clone() }, config, policy);
+    }
     // Nothing in the past can be acted upon.
     config.plan.dry_run = true;
+    begin(arguments, &config.data_dir)?;
     if let Some(folder) = &arguments.recorded {
         let environment = recorded(folder, &config.data_dir)?;
         return replay(arguments, &config, environment, None);
@@ -207,6 +235,65 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let source = source(arguments, &mut config)?;
     let bytes_total = source.bytes_total();
     replay(arguments, &config, Replay::new(source), bytes_total)
+}
+
+/// Whether a word is the id of an incident, and no file.
+fn is_incident(word: &str) -> bool {
+    word.starts_with("incident-") && !Path::new(word).exists()
+}
+
+/// Puts what is to be known from the start into a folder.
+fn begin(arguments: &Arguments, folder: &Path) -> Result<()> {
+    let from = match (&arguments.knowledge, &arguments.branch, &arguments.recorded) {
+        (Some(from), ..) | (None, Some(_), Some(from)) => from,
+        (None, Some(name), None) => {
+            let text = format!("--branch {name}: name the folder that it is a branch of with --knowledge");
+            return Err(Wrong(text).into());
+        }
+        (None, None, _) => return Ok(()),
+    };
+    bring(from, arguments.branch.as_deref(), folder)
+}
+
+/// The past once as configured and once with another policy, in folders that are not kept.
+fn against(arguments: &Arguments, mut config: Config, policy: &Path) -> Result<()> {
+    let policy = Config::load(policy)?;
+    let mut reality = match &arguments.recorded {
+        Some(folder) => {
+            // What is wrong with the folder is said first.
+            recorded(folder, &config.data_dir)?;
+            let reality = Reality::read(folder)?;
+            reality.has(&arguments.files)?;
+            reality
+        }
+        None => Reality::default(),
+    };
+    let shadows = [config.plan.clone(), policy.plan.clone()];
+    let dry_run = |settings: &theriac_plan::Settings, plan: &Plan| {
+        plan.steps().any(|step| settings.dry_run_on(&step.action.target))
+    };
+    let (as_configured, by_policy) =
+        (|plan: &Plan| dry_run(&shadows[0], plan), |plan: &Plan| dry_run(&shadows[1], plan));
+    let dry_run_on: [&dyn Fn(&Plan) -> bool; 2] = [&as_configured, &by_policy];
+    let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
+    for folder in &folders {
+        begin(arguments, folder.path())?;
+    }
+    if arguments.knowledge.is_some() || arguments.branch.is_some() {
+        reality = reality.begun_with(folders[0].path())?;
+    }
+    config.plan.dry_run = true;
+    let mut other = counterfactual::with_policy(&config, &policy);
+    folders[0].path().clone_into(&mut config.data_dir);
+    folders[1].path().clone_into(&mut other.data_dir);
+    let (incidents, format) = (&arguments.files, arguments.output);
+    if let Some(folder) = &arguments.recorded {
+        let past = || Recorded::open(folder);
+        return counterfactual::run(&config, &other, dry_run_on, &past, &reality, incidents, format);
+    }
+    let read = config.clone();
+    let past = || Ok(Replay::new(source(arguments, &mut read.clone())?));
+    counterfactual::run(&config, &other, dry_run_on, &past, &reality, &[], format)
 }
 
 fn replay<E: Environment>(

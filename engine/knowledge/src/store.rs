@@ -248,9 +248,11 @@ impl Knowledge {
             }
             Fact::RolledBack { to, .. } => {
                 let oldest = self.base.version;
+                let control = self.snapshot.control.clone();
                 self.snapshot = self.at(to).ok_or(KnowledgeError::Forgotten { to, oldest })?;
+                self.snapshot.control = control;
             }
-            _ => fold(&mut self.snapshot, fact.at, &fact.fact, self.settings.changes_max),
+            _ => fold(&mut self.snapshot, fact, self.settings.changes_max),
         }
         self.snapshot.version = version;
         self.facts.push(fact.clone());

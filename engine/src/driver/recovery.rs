@@ -268,8 +268,8 @@ impl<E: Environment> Driver<E> {
         Ok(())
     }
 
-    /// Folds rollbacks, judgements and confirmed causes that were put between two rounds by hand, before an offset: the
-    /// stages give none.
+    /// Folds what people said (rollbacks, judgements, confirmed causes, rulings on plans, pauses) and was put
+    /// between two rounds, before an offset: the stages give none.
     fn fold_what_people_said(&mut self, end: u64) -> Result<(), DriverError> {
         loop {
             let next = self.cursors.get(&KNOWLEDGE).copied().unwrap_or(0);
@@ -280,7 +280,13 @@ impl<E: Environment> Driver<E> {
             let Some(fact) = stored.first().map(recorded_fact).transpose()? else { return Ok(()) };
             let by_hand = matches!(
                 fact.fact,
-                Fact::RolledBack { .. } | Fact::SymptomJudged { .. } | Fact::CauseConfirmed { .. }
+                Fact::RolledBack { .. }
+                    | Fact::SymptomJudged { .. }
+                    | Fact::CauseConfirmed { .. }
+                    | Fact::PlanApproved { .. }
+                    | Fact::PlanRejected { .. }
+                    | Fact::ActingHeld { .. }
+                    | Fact::ActingResumed { .. }
             );
             if !by_hand || seeded::on(Bug::RollbackForgotten) {
                 return Ok(());

@@ -20,6 +20,7 @@ mod environment;
 mod feedback;
 mod log;
 mod operations;
+mod orders;
 mod output;
 mod propagation;
 mod report;

@@ -81,8 +81,7 @@ pub fn fold(snapshot: &mut Snapshot, recorded: &RecordedFact, changes_max: usize
         | Fact::ActingResumed { .. } => control::fold(&mut snapshot.control, at, fact),
         Fact::LeftAlone { fault, class, ended, .. } => {
             let none = Belief { successes: 0.0, failures: 0.0 };
-            let belief =
-                snapshot.left_alone.entry(Snapshot::left_alone_key(fault, *class)).or_insert(none);
+            let belief = snapshot.left_alone.entry(Snapshot::left_alone_key(fault, *class)).or_insert(none);
             *(if *ended { &mut belief.successes } else { &mut belief.failures }) += 1.0;
         }
         // These are read from the log; no stage decides by them. A rollback is not one fact

@@ -77,13 +77,19 @@ pub struct Maintenance {
     pub weekly: Vec<Weekly>,
 }
 
-#[derive(Deserialize)]
+/// A maintenance before it is checked: once (`from`, `to`), or each week (`weekly`).
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MaintenanceText {
+    /// Name for people.
     name: String,
+    /// Whom it spares.
     targets: Vec<Pattern>,
+    /// From this instant.
     from: Option<Timestamp>,
+    /// Until before this one.
     to: Option<Timestamp>,
+    /// Times of each week.
     #[serde(default)]
     weekly: Vec<Weekly>,
 }
@@ -149,6 +155,22 @@ impl Match {
 }
 
 impl Policy {
+    /// What makes no sense beyond its form, one text each.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut names = std::collections::BTreeSet::new();
+        let rules = self.rules.iter().map(|rule| ("rule", &rule.name));
+        let all = rules.chain(self.maintenance.iter().map(|maintenance| ("maintenance", &maintenance.name)));
+        all.filter(|named| !names.insert(*named))
+            .map(|(kind, name)| format!("policy: {kind} `{name}` is there already; rename one"))
+            .collect()
+    }
+
+    /// JSON Schema of a policy file.
+    #[must_use]
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+
     /// How far a plan may go at an instant.
     pub(crate) fn level(&self, plan: &Plan, at: Timestamp) -> Level {
         let mut strictest = Level { autonomy: Autonomy::Act, rules: Vec::new() };

@@ -216,6 +216,9 @@ impl<E: Environment> Driver<E> {
             }
         }
         if self.environment.repeatable() != Repeatable::Rounds {
+            // A pause may have been put behind the last round.
+            let Engine { execute, knowledge, .. } = &mut self.engine;
+            execute.heed(&knowledge.snapshot().control);
             let mut outstanding = self.engine.execute.outstanding();
             if seeded::on(Bug::CommandsNotSentAgain) {
                 outstanding.clear();

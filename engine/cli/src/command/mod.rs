@@ -1,6 +1,7 @@
 //! One file for each verb.
 
 mod bench;
+mod control;
 mod datasets;
 mod demo;
 mod detectors;
@@ -46,6 +47,14 @@ pub(crate) enum Command {
     Sql(sql::Arguments),
     /// What is known, how it came to be, and going back
     Knowledge(knowledge::Arguments),
+    /// Let a plan be done that awaits approval
+    Approve(control::OfPlan),
+    /// Do not let a plan be done that awaits approval
+    Reject(control::OfPlan),
+    /// Begin nothing new until `resume`; with --kill, stop everything
+    Pause(control::Pause),
+    /// Let acting go on
+    Resume(control::Resume),
     /// Print what is on a topic, and follow it
     Tap(tap::Arguments),
     /// What could not be read: list it, look at it, send it back
@@ -74,6 +83,10 @@ impl Command {
             #[cfg(feature = "sql")]
             Self::Sql(arguments) => sql::run(&arguments),
             Self::Knowledge(arguments) => knowledge::run(&arguments),
+            Self::Approve(arguments) => control::approve(&arguments),
+            Self::Reject(arguments) => control::reject(&arguments),
+            Self::Pause(arguments) => control::pause(&arguments),
+            Self::Resume(arguments) => control::resume(&arguments),
             Self::Tap(arguments) => tap::run(&arguments),
             Self::Dlq(arguments) => dlq::run(&arguments),
             Self::Detectors(arguments) => detectors::run(&arguments),

@@ -1,8 +1,8 @@
 //! Plans and incidents for tests.
 
 use theriac_contract::{
-    Action, Autonomy, Command, Completion, Entity, FaultClass, Id, Incident, IncidentPhase, Interval, Plan, PlanStage,
-    Retry, SCHEMA_VERSION, Step, SymptomRef, SymptomState, Timestamp, Verdict,
+    Action, Autonomy, Command, Completion, Entity, FaultClass, Id, Incident, IncidentPhase, Interval, Plan,
+    PlanStage, Retry, SCHEMA_VERSION, Step, SymptomRef, SymptomState, Timestamp, Verdict,
 };
 
 pub(crate) fn at(seconds: i64) -> Timestamp {

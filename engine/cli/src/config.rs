@@ -127,7 +127,7 @@ impl Config {
     }
 
     /// Puts the policy that a file gives where the planner looks for it.
-    fn take_policy(&mut self, folder: &Path, origin: &str) -> Result<()> {
+    pub(crate) fn take_policy(&mut self, folder: &Path, origin: &str) -> Result<()> {
         let Some(file) = self.policy.take() else { return Ok(()) };
         if self.plan.policy != Policy::default() {
             let text = format!("{origin}: `policy` and `plan.policy` are both given; keep one of them");
@@ -193,7 +193,7 @@ impl Config {
     }
 }
 
-fn read_text(path: &Path) -> Result<String> {
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 

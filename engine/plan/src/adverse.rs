@@ -20,7 +20,7 @@ pub(crate) fn told(watersheds: &[Watershed]) -> Vec<Fact> {
             // Half a verdict each way (Jeffreys): a share of one would make the first failure impossible.
             let share = (before.successes + 0.5) / (of_before + 1.0);
             let chance = at_most(after.successes, of_since, share);
-            (chance <= CHANCE_MAX).then(|| Fact::KnowledgeWorsened {
+            (chance <= CHANCE_MAX).then_some(Fact::KnowledgeWorsened {
                 version: *version,
                 recovered_before: before.successes as u64,
                 of_before: of_before as u64,

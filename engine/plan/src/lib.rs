@@ -21,6 +21,7 @@
 //! | `approval` | plans that wait for a person |
 //! | `explore` | one of several good strategies, drawn |
 //! | `adverse` | whether strategies work less often since something became known |
+//! | [`check`] | tests of playbooks and policies |
 //! | `case` | an incident that is not over |
 //! | `decide` | the best of what the guardrails allow |
 //! | `planner` | [`Planner`]: which incident gets which plan, when |
@@ -31,6 +32,7 @@ mod build;
 pub mod calendar;
 mod candidates;
 mod case;
+pub mod check;
 mod decide;
 mod explore;
 mod guard;

@@ -16,6 +16,7 @@ mod schema;
 #[cfg(feature = "sql")]
 mod sql;
 mod tap;
+mod test;
 mod validate;
 mod watch;
 
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Logs(logs::Arguments),
     /// Check a configuration, its playbooks and its topology
     Validate(validate::Arguments),
+    /// Test playbooks and policies: what they decide, held against what is expected
+    Test(test::Arguments),
     /// One incident: what caused it and why, how it spread, what was done
     Explain(explain::Arguments),
     /// Score the loop on a public benchmark
@@ -78,6 +81,7 @@ impl Command {
             Self::Logs(arguments) => logs::run(&arguments),
             Self::Bench(arguments) => bench::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
+            Self::Test(arguments) => test::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             #[cfg(feature = "sql")]

@@ -12,15 +12,28 @@ const NEEDED: usize = 2;
 const KINDS: [(&str, &[&str]); 7] = [
     (
         "symptoms of the suspect",
-        &["deviation", "class", "mechanism", "latency", "errors", "self_time", "resource"],
+        &[
+            "deviation",
+            "mechanism",
+            "latency",
+            "errors",
+            "self_time",
+            "resource",
+            "restarts",
+            "traffic",
+            "class",
+        ],
     ),
-    ("logs", &["logs", "log"]),
-    ("who calls whom", &["call_graph", "contribution", "network"]),
+    ("logs", &["logs"]),
+    ("who calls whom", &["call_graph", "contribution", "network", "ways"]),
     ("order of events", &["onset_order", "correlation"]),
     ("changes", &["change"]),
-    ("comparison with others", &["peers", "vantage", "trust", "host"]),
+    ("comparison with others", &["peers", "replicas", "vantage", "trust", "host"]),
     ("precedents", &["precedents"]),
 ];
+
+/// What was thought before anything was seen is no evidence.
+const PRIOR: &str = "prior";
 
 fn kind(channel: &str) -> &str {
     KINDS.iter().find(|(_, channels)| channels.contains(&channel)).map_or(channel, |(kind, _)| kind)
@@ -28,7 +41,10 @@ fn kind(channel: &str) -> &str {
 
 /// What is missing for a risky action on a hypothesis, for people; none if nothing is.
 pub(crate) fn missing(hypothesis: &Hypothesis) -> Option<String> {
-    let speak_for = hypothesis.evidence_for.iter().filter(|evidence| evidence.log_likelihood_ratio > 0.0);
+    let speak_for = hypothesis
+        .evidence_for
+        .iter()
+        .filter(|evidence| evidence.log_likelihood_ratio > 0.0 && evidence.channel != PRIOR);
     let there: BTreeSet<&str> = speak_for.map(|evidence| kind(&evidence.channel)).collect();
     if there.len() >= NEEDED {
         return None;
@@ -81,6 +97,7 @@ mod tests {
     #[test]
     fn what_speaks_against_it_is_no_support() {
         assert!(missing(&hypothesis(&[("latency", 3.0), ("change", -2.0)])).is_some());
+        assert!(missing(&hypothesis(&[("latency", 3.0), ("prior", 2.0)])).is_some());
         assert!(missing(&hypothesis(&[])).unwrap().starts_with("no evidence speaks for it; 2 more"));
     }
 }

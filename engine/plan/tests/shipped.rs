@@ -1,6 +1,8 @@
 //! The tests that stand beside the default playbooks and the example of a policy pass; one that
 //! expects something else fails with what is otherwise.
 
+#![allow(clippy::unwrap_used, reason = "a suite fails where it stands")]
+
 mod support;
 
 use std::{fs, path::Path};

@@ -1,6 +1,6 @@
 //! What is to be done about one incident now: the best of what the guardrails allow.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use theriac_contract::{Autonomy, Awaiting, Entity, Fact, Id, Plan, Snapshot, Timestamp};
 
@@ -13,17 +13,18 @@ use crate::{
     guard::{Draft, Guard, Scene},
     planner::{Planned, refused},
     playbook::{Playbooks, Strategy},
-    reach::{self, Reach},
+    reach::{self, Reach, Traffic},
     settings::Settings,
 };
 
 /// What a decision looks at beside the incident.
-pub(crate) struct Desk<'a> {
+pub(crate) struct Desk<'a, 'k> {
     pub(crate) at: Timestamp,
     pub(crate) settings: &'a Settings,
     pub(crate) playbooks: &'a Playbooks,
     pub(crate) ask: &'a Strategy,
-    pub(crate) knowledge: &'a Snapshot,
+    pub(crate) knowledge: &'k Snapshot,
+    pub(crate) traffic: &'a OnceCell<Traffic<'k>>,
     /// Why there is a storm in the domain, if there is one.
     pub(crate) storm: Option<&'a str>,
     pub(crate) guard: &'a mut Guard,
@@ -65,7 +66,7 @@ impl Told {
     }
 }
 
-impl Desk<'_> {
+impl Desk<'_, '_> {
     fn scene(&self) -> Scene<'_> {
         let Self { at, settings, knowledge, storm, .. } = *self;
         Scene { at, topology: &knowledge.topology, control: &knowledge.control, storm, settings }
@@ -99,7 +100,7 @@ impl Desk<'_> {
     /// on waiting, as long as it is good.
     fn go_ahead(&mut self, case: &mut Case, pending: Pending, planned: &mut Planned) {
         let Pending { plan, risk, attempt, .. } = &pending;
-        let reaches = reach::of(plan, &self.knowledge.topology);
+        let reaches = reach::of(plan, &self.knowledge.topology, self.traffic);
         if let Some((reason, detail)) = self.guard.not_now(plan, &reaches, *risk, &self.scene()) {
             let target = plan.steps().next().map(|step| step.action.target.clone()).unwrap_or_default();
             tell(case, planned, Told { strategy: plan.strategy.clone(), target, reason, detail });
@@ -253,7 +254,7 @@ impl Desk<'_> {
             plan.awaiting = Some(Awaiting::Approval);
             plan.expires = at.plus(settings.approval_valid_for);
         }
-        let reaches = reach::of(&plan, &knowledge.topology);
+        let reaches = reach::of(&plan, &knowledge.topology, self.traffic);
         let refusal = if level.autonomy == Autonomy::Observe {
             Some(("observe", format!("{} lets it be observed only", level.by())))
         } else {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Control, Entity, Hypothesis, Id, Interval, Outcome, OutcomeKind, Plan, Step, Timestamp, Topology,
+    seeded::{self, Bug},
 };
 
 use crate::{
@@ -139,7 +140,8 @@ impl Guard {
         let wanted = share(reaches);
         let budget = budget(&settings.blast);
         let taken = self.ledgers.entry(plan.domain.clone()).or_default().taken(budget, at);
-        (wanted > budget.size.saturating_sub(taken)).then(|| {
+        let fits = wanted <= budget.size.saturating_sub(taken) || seeded::on(Bug::BudgetIgnored);
+        (!fits).then(|| {
             let [wanted, taken] = [wanted, taken].map(|share| share as f64 / WHOLE as f64);
             let text = format!(
                 "it acts on {wanted:.3} of the traffic; of a budget of {} within {}, {taken:.3} are taken",

@@ -1,6 +1,9 @@
 //! Whom an action touches, and how much of the traffic that is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use theriac_contract::{EdgeKind, Entity, NodeKind, Plan, Topology};
 
@@ -24,13 +27,13 @@ pub(crate) struct Reach {
 }
 
 /// Traffic of services, as far as somebody counted it.
-struct Traffic<'a> {
+pub(crate) struct Traffic<'a> {
     into: BTreeMap<&'a str, f64>,
     sum: f64,
 }
 
 impl<'a> Traffic<'a> {
-    fn of(topology: &'a Topology) -> Self {
+    pub(crate) fn of(topology: &'a Topology) -> Self {
         let mut into = BTreeMap::new();
         let mut sum = 0.0;
         for edge in topology.edges.iter().filter(|(_, _, kind)| kind.depends()) {
@@ -99,8 +102,13 @@ fn one(target: &Entity, topology: &Topology, traffic: &Traffic<'_>) -> Reach {
     Reach { touched, services, share: ((share * WHOLE as f64).ceil() as Share).max(1) }
 }
 
-/// What each target of a plan touches that something is really done to, by target.
-pub(crate) fn of(plan: &Plan, topology: &Topology) -> BTreeMap<Entity, Reach> {
+/// What each target of a plan touches that something is really done to, by target. `traffic` is
+/// counted when it is first needed.
+pub(crate) fn of<'a>(
+    plan: &Plan,
+    topology: &'a Topology,
+    traffic: &OnceCell<Traffic<'a>>,
+) -> BTreeMap<Entity, Reach> {
     let targets: BTreeSet<Entity> = plan
         .steps()
         .filter(|step| !is_harmless(&step.action.verb))
@@ -109,11 +117,11 @@ pub(crate) fn of(plan: &Plan, topology: &Topology) -> BTreeMap<Entity, Reach> {
     if targets.is_empty() {
         return BTreeMap::new();
     }
-    let traffic = Traffic::of(topology);
+    let traffic = traffic.get_or_init(|| Traffic::of(topology));
     targets
         .into_iter()
         .map(|target| {
-            let reach = one(&target, topology, &traffic);
+            let reach = one(&target, topology, traffic);
             (target, reach)
         })
         .collect()

@@ -251,8 +251,10 @@ pub enum Fact {
     },
     /// Since a version of what is known, strategies work clearly less often than before it.
     KnowledgeWorsened {
-        /// The version; going back to the one before it undoes what it brought.
+        /// The version.
         version: u64,
+        /// What became known with it.
+        what: String,
         /// Verified recoveries before it.
         recovered_before: u64,
         /// Verdicts before it.
@@ -444,18 +446,19 @@ impl Snapshot {
         self.left_alone.get(&Self::left_alone_key(fault, class)).copied().unwrap_or(none)
     }
 
-    /// Evidence on a strategy against whatever fault, on all services.
+    /// Evidence on each strategy against whatever fault, on all services.
     #[must_use]
-    pub fn belief_of_strategy(&self, strategy: &str) -> Belief {
-        let mut sum = Belief { successes: 0.0, failures: 0.0 };
+    pub fn beliefs_of_strategies(&self) -> BTreeMap<&str, Belief> {
+        let mut sums: BTreeMap<&str, Belief> = BTreeMap::new();
         for (key, belief) in &self.beliefs {
             let mut parts = key.split('|').skip(1);
-            if parts.next() == Some(strategy) && parts.next() == Some("*") {
+            if let (Some(strategy), Some("*")) = (parts.next(), parts.next()) {
+                let sum = sums.entry(strategy).or_insert(Belief { successes: 0.0, failures: 0.0 });
                 sum.successes += belief.successes;
                 sum.failures += belief.failures;
             }
         }
-        sum
+        sums
     }
 
     /// Evidence on a strategy for one service, or for all; zero if there is none.

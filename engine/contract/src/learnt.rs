@@ -11,6 +11,8 @@ use crate::knowledge::Belief;
 pub struct Watershed {
     /// Version of the fact.
     pub version: u64,
+    /// What became known with it, for people.
+    pub what: String,
     /// Verified recoveries and failures before it.
     pub before: Belief,
     /// Verified recoveries and failures since.

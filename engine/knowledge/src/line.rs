@@ -87,14 +87,15 @@ fn text(fact: &Fact) -> String {
         }
         Fact::KnowledgeWorsened {
             version,
+            what,
             recovered_before,
             of_before,
             recovered_since,
             of_since,
             chance,
         } => format!(
-            "worse since version {version}: {recovered_since} of {of_since} plans recovered, before it \
-             {recovered_before} of {of_before} (chance {chance:.1e}); `theriac knowledge rollback {}` undoes it",
+            "worse since version {version}, {what}: {recovered_since} of {of_since} plans recovered, before it \
+             {recovered_before} of {of_before} (chance {chance:.1e}); version {} is the one to go back to",
             version.saturating_sub(1)
         ),
         Fact::RolledBack { to, reason } => format!("rolled back to version {to}: {reason}"),

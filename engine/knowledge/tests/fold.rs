@@ -274,6 +274,7 @@ fn how_strategies_fared_is_counted_before_and_after_what_may_change_decisions() 
     let loaded = |text: &str| Fact::ConfigurationLoaded { configuration: text.into(), policy: "p".into() };
     let worsened = Fact::KnowledgeWorsened {
         version: 5,
+        what: "the confirmed cause of incident-1".into(),
         recovered_before: 2,
         of_before: 3,
         recovered_since: 0,
@@ -288,12 +289,18 @@ fn how_strategies_fared_is_counted_before_and_after_what_may_change_decisions() 
         .iter()
         .map(|one| {
             let [before, after] = [one.before, one.after].map(|belief| (belief.successes, belief.failures));
-            (one.version, before, after, one.told)
+            (one.version, one.what.as_str(), before, after, one.told)
         })
         .collect();
-    assert_eq!(watersheds, [(1, (0.0, 0.0), (2.0, 3.0), false), (5, (2.0, 1.0), (0.0, 2.0), true)]);
+    assert_eq!(
+        watersheds,
+        [
+            (1, "configuration a", (0.0, 0.0), (2.0, 3.0), false),
+            (5, "the confirmed cause of incident-1", (2.0, 1.0), (0.0, 2.0), true)
+        ]
+    );
     let told = line(&log[7]);
-    let text = "worse since version 5: 0 of 2 plans recovered, before it 2 of 3 (chance 1.0e-3); \
-                `theriac knowledge rollback 4` undoes it";
+    let text = "worse since version 5, the confirmed cause of incident-1: 0 of 2 plans recovered, before it 2 of 3 \
+                (chance 1.0e-3); version 4 is the one to go back to";
     assert!(told.ends_with(text), "{told}");
 }

@@ -11,7 +11,7 @@ const BEFORE_MIN: f64 = 20.0;
 pub(crate) fn told(watersheds: &[Watershed]) -> Vec<Fact> {
     let worse = watersheds.iter().filter(|watershed| !watershed.told);
     worse
-        .filter_map(|Watershed { version, before, after, .. }| {
+        .filter_map(|Watershed { version, what, before, after, .. }| {
             let of_before = before.successes + before.failures;
             let of_since = after.successes + after.failures;
             if of_before < BEFORE_MIN || of_since < 1.0 {
@@ -22,6 +22,7 @@ pub(crate) fn told(watersheds: &[Watershed]) -> Vec<Fact> {
             let chance = at_most(after.successes, of_since, share);
             (chance <= CHANCE_MAX).then_some(Fact::KnowledgeWorsened {
                 version: *version,
+                what: what.clone(),
                 recovered_before: before.successes as u64,
                 of_before: of_before as u64,
                 recovered_since: after.successes as u64,
@@ -54,7 +55,7 @@ mod tests {
 
     fn watershed(before: (f64, f64), after: (f64, f64), told: bool) -> Watershed {
         let belief = |(successes, failures)| Belief { successes, failures };
-        Watershed { version: 7, before: belief(before), after: belief(after), told }
+        Watershed { version: 7, what: String::new(), before: belief(before), after: belief(after), told }
     }
 
     #[test]

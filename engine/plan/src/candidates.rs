@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use theriac_contract::{Candidate, FaultClass, Hypothesis, Incident, Snapshot, Utility};
+use theriac_contract::{Candidate, FaultClass, Hypothesis, Incident, Utility};
 
 use crate::{
+    overview::Overview,
     playbook::{Playbooks, Requirement, Strategy},
     settings::Settings,
     target, utility,
@@ -50,13 +51,13 @@ pub(crate) fn candidates<'a>(
     playbooks: &'a Playbooks,
     ask: &'a Strategy,
     past: &Past<'_>,
-    knowledge: &Snapshot,
+    overview: &Overview<'_>,
     settings: &Settings,
 ) -> Vec<Choice<'a>> {
     let mut all = Vec::new();
     for hypothesis in incident.hypotheses.iter().take(settings.hypotheses_considered) {
         for strategy in playbooks.strategies(&hypothesis.fault) {
-            let belief = utility::belief(strategy, hypothesis, knowledge, settings);
+            let belief = utility::belief(strategy, hypothesis, overview, settings);
             // An action may have been lost on the way. Tried again it is worth less.
             let tries = tries(strategy, hypothesis, past.failed) as f64;
             let belief = (belief.0, belief.1 + tries * (belief.0 + belief.1));
@@ -80,9 +81,9 @@ pub(crate) fn candidates<'a>(
     always("do_nothing", nothing, None, Behind::Nothing);
     let considered = &incident.hypotheses[..incident.hypotheses.len().min(settings.hypotheses_considered)];
     let waited = (past.waits >= settings.choice.waits_max).then_some("it was waited for long enough");
-    always(WAIT, utility::wait(considered, knowledge, settings), waited, Behind::Wait);
+    always(WAIT, utility::wait(considered, overview.known, settings), waited, Behind::Wait);
     if let Some(first) = incident.hypotheses.first() {
-        let utility = utility::ask(&first.fault, knowledge, settings);
+        let utility = utility::ask(&first.fault, overview.known, settings);
         let asked = past.asked.then_some("a person was asked already");
         always(ASK, utility, asked, Behind::Strategy(ask, first));
     }

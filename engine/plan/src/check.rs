@@ -12,6 +12,7 @@ use theriac_contract::{
 use crate::{
     Planner, Playbooks, Settings,
     candidates::{self, Past},
+    overview::Overview,
     playbook::Strategy,
 };
 
@@ -241,7 +242,8 @@ fn decided(given: &Given, settings: &Settings, playbooks: &Playbooks) -> Decided
     }
     let ask = Strategy::ask();
     let past = Past { failed: &[], rejected: &std::collections::BTreeSet::new(), waits: 0, asked: false };
-    for choice in candidates::candidates(&incident, playbooks, &ask, &past, &known, settings) {
+    for choice in candidates::candidates(&incident, playbooks, &ask, &past, &Overview::new(&known), settings)
+    {
         refused.extend(choice.candidate.refused.map(|why| (choice.candidate.strategy, why)));
     }
     let plan = planned.plans.into_iter().next();

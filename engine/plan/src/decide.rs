@@ -1,8 +1,8 @@
 //! What is to be done about one incident now: the best of what the guardrails allow.
 
-use std::{cell::OnceCell, collections::BTreeMap};
+use std::collections::BTreeMap;
 
-use theriac_contract::{Autonomy, Awaiting, Entity, Fact, Id, Plan, Snapshot, Timestamp};
+use theriac_contract::{Autonomy, Awaiting, Entity, Fact, Id, Plan, Timestamp};
 
 use crate::{
     approval::{self, Pending, Review},
@@ -11,9 +11,10 @@ use crate::{
     case::{Case, given_up_at},
     explore,
     guard::{Draft, Guard, Scene},
+    overview::Overview,
     planner::{Planned, refused},
     playbook::{Playbooks, Strategy},
-    reach::{self, Reach, Traffic},
+    reach::{self, Reach},
     settings::Settings,
 };
 
@@ -23,8 +24,7 @@ pub(crate) struct Desk<'a, 'k> {
     pub(crate) settings: &'a Settings,
     pub(crate) playbooks: &'a Playbooks,
     pub(crate) ask: &'a Strategy,
-    pub(crate) knowledge: &'k Snapshot,
-    pub(crate) traffic: &'a OnceCell<Traffic<'k>>,
+    pub(crate) overview: &'a Overview<'k>,
     /// Why there is a storm in the domain, if there is one.
     pub(crate) storm: Option<&'a str>,
     pub(crate) guard: &'a mut Guard,
@@ -68,7 +68,8 @@ impl Told {
 
 impl Desk<'_, '_> {
     fn scene(&self) -> Scene<'_> {
-        let Self { at, settings, knowledge, storm, .. } = *self;
+        let Self { at, settings, storm, .. } = *self;
+        let knowledge = self.overview.known;
         Scene { at, topology: &knowledge.topology, control: &knowledge.control, storm, settings }
     }
 
@@ -77,7 +78,7 @@ impl Desk<'_, '_> {
     pub(crate) fn review(&mut self, case: &mut Case, planned: &mut Planned) -> Option<(Plan, String)> {
         let pending = case.pending.take()?;
         let (reason, detail) =
-            match approval::review(&pending, &case.incident, self.at, &self.knowledge.control) {
+            match approval::review(&pending, &case.incident, self.at, &self.overview.known.control) {
                 Review::Waits => {
                     case.pending = Some(pending);
                     return None;
@@ -100,7 +101,7 @@ impl Desk<'_, '_> {
     /// on waiting, as long as it is good.
     fn go_ahead(&mut self, case: &mut Case, pending: Pending, planned: &mut Planned) {
         let Pending { plan, risk, attempt, .. } = &pending;
-        let reaches = reach::of(plan, &self.knowledge.topology, self.traffic);
+        let reaches = reach::of(plan, self.overview);
         if let Some((reason, detail)) = self.guard.not_now(plan, &reaches, *risk, &self.scene()) {
             let target = plan.steps().next().map(|step| step.action.target.clone()).unwrap_or_default();
             tell(case, planned, Told { strategy: plan.strategy.clone(), target, reason, detail });
@@ -162,13 +163,13 @@ impl Desk<'_, '_> {
     }
 
     fn choose(&mut self, case: &Case, refusals: &mut Vec<Told>) -> Decision {
-        let Self { knowledge, settings, .. } = *self;
+        let settings = self.settings;
         let mut choices = candidates::candidates(
             &case.incident,
             self.playbooks,
             self.ask,
             &case.past(),
-            knowledge,
+            self.overview,
             settings,
         );
         // Guardrails look at the plan itself, so each allowed choice is built in turn.
@@ -237,7 +238,8 @@ impl Desk<'_, '_> {
         strategy: &Strategy,
         hypothesis: &theriac_contract::Hypothesis,
     ) -> Option<Result<Chosen, Told>> {
-        let Self { at, settings, knowledge, .. } = *self;
+        let Self { at, settings, .. } = *self;
+        let knowledge = self.overview.known;
         let order = Order {
             incident: &case.incident,
             strategy,
@@ -254,7 +256,7 @@ impl Desk<'_, '_> {
             plan.awaiting = Some(Awaiting::Approval);
             plan.expires = at.plus(settings.approval_valid_for);
         }
-        let reaches = reach::of(&plan, &knowledge.topology, self.traffic);
+        let reaches = reach::of(&plan, self.overview);
         let refusal = if level.autonomy == Autonomy::Observe {
             Some(("observe", format!("{} lets it be observed only", level.by())))
         } else {

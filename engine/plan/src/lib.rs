@@ -14,6 +14,7 @@
 //! | `target` | `cause.service`, `change.entity`, placeholders |
 //! | `candidates` | every strategy that could be tried now |
 //! | `build` | a strategy as a plan |
+//! | `overview` | what is known, with sums over all of it |
 //! | `reach` | whom a plan touches, and how much of the traffic that is |
 //! | `ledger` | the budget of harm: reserve, settle, refill |
 //! | `guard` | what was done and is being done, limits |
@@ -37,6 +38,7 @@ mod decide;
 mod explore;
 mod guard;
 mod ledger;
+mod overview;
 pub mod pattern;
 mod planner;
 pub mod playbook;

@@ -1,6 +1,6 @@
 //! Which incident gets which plan, and when.
 
-use std::{cell::OnceCell, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
@@ -13,8 +13,8 @@ use crate::{
     case::{Case, relapsed},
     decide::Desk,
     guard::Guard,
+    overview::Overview,
     playbook::{Playbooks, Strategy},
-    reach::Traffic,
     settings::Settings,
     storm,
 };
@@ -105,10 +105,10 @@ impl Planner {
         planned.facts.extend(adverse::told(&knowledge.watersheds));
         self.hear_rulings(knowledge, &mut planned.facts);
         let storms = self.storms(at, knowledge);
-        let traffic = OnceCell::new();
+        let overview = Overview::new(knowledge);
         let ids: Vec<Id> = self.state.cases.keys().cloned().collect();
         for id in ids {
-            self.decide(&id, at, (knowledge, &traffic), &storms, &mut planned);
+            self.decide(&id, at, &overview, &storms, &mut planned);
         }
         let over = self.state.closed.len().saturating_sub(CLOSED_MAX);
         self.state.closed.drain(..over);
@@ -217,11 +217,11 @@ impl Planner {
         }
     }
 
-    fn decide<'k>(
+    fn decide(
         &mut self,
         id: &Id,
         at: Timestamp,
-        (knowledge, traffic): (&'k Snapshot, &OnceCell<Traffic<'k>>),
+        overview: &Overview<'_>,
         storms: &BTreeMap<String, String>,
         planned: &mut Planned,
     ) {
@@ -230,8 +230,7 @@ impl Planner {
         let Some(case) = cases.get_mut(id) else { return };
         planned.facts.extend(case.left_alone(at, None, settings));
         let storm = storms.get(&case.incident.domain).map(String::as_str);
-        let mut desk =
-            Desk { at, settings, playbooks, ask, knowledge, traffic, storm, guard, policy_version };
+        let mut desk = Desk { at, settings, playbooks, ask, overview, storm, guard, policy_version };
         if case.running.as_ref().is_some_and(|(_, lost_at)| at >= *lost_at) {
             case.running = None;
             case.failed.push(std::mem::take(&mut case.trying));

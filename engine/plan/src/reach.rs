@@ -1,13 +1,10 @@
 //! Whom an action touches, and how much of the traffic that is.
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use theriac_contract::{EdgeKind, Entity, NodeKind, Plan, Topology};
 
-use crate::guard::is_harmless;
+use crate::{guard::is_harmless, overview::Overview};
 
 /// Millionths of all traffic: whole numbers add up the same in every order.
 pub(crate) type Share = u64;
@@ -102,26 +99,18 @@ fn one(target: &Entity, topology: &Topology, traffic: &Traffic<'_>) -> Reach {
     Reach { touched, services, share: ((share * WHOLE as f64).ceil() as Share).max(1) }
 }
 
-/// What each target of a plan touches that something is really done to, by target. `traffic` is
-/// counted when it is first needed.
-pub(crate) fn of<'a>(
-    plan: &Plan,
-    topology: &'a Topology,
-    traffic: &OnceCell<Traffic<'a>>,
-) -> BTreeMap<Entity, Reach> {
+/// What each target of a plan touches that something is really done to, by target.
+pub(crate) fn of(plan: &Plan, overview: &Overview<'_>) -> BTreeMap<Entity, Reach> {
+    let topology = &overview.known.topology;
     let targets: BTreeSet<Entity> = plan
         .steps()
         .filter(|step| !is_harmless(&step.action.verb))
         .map(|step| topology.resolve(&step.action.target))
         .collect();
-    if targets.is_empty() {
-        return BTreeMap::new();
-    }
-    let traffic = traffic.get_or_init(|| Traffic::of(topology));
     targets
         .into_iter()
         .map(|target| {
-            let reach = one(&target, topology, traffic);
+            let reach = one(&target, topology, overview.traffic());
             (target, reach)
         })
         .collect()

@@ -7,19 +7,20 @@
 
 use theriac_contract::{Belief, Hypothesis, Snapshot, Utility};
 
-use crate::{candidates::ASK, playbook::Strategy, settings::Settings};
+use crate::{candidates::ASK, overview::Overview, playbook::Strategy, settings::Settings};
 
 /// The belief in a strategy against the fault of a hypothesis.
 pub(crate) fn belief(
     strategy: &Strategy,
     hypothesis: &Hypothesis,
-    knowledge: &Snapshot,
+    overview: &Overview<'_>,
     settings: &Settings,
 ) -> (f64, f64) {
+    let knowledge = overview.known;
     let service = hypothesis.entity.as_ref().map(|entity| entity.service());
     let own = knowledge.belief(&hypothesis.fault, &strategy.name, service);
     let fault = knowledge.belief(&hypothesis.fault, &strategy.name, None);
-    let all = knowledge.belief_of_strategy(&strategy.name);
+    let all = overview.strategy(&strategy.name);
     let sum = |prior: f64, of: fn(&Belief) -> f64| {
         prior
             + of(&own)

@@ -146,12 +146,19 @@ fn evidence_backs_off_from_the_service_to_the_fault_to_the_strategy() {
 #[test]
 fn knowledge_that_made_things_worse_is_told() {
     let belief = |successes, failures| Belief { successes, failures };
-    let worse = Watershed { version: 40, before: belief(36.0, 4.0), after: belief(1.0, 7.0), told: false };
+    let worse = Watershed {
+        version: 40,
+        what: "configuration a".into(),
+        before: belief(36.0, 4.0),
+        after: belief(1.0, 7.0),
+        told: false,
+    };
     let known = Snapshot { watersheds: vec![worse], ..Snapshot::default() };
     let told = planner(acting()).step(at(0), &[], &[], &known).facts;
     let [
         Fact::KnowledgeWorsened {
             version: 40,
+            what,
             recovered_before: 36,
             of_before: 40,
             recovered_since: 1,
@@ -162,5 +169,6 @@ fn knowledge_that_made_things_worse_is_told() {
     else {
         panic!("{told:?}");
     };
+    assert_eq!(what, "configuration a");
     assert!(*chance < 1e-4);
 }

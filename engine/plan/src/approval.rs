@@ -31,13 +31,27 @@ pub(crate) enum Review {
 }
 
 /// Looks at a plan that waits. Evidence comes before words: what is no longer suspected is not
-/// done, whoever approved it.
-pub(crate) fn review(pending: &Pending, incident: &Incident, at: Timestamp, control: &Control) -> Review {
+/// done, whoever approved it; nor is what another policy let wait.
+pub(crate) fn review(
+    pending: &Pending,
+    incident: &Incident,
+    at: Timestamp,
+    control: &Control,
+    policy_version: &str,
+) -> Review {
     let plan = &pending.plan;
     let ruling = control.ruling(&plan.id);
     if let Some(no) = ruling.filter(|ruling| !ruling.approved) {
         let text = format!("{} was rejected by {}: {}", plan.id.short(), no.by, no.reason);
         return Review::Rejected(("rejected", text));
+    }
+    if plan.policy_version != policy_version {
+        let text = format!(
+            "{} was made under policy {}; now {policy_version} holds",
+            plan.id.short(),
+            plan.policy_version
+        );
+        return Review::Withdrawn(("policy_changed", text));
     }
     let rank = incident
         .hypotheses

@@ -77,8 +77,9 @@ impl Desk<'_, '_> {
     /// done.
     pub(crate) fn review(&mut self, case: &mut Case, planned: &mut Planned) -> Option<(Plan, String)> {
         let pending = case.pending.take()?;
+        let control = &self.overview.known.control;
         let (reason, detail) =
-            match approval::review(&pending, &case.incident, self.at, &self.overview.known.control) {
+            match approval::review(&pending, &case.incident, self.at, control, self.policy_version) {
                 Review::Waits => {
                     case.pending = Some(pending);
                     return None;
@@ -250,13 +251,13 @@ impl Desk<'_, '_> {
             policy_version: self.policy_version,
         };
         let mut plan = build::plan(&order, settings)?;
-        let level = settings.policy.level(&plan, at);
+        let reaches = reach::of(&plan, self.overview);
+        let level = settings.policy.level(&plan, &reaches, &knowledge.topology, at);
         plan.autonomy = level.autonomy;
         if level.autonomy == Autonomy::Approve {
             plan.awaiting = Some(Awaiting::Approval);
             plan.expires = at.plus(settings.approval_valid_for);
         }
-        let reaches = reach::of(&plan, self.overview);
         let refusal = if level.autonomy == Autonomy::Observe {
             Some(("observe", format!("{} lets it be observed only", level.by())))
         } else {

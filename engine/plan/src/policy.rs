@@ -1,13 +1,16 @@
 //! How far plans may go by themselves, and when nothing is done to whom.
 //!
-//! Each step of a plan gets the strictest of the levels of the rules that match it, or the
-//! default if none does; the strictest of its steps is the level of the plan.
+//! Everything that a step acts on gets the strictest of the levels of the rules that match it, or the
+//! default if none does; the strictest of all is the level of the plan. So whoever drains a host needs
+//! leave for all that runs there.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Autonomy, Entity, FaultClass, Plan, Timestamp};
+use theriac_contract::{Autonomy, Entity, FaultClass, Plan, Timestamp, Topology};
 
-use crate::{calendar::Weekly, pattern::Pattern};
+use crate::{calendar::Weekly, pattern::Pattern, reach::Reach};
 
 /// What may be done without asking, and when nothing is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +41,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
-    /// What is acted upon: entities, or their services.
+    /// What is acted upon, or part of it, or runs there: entities, or their services.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Pattern>,
     /// Suspected faults.
@@ -171,14 +174,26 @@ impl Policy {
         schemars::schema_for!(Self)
     }
 
-    /// How far a plan may go at an instant.
-    pub(crate) fn level(&self, plan: &Plan, at: Timestamp) -> Level {
+    /// How far a plan may go at an instant. `reaches` are what its targets touch, by the names that
+    /// they have themselves.
+    pub(crate) fn level(
+        &self,
+        plan: &Plan,
+        reaches: &BTreeMap<Entity, Reach>,
+        topology: &Topology,
+        at: Timestamp,
+    ) -> Level {
         let mut strictest = Level { autonomy: Autonomy::Act, rules: Vec::new() };
         let mut first = true;
-        for step in plan.steps() {
-            let (verb, target) = (step.action.verb.as_str(), &step.action.target);
+        let acted = plan.steps().flat_map(|step| {
+            let target = &step.action.target;
+            let reach = reaches.get(&topology.resolve(target)).map(|reach| &reach.acted);
+            let others = reach.into_iter().flatten().filter(move |entity| *entity != target);
+            std::iter::once(target).chain(others).map(|entity| (step.action.verb.as_str(), entity))
+        });
+        for (verb, entity) in acted {
             let matching: Vec<&Rule> =
-                self.rules.iter().filter(|rule| rule.matching.fits(plan, verb, target, at)).collect();
+                self.rules.iter().filter(|rule| rule.matching.fits(plan, verb, entity, at)).collect();
             let autonomy = matching.iter().map(|rule| rule.autonomy).min().unwrap_or(self.default);
             if first || autonomy < strictest.autonomy {
                 strictest = Level { autonomy, rules: Vec::new() };

@@ -15,7 +15,9 @@ pub(crate) const WHOLE: Share = 1_000_000;
 /// What acting on a target touches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reach {
-    /// The target, its service, and all instances that are acted on at once.
+    /// The target, and all instances that are acted on at once.
+    pub(crate) acted: BTreeSet<Entity>,
+    /// The same, and their services.
     pub(crate) touched: BTreeSet<Entity>,
     /// Their services.
     pub(crate) services: BTreeSet<String>,
@@ -95,8 +97,9 @@ fn one(target: &Entity, topology: &Topology, traffic: &Traffic<'_>) -> Reach {
         share += part * traffic.share(service);
     }
     let of_services = services.iter().map(|service| Entity(service.clone()));
-    let touched = acted.iter().cloned().chain([target.clone()]).chain(of_services).collect();
-    Reach { touched, services, share: ((share * WHOLE as f64).ceil() as Share).max(1) }
+    let acted: BTreeSet<Entity> = acted.iter().cloned().chain([target.clone()]).collect();
+    let touched = acted.iter().cloned().chain(of_services).collect();
+    Reach { acted, touched, services, share: ((share * WHOLE as f64).ceil() as Share).max(1) }
 }
 
 /// What each target of a plan touches that something is really done to, by target.

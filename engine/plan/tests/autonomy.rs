@@ -4,8 +4,13 @@
 
 mod support;
 
-use support::{acting, at, hypothesis, incident, minutes, over, pass, planner, policy, refusals, ruled};
-use theriac_contract::{Autonomy, Awaiting, Checkpointed, Fact, Hold, HoldKind, Id, Plan, Snapshot};
+use support::{
+    acting, at, entity, hypothesis, incident, line_of_services, minutes, over, pass, planner, policy,
+    refusals, ruled,
+};
+use theriac_contract::{
+    Autonomy, Awaiting, Checkpointed, EdgeKind, Fact, Hold, HoldKind, Id, Plan, Snapshot,
+};
 use theriac_plan::{Planned, Planner, Policy, Settings};
 
 /// What is decided within a minute about a crash loop of one instance.
@@ -119,7 +124,7 @@ fn a_plan_waits_until_it_is_approved_by_its_id() {
     assert_eq!(plan.clone().sealed().id, plan.id, "the id is the digest of the content");
     let mut planner = restored(&planner);
     let approved = planner.step(at(60), &[], &[], &ruled(&plan.id, true));
-    assert_eq!(approved.approved, [plan.clone()]);
+    assert_eq!(approved.approved, std::slice::from_ref(&plan));
     assert_eq!(approved.to_begin().collect::<Vec<_>>(), [&plan]);
     assert!(pass(&mut planner, 65..200, &ruled(&plan.id, true)).approved.is_empty(), "once");
 }
@@ -227,4 +232,42 @@ fn every_step_of_a_wait_for_approval_is_a_fact() {
         decided(policy(APPROVE)).facts.iter().find(|fact| matches!(fact, Fact::Planned { .. })),
         Some(Fact::Planned { plan: made, .. }) if *made == plan.id
     ));
+}
+
+#[test]
+fn a_plan_that_another_policy_let_wait_is_withdrawn() {
+    let (waiting, plan) = waiting();
+    let mut stricter = planner(policy("default: suggest"));
+    stricter.restore(&waiting.snapshot().unwrap()).unwrap();
+    let news = stricter.step(at(60), &[], &[], &ruled(&plan.id, true));
+    let now = stricter.policy_version();
+    let text = format!("{} was made under policy {}; now {now} holds", plan.id.short(), plan.policy_version);
+    assert!(refusals(&news).contains(&("policy_changed", text.as_str())), "{:?}", refusals(&news));
+    assert_eq!(news.to_begin().count(), 0);
+}
+
+#[test]
+fn whoever_drains_a_host_needs_leave_for_all_that_runs_there() {
+    let mut known = line_of_services();
+    for guest in ["a/a-1", "b/b-1"] {
+        known.topology.connect(&entity(guest), &entity("host:h"), EdgeKind::RunsOn);
+    }
+    let level = |yaml: &str| {
+        let mut planner = planner(policy(yaml));
+        planner.step(at(0), &[incident("1", "host:h", "host_fault", 0)], &[], &known);
+        pass(&mut planner, 5..60, &known).plans.first().map(|plan| plan.autonomy)
+    };
+    assert_eq!(
+        level("rules: [{name: b, match: {targets: [b]}, autonomy: approve}]"),
+        Some(Autonomy::Approve)
+    );
+    assert_eq!(
+        level("rules: [{name: b, match: {targets: [b/b-2]}, autonomy: approve}]"),
+        Some(Autonomy::Act)
+    );
+    // Leave for one of them is none for the host.
+    let some = "default: observe\nrules: [{name: n, match: {targets: [a, \"host:*\"]}, autonomy: act}]";
+    assert_eq!(level(some), None);
+    let all = "default: observe\nrules: [{name: n, match: {targets: [a, b, \"host:*\"]}, autonomy: act}]";
+    assert_eq!(level(all), Some(Autonomy::Act));
 }

@@ -93,7 +93,7 @@ fn one_witness_is_not_enough_for_what_cannot_be_taken_back() {
     let mut planner = planner(acting());
     let mut full = incident("1", "a/a-1", "storage_exhaustion", 0);
     full.hypotheses[0].evidence_for.truncate(1);
-    planner.step(at(0), &[full.clone()], &[], &known);
+    planner.step(at(0), std::slice::from_ref(&full), &[], &known);
     let made = pass(&mut planner, 5..60, &known);
     assert!(made.plans.is_empty());
     let (_, detail) = *refusals(&made).iter().find(|(reason, _)| *reason == "quorum").unwrap();

@@ -259,3 +259,6 @@ impl Checkpointed for Engine {
         self.knowledge.restore(tables)
     }
 }
+
+#[cfg(test)]
+mod tests;

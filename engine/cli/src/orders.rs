@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use theriac_contract::{Control, Fact, HoldKind, Id, Incident, Plan, RecordedFact, Timestamp, Topic, Topics};
+use theriac_contract::{
+    Control, Fact, HoldKind, Id, Incident, Outcome, Plan, RecordedFact, Timestamp, Topic, Topics,
+};
 use theriac_knowledge::as_of;
 
 use crate::{
@@ -105,9 +107,15 @@ impl Order {
         if plan.awaiting.is_none() {
             return refuse(format!("does not await approval: its level is {}", plan.autonomy.name()));
         }
+        if has_begun(topics, &plan.id)? {
+            return refuse("was taken up already; `theriac pause` holds back what is left of it".to_owned());
+        }
         if let Some(ruling) = control.ruling(&plan.id) {
             let word = if ruling.approved { "approved" } else { "rejected" };
-            return refuse(format!("was {word} by {} already", ruling.by));
+            // An approval can be taken back, a rejection cannot.
+            if !ruling.approved || self.order == Verb::Approve {
+                return refuse(format!("was {word} by {} already", ruling.by));
+            }
         }
         if let Some(later) = newest.get(&plan.incident).filter(|later| **later != plan.id) {
             return refuse(format!("is superseded by {}", later.short()));
@@ -126,6 +134,19 @@ impl Order {
 /// What was said about acting so far.
 fn known(topics: &dyn Topics) -> Result<Control> {
     Ok(as_of(&facts(topics)?, u64::MAX).control)
+}
+
+/// Whether anything was said of what was done of a plan.
+fn has_begun(topics: &dyn Topics, plan: &Id) -> Result<bool> {
+    let mut begun = false;
+    all(topics, Topic::Outcomes, |bytes, kind| {
+        if !kind.contains("verification") {
+            let outcome: Outcome = payload(bytes)?;
+            begun |= outcome.plan == *plan;
+        }
+        Ok(())
+    })?;
+    Ok(begun)
 }
 
 /// The latest event time among incidents, and whether one of them is over.

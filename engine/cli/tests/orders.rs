@@ -141,7 +141,7 @@ fn a_running_service_waits_for_approval_and_stops_at_a_pause() {
     assert_eq!((text.contains("acting paused by ada: a release"), code), (true, Some(0)), "{text}");
     let (text, code) = said(&["approve", &id[..13], "--by", "bob", "--service", &service.1]);
     assert_eq!((text.contains("approved by bob"), code), (true, Some(0)), "{text}");
-    let (text, code) = said(&["reject", id, "--by", "eve", "--service", &service.1]);
+    let (text, code) = said(&["approve", id, "--by", "eve", "--service", &service.1]);
     assert_eq!((text.contains("was approved by bob already"), code), (true, Some(2)), "{text}");
 
     // It is approved, and nothing begins, nor does it after a kill.
@@ -176,7 +176,7 @@ fn a_running_service_waits_for_approval_and_stops_at_a_pause() {
     let (text, code) = said(&["pause", "--kill", "--by", "ada", "--data-dir", &data]);
     assert_eq!((text.contains("acting stopped by the kill switch by ada"), code), (true, Some(0)), "{text}");
     let (text, code) = said(&["approve", id, "--data-dir", &data]);
-    assert_eq!((text.contains("was approved by bob already"), code), (true, Some(2)), "{text}");
+    assert_eq!((text.contains("was taken up already"), code), (true, Some(2)), "{text}");
 }
 
 #[test]

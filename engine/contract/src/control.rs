@@ -137,13 +137,15 @@ impl Control {
         self.rulings.drain(..over);
     }
 
-    /// The first ruling on a plan: a second one does not change it.
+    /// The ruling on a plan that counts: a rejection, whenever it came, or else the first approval.
+    /// Who rejects takes an approval back as long as nothing was begun.
     #[must_use]
     pub fn ruling(&self, plan: &Id) -> Option<&Ruling> {
-        self.rulings.iter().find(|ruling| ruling.plan == *plan)
+        let mut of_plan = self.rulings.iter().filter(|ruling| ruling.plan == *plan);
+        of_plan.clone().find(|ruling| !ruling.approved).or_else(|| of_plan.next())
     }
 
-    /// Whether somebody approved a plan, and nobody had rejected it before.
+    /// Whether somebody approved a plan, and nobody rejected it.
     #[must_use]
     pub fn approves(&self, plan: &Id) -> bool {
         self.ruling(plan).is_some_and(|ruling| ruling.approved)
@@ -168,12 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_ruling_counts_and_old_ones_go() {
+    fn a_rejection_outweighs_approvals_and_old_rulings_go() {
         let mut control = Control::default();
         let plan = Id("plan-1".to_owned());
-        control.rule(&plan, false, Timestamp(0), "ada", "");
-        control.rule(&plan, true, Timestamp(1), "bob", "");
+        control.rule(&plan, true, Timestamp(0), "ada", "");
+        assert!(control.approves(&plan));
+        control.rule(&plan, false, Timestamp(1), "bob", "");
+        control.rule(&plan, true, Timestamp(2), "ada", "");
         assert!(!control.approves(&plan));
+        assert_eq!(control.ruling(&plan).map(|ruling| ruling.by.as_str()), Some("bob"));
         for number in 0..Control::RULINGS_MAX {
             control.rule(&Id(format!("plan-x{number}")), true, Timestamp(2), "", "");
         }

@@ -271,3 +271,18 @@ fn whoever_drains_a_host_needs_leave_for_all_that_runs_there() {
     let all = "default: observe\nrules: [{name: n, match: {targets: [a, b, \"host:*\"]}, autonomy: act}]";
     assert_eq!(level(all), Some(Autonomy::Act));
 }
+
+#[test]
+fn an_approval_is_taken_back_as_long_as_nothing_was_begun() {
+    let (mut planner, plan) = waiting();
+    let mut known = ruled(&plan.id, true);
+    known.control.hold =
+        Some(Hold { kind: HoldKind::Pause, since: at(0), by: String::new(), reason: String::new() });
+    assert!(planner.step(at(60), &[], &[], &known).approved.is_empty());
+    known.control.rule(&plan.id, false, at(65), "bob", "on second thoughts");
+    let news = planner.step(at(65), &[], &[], &known);
+    let text = format!("{} was rejected by bob: on second thoughts", plan.id.short());
+    assert!(refusals(&news).contains(&("rejected", text.as_str())), "{:?}", refusals(&news));
+    known.control.hold = None;
+    assert!(pass(&mut planner, 70..100, &known).approved.is_empty());
+}

@@ -202,8 +202,11 @@ impl Engine {
         let completions = std::mem::take(&mut self.carried.completions);
         let known = self.knowledge.snapshot();
         let planned = timed!("plan", self.planner.step(at, incidents, &verifications, known));
+        self.execute.heed(&known.control);
+        let begun: Vec<Plan> = planned.to_begin().cloned().collect();
         let mut facts = self.knowledge.append(at, planned.facts);
-        let executed = timed!("execute", self.execute.step(at, &planned.plans, incidents, &completions));
+        let executed = timed!("execute", self.execute.step(at, &begun, incidents, &completions));
+        self.planner.settle(&executed.outcomes, &self.knowledge.snapshot().topology);
         facts.extend(self.knowledge.append(at, executed.facts));
         self.carried.verifications.clone_from(&executed.verifications);
         Outputs {
@@ -256,3 +259,6 @@ impl Checkpointed for Engine {
         self.knowledge.restore(tables)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 
 use crossterm::style::{Color, Stylize};
 use theriac_contract::{
-    Hypothesis, Incident, IncidentPhase, Outcome, OutcomeKind, Plan, Symptom, SymptomPhase, Timestamp,
-    Verification, VerificationVerdict,
+    Autonomy, Awaiting, Hypothesis, Incident, IncidentPhase, Outcome, OutcomeKind, Plan, Symptom,
+    SymptomPhase, Timestamp, Verification, VerificationVerdict,
 };
 use theriac_engine::Outputs;
 
@@ -78,7 +78,14 @@ impl Account {
     pub(crate) fn plan(&self, plan: &Plan) -> Vec<String> {
         let steps: Vec<String> =
             plan.steps().map(|step| format!("{} {}", step.action.verb, step.action.target)).collect();
-        let dry = if plan.dry_run { " (dry run)" } else { "" };
+        let dry = match (plan.autonomy, plan.awaiting, plan.dry_run) {
+            (Autonomy::Observe | Autonomy::Suggest, ..) => " (a suggestion)".to_owned(),
+            (_, Some(Awaiting::Approval), _) => {
+                format!(" (awaits approval until {}: theriac approve {})", plan.expires, plan.id.short())
+            }
+            (_, None, true) => " (dry run)".to_owned(),
+            (_, None, false) => String::new(),
+        };
         let text = format!("{}: {}{dry}", plan.strategy, steps.join(", then "));
         let mut lines = vec![self.line(plan.at, "PLAN", Color::Cyan, &text)];
         if let Some(chosen) = plan.candidates.iter().find(|candidate| candidate.strategy == plan.strategy) {

@@ -11,7 +11,7 @@ use theriac_connectors::{executor, host, kafka, read, topics};
 use theriac_contract::{Fact, GivenTopology};
 use theriac_detectors::OwnModel;
 use theriac_engine::Settings;
-use theriac_plan::Playbooks;
+use theriac_plan::{Playbooks, Policy};
 
 use crate::{checkpoints::CheckpointConfig, operations, output::Wrong, suggest, topology};
 
@@ -29,6 +29,9 @@ pub(crate) struct Config {
     pub(crate) topology: Option<PathBuf>,
     /// Files with playbooks; none for those that are built in.
     pub(crate) playbooks: Vec<PathBuf>,
+    /// A file that says how far plans may go by themselves, and when nothing is done to whom: in the
+    /// place of `plan.policy`.
+    pub(crate) policy: Option<PathBuf>,
     /// Who acts: executors, routes to them, and the ledger of what was done.
     pub(crate) act: executor::Settings,
     /// Whether time goes on while nothing comes in (`wall`), or only with the telemetry.
@@ -60,6 +63,7 @@ impl Default for Config {
             kafka: None,
             topology: None,
             playbooks: Vec::new(),
+            policy: None,
             act: executor::Settings::default(),
             clock: ClockConfig::default(),
             topics: topics::Settings::default(),
@@ -117,8 +121,21 @@ impl Config {
         config.topology = config.topology.map(|file| folder.join(file));
         config.act.ledger = config.act.ledger.map(|file| folder.join(file));
         config.checkpoint = config.checkpoint.below(folder);
+        config.take_policy(folder, &path.display().to_string())?;
         config.playbooks = config.playbooks.iter().map(|file| folder.join(file)).collect();
         Ok(config)
+    }
+
+    /// Puts the policy that a file gives where the planner looks for it.
+    pub(crate) fn take_policy(&mut self, folder: &Path, origin: &str) -> Result<()> {
+        let Some(file) = self.policy.take() else { return Ok(()) };
+        if self.plan.policy != Policy::default() {
+            let text = format!("{origin}: `policy` and `plan.policy` are both given; keep one of them");
+            return Err(Wrong(text).into());
+        }
+        let path = folder.join(file);
+        self.plan.policy = parse_yaml(&path.display().to_string(), &read_text(&path)?)?;
+        Ok(())
     }
 
     /// Parses the text of a file; `origin` is named in errors.
@@ -176,7 +193,7 @@ impl Config {
     }
 }
 
-fn read_text(path: &Path) -> Result<String> {
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 

@@ -22,6 +22,7 @@ mod facts;
 mod feedback;
 mod log;
 mod operations;
+mod orders;
 mod output;
 mod propagation;
 mod report;

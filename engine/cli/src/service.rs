@@ -177,10 +177,10 @@ fn take_part(
             lock(shards).begin_anew()?;
             service = Arc::new(service.with(config));
         }
-        if operations.has_opinions() {
+        if operations.has_sayings() {
             lock(shards).begin_anew()?;
             let standing = lock(shards).gained.clone();
-            note_opinions(&service, membership, &standing);
+            note_sayings(&service, membership, &standing);
         }
         let gained = std::mem::take(&mut lock(shards).gained);
         for shard in gained {
@@ -203,18 +203,18 @@ fn take_part(
     Ok(())
 }
 
-/// Notes what people make of symptoms, in the topics of shards that do not run now.
-fn note_opinions(service: &Service, membership: &Membership, shards: &BTreeSet<u32>) {
-    let mut opinions = service.operations.opinions();
+/// Notes what people say, in the topics of shards that do not run now.
+fn note_sayings(service: &Service, membership: &Membership, shards: &BTreeSet<u32>) {
+    let mut sayings = service.operations.sayings();
     let mut failure = None;
     for shard in shards {
         let seat = membership.seat(InputPositions::default());
         match KafkaTopics::open(&service.kafka, *shard, Some(seat)) {
-            Ok(mut topics) => opinions.note(&mut topics),
+            Ok(mut topics) => sayings.note(&mut topics),
             Err(error) => failure = Some(anyhow::Error::new(error).context(format!("shard {shard}"))),
         }
     }
-    opinions.end(failure.as_ref());
+    sayings.end(failure.as_ref());
 }
 
 /// Runs a shard until it is told to stop. What may pass is tried again, from what is stored.

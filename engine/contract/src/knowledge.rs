@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::Change,
+    control::{Control, HoldKind},
     id::Id,
+    incident::FaultClass,
+    learnt::Watershed,
     outcome::VerificationVerdict,
     series::{Entity, Series},
     time::Timestamp,
@@ -199,6 +202,70 @@ pub enum Fact {
         /// Why, or who says so.
         reason: String,
     },
+    /// Somebody approved a plan that awaits approval.
+    PlanApproved {
+        /// The plan: the digest of its content.
+        plan: Id,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody rejected a plan that awaits approval.
+    PlanRejected {
+        /// The plan: the digest of its content.
+        plan: Id,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody stopped all acting.
+    ActingHeld {
+        /// How much.
+        kind: HoldKind,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody let acting go on.
+    ActingResumed {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// An incident was left alone for a while: whether it ended in that time.
+    LeftAlone {
+        /// The incident.
+        incident: Id,
+        /// Most probable fault.
+        fault: String,
+        /// How it behaves.
+        class: FaultClass,
+        /// Whether it was observed to be over within that time.
+        ended: bool,
+        /// How long it was looked at.
+        within: crate::time::Interval,
+    },
+    /// Since a version of what is known, strategies work clearly less often than before it.
+    KnowledgeWorsened {
+        /// The version.
+        version: u64,
+        /// What became known with it.
+        what: String,
+        /// Verified recoveries before it.
+        recovered_before: u64,
+        /// Verdicts before it.
+        of_before: u64,
+        /// Verified recoveries since.
+        recovered_since: u64,
+        /// Verdicts since.
+        of_since: u64,
+        /// Probability of so few, or fewer, if nothing had changed: exact binomial test.
+        chance: f64,
+    },
     /// The readings go back to what they were at a version; later facts up to this one no
     /// longer count, but stay in the log.
     RolledBack {
@@ -332,6 +399,16 @@ pub struct Snapshot {
     /// Whose word does not count.
     #[serde(default)]
     pub distrusted: BTreeMap<Entity, Distrust>,
+    /// What people said about acting.
+    #[serde(default)]
+    pub control: Control,
+    /// Incidents that were left alone for a while and ended (successes) or did not: key from
+    /// [`Snapshot::left_alone_key`].
+    #[serde(default)]
+    pub left_alone: BTreeMap<String, Belief>,
+    /// Where decisions may have changed, in the order of versions.
+    #[serde(default)]
+    pub watersheds: Vec<Watershed>,
 }
 
 impl Snapshot {
@@ -362,6 +439,40 @@ impl Snapshot {
         let Series { domain, entity, peer, signal, attributes, .. } = series;
         let key = Self::judgement_key(domain, entity, peer.as_ref(), signal, attributes);
         self.judgements.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Key of [`Snapshot::left_alone`].
+    #[must_use]
+    pub fn left_alone_key(fault: &str, class: FaultClass) -> String {
+        let class = match class {
+            FaultClass::Transient => "transient",
+            FaultClass::Permanent => "permanent",
+            FaultClass::Byzantine => "byzantine",
+            FaultClass::Unknown => "unknown",
+        };
+        format!("{fault}|{class}")
+    }
+
+    /// How often incidents of a kind ended when they were left alone; zero if none was.
+    #[must_use]
+    pub fn left_alone(&self, fault: &str, class: FaultClass) -> Belief {
+        let none = Belief { successes: 0.0, failures: 0.0 };
+        self.left_alone.get(&Self::left_alone_key(fault, class)).copied().unwrap_or(none)
+    }
+
+    /// Evidence on each strategy against whatever fault, on all services.
+    #[must_use]
+    pub fn beliefs_of_strategies(&self) -> BTreeMap<&str, Belief> {
+        let mut sums: BTreeMap<&str, Belief> = BTreeMap::new();
+        for (key, belief) in &self.beliefs {
+            let mut parts = key.split('|').skip(1);
+            if let (Some(strategy), Some("*")) = (parts.next(), parts.next()) {
+                let sum = sums.entry(strategy).or_insert(Belief { successes: 0.0, failures: 0.0 });
+                sum.successes += belief.successes;
+                sum.failures += belief.failures;
+            }
+        }
+        sums
     }
 
     /// Evidence on a strategy for one service, or for all; zero if there is none.

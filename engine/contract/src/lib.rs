@@ -9,6 +9,8 @@
 //! | [`series`] | [`SeriesId`], [`Series`], [`Entity`] |
 //! | [`frame`] | [`Tick`]: one step of event time over all series |
 //! | [`topology`] | who depends on whom, who is part of what, and since when; other names |
+//! | [`control`] | how far a plan may go; approvals, pause and kill switch |
+//! | [`learnt`] | whether knowing more has helped |
 //! | [`change`] | [`Change`]: a deploy, a configuration, a flag, a restart |
 //! | [`noticed`] | what detection hands on: [`Noticed`], [`Mark`], the [`Gather`] contract |
 //! | [`symptom`], [`incident`], [`plan`], [`outcome`], [`knowledge`] | the payloads of the topics |
@@ -26,12 +28,14 @@
 
 pub mod change;
 pub mod codec;
+pub mod control;
 pub mod execution;
 pub mod executor;
 pub mod frame;
 pub mod id;
 pub mod incident;
 pub mod knowledge;
+pub mod learnt;
 pub mod noticed;
 pub mod object;
 pub mod outcome;
@@ -48,6 +52,7 @@ pub mod topic;
 pub mod topology;
 
 pub use change::Change;
+pub use control::{Autonomy, Awaiting, Control, Hold, HoldKind, Ruling};
 pub use execution::{Attempt, Execution, ExecutionEvent};
 pub use executor::{Command, Completion, Executor, Verdict};
 pub use frame::Tick;
@@ -56,6 +61,7 @@ pub use incident::{
     Evidence, FaultClass, Felt, Hypothesis, Incident, IncidentPhase, Reached, Role, SymptomRef,
 };
 pub use knowledge::{Belief, Distrust, Fact, Judgement, LogTemplate, Precedent, RecordedFact, Snapshot};
+pub use learnt::Watershed;
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use object::{ObjectError, Objects};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};

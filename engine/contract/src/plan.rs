@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    control::{Autonomy, Awaiting},
     id::Id,
     incident::FaultClass,
     series::Entity,
@@ -116,7 +117,8 @@ pub struct Utility {
 /// A strategy that was considered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
-    /// Its name in the playbook; `wait` and `do_nothing` are always among them.
+    /// Its name in the playbook; `wait`, `ask_a_person` and `do_nothing` are always among them,
+    /// with the hypothesis 0.
     pub strategy: String,
     /// Hypothesis that it answers (rank).
     pub hypothesis: u32,
@@ -161,10 +163,24 @@ pub struct Plan {
     pub stages: Vec<PlanStage>,
     /// Whether executors may only say what they would do.
     pub dry_run: bool,
+    /// How far it may go by itself, by the policy.
+    #[serde(default)]
+    pub autonomy: Autonomy,
+    /// What has to happen before anything of it is done; none if nothing has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaiting: Option<Awaiting>,
+    /// Probability with which this strategy was chosen among those that were allowed: 1 unless
+    /// choices are varied to learn from them.
+    #[serde(default = "certain")]
+    pub propensity: f64,
     /// Knowledge version at which this was decided.
     pub knowledge_version: u64,
     /// Digest of the policy (playbooks and guardrails) at which this was decided.
     pub policy_version: String,
+}
+
+const fn certain() -> f64 {
+    1.0
 }
 
 impl Plan {
@@ -175,6 +191,16 @@ impl Plan {
         let content = serde_json::to_vec(&self).unwrap_or_default();
         self.id = Id::derive("plan", &[content]);
         self
+    }
+
+    /// Whether it may be begun: it is no mere suggestion, and whatever it awaits has come.
+    #[must_use]
+    pub fn may_begin(&self, approved: bool) -> bool {
+        match self.autonomy {
+            Autonomy::Observe | Autonomy::Suggest => false,
+            Autonomy::Approve => approved,
+            Autonomy::Act => self.awaiting.is_none() || approved,
+        }
     }
 
     /// All steps in order.

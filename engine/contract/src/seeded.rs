@@ -123,6 +123,9 @@ bugs! {
     UncertainIsLearnt P 15 "what may not have been done is learnt from"
     UndoDropped P 15 "a stage that did not help is left as it is"
     UndoForgotten P 15 "what is to be undone is forgotten with a restart"
+    PauseIgnored P 16 "commands go out though acting was stopped"
+    BudgetIgnored P 5 "plans are made though the budget of what may be acted upon is used up"
+    ApprovalNotNeeded P 16 "a plan that awaits approval is begun without it"
 
     // What comes in.
     RedrivenTwice P 8 "a dead letter is sent back twice"

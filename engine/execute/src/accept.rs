@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use theriac_contract::{
-    Plan, Timestamp,
+    Autonomy, Control, Plan, Timestamp,
     seeded::{self, Bug},
 };
 
@@ -51,6 +51,25 @@ pub(crate) fn timely(plan: &Plan, at: Timestamp, incident: Option<&Known>) -> Re
         }
         _ => Ok(()),
     }
+}
+
+/// Whether it is allowed to: it is no suggestion, a person has approved it where one has to, and
+/// acting is not stopped.
+pub(crate) fn allowed(plan: &Plan, control: &Control) -> Result<(), Refusal> {
+    if let Some(hold) = control.hold.as_ref().filter(|_| !seeded::on(Bug::PauseIgnored)) {
+        return Err(("held", hold.text()));
+    }
+    if plan.may_begin(control.approves(&plan.id)) || seeded::on(Bug::ApprovalNotNeeded) {
+        return Ok(());
+    }
+    Err(match plan.autonomy {
+        Autonomy::Observe | Autonomy::Suggest => {
+            ("suggestion", format!("the policy lets it be {} only", plan.autonomy.name()))
+        }
+        Autonomy::Approve | Autonomy::Act => {
+            ("not_approved", "nobody has approved the plan of this id".to_owned())
+        }
+    })
 }
 
 /// Whether nobody else acts on what the plan would act on.

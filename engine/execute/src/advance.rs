@@ -1,7 +1,7 @@
 //! What a saga does next, until it has to wait for time, an answer or telemetry.
 
 use theriac_contract::{
-    Command, Id, Interval, Outcome, OutcomeKind, Timestamp, VerificationVerdict,
+    Command, Hold, Id, Interval, Outcome, OutcomeKind, Timestamp, VerificationVerdict,
     seeded::{self, Bug},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) at: Timestamp,
     pub(crate) grace: Interval,
     pub(crate) incident: Option<&'a Known>,
+    /// Set while nothing may be done.
+    pub(crate) hold: Option<&'a Hold>,
     pub(crate) out: &'a mut Executed,
 }
 
@@ -104,6 +106,18 @@ fn undo_next(saga: &mut Saga, turn: &mut Turn<'_>, attempt: u32) -> Flow {
 fn start(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) -> Flow {
     let Some(step) = saga.step(position).cloned() else { return Flow::Moved };
     let Some(action) = saga.action(&step) else { return Flow::Moved };
+    if let Some(hold) = turn.hold.filter(|hold| hold.stops(saga.undoing.is_some()))
+        && !seeded::on(Bug::PauseIgnored)
+    {
+        if !std::mem::replace(&mut saga.held, true) {
+            let compensation = saga.undoing.is_some();
+            let of =
+                Of { step: Some(step.index), attempt, compensation, action: Some(action), ..Of::default() };
+            turn.say(saga, of, OutcomeKind::Refused, &hold.text());
+        }
+        return Flow::Waits;
+    }
+    saga.held = false;
     let command = Command {
         plan: saga.plan.id.clone(),
         incident: saga.plan.incident.clone(),

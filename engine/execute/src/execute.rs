@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Command, Completion, Fact, Id, Incident, Outcome, OutcomeKind, Plan, StateError,
+    Checkpointed, Command, Completion, Control, Fact, Id, Incident, Outcome, OutcomeKind, Plan, StateError,
     StateTable, SymptomState, Timestamp, Verification,
     seeded::{self, Bug},
 };
@@ -61,6 +61,9 @@ struct State {
     ended: VecDeque<Id>,
     incidents: Incidents,
     counts: Counts,
+    /// What people said about acting.
+    #[serde(default)]
+    control: Control,
 }
 
 const TABLE: &str = "execute";
@@ -78,6 +81,13 @@ impl Execute {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self { settings, state: State::default() }
+    }
+
+    /// What people said about acting: it holds for every attempt from here on.
+    pub fn heed(&mut self, control: &Control) {
+        if self.state.control != *control {
+            self.state.control = control.clone();
+        }
     }
 
     /// Takes what came since the last step and moves every saga as far as it can go. `at` is
@@ -106,10 +116,13 @@ impl Execute {
     #[must_use]
     pub fn outstanding(&self) -> Vec<Command> {
         let running = self.state.sagas.iter().filter_map(|saga| match &saga.phase {
-            Phase::Running { command, .. } => Some(command.as_ref().clone()),
+            Phase::Running { command, .. } => Some(command.as_ref()),
             _ => None,
         });
-        running.collect()
+        // Nobody knows whether they began; while acting is stopped they must not.
+        let hold = self.state.control.hold.as_ref().filter(|_| !seeded::on(Bug::PauseIgnored));
+        let goes = |command: &&Command| !hold.is_some_and(|hold| hold.stops(command.compensation));
+        running.filter(goes).cloned().collect()
     }
 
     /// Drops plans under way as if they had never been taken.
@@ -136,21 +149,23 @@ impl Execute {
     }
 
     fn take(&mut self, completion: &Completion, out: &mut Executed) {
-        let State { sagas, incidents, counts, now, .. } = &mut self.state;
+        let State { sagas, incidents, counts, now, control, .. } = &mut self.state;
+        let hold = control.hold.as_ref();
         let grace = self.settings.grace;
         let taken = sagas.iter_mut().any(|saga| {
             let incident = incidents.get(&saga.plan.incident);
-            answer(saga, &mut Turn { at: *now, grace, incident, out }, completion)
+            answer(saga, &mut Turn { at: *now, grace, incident, hold, out }, completion)
         });
         *(if taken { &mut counts.answers } else { &mut counts.answers_ignored }) += 1;
     }
 
     fn drive(&mut self, out: &mut Executed) {
-        let State { sagas, incidents, ended, now, .. } = &mut self.state;
+        let State { sagas, incidents, ended, now, control, .. } = &mut self.state;
+        let hold = control.hold.as_ref();
         let grace = self.settings.grace;
         sagas.retain_mut(|saga| {
             let incident = incidents.get(&saga.plan.incident);
-            let over = advance(saga, &mut Turn { at: *now, grace, incident, out });
+            let over = advance(saga, &mut Turn { at: *now, grace, incident, hold, out });
             if over {
                 ended.push_back(saga.plan.id.clone());
             }
@@ -175,6 +190,7 @@ impl Execute {
         let allowed = accept::sound(plan)
             .and_then(|()| accept::timely(plan, state.now, incident))
             .and(room)
+            .and_then(|()| accept::allowed(plan, &state.control))
             .and_then(|()| accept::free(plan, &state.sagas));
         if let Err((reason, detail)) = allowed {
             state.counts.refused += 1;

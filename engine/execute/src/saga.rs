@@ -85,6 +85,9 @@ pub(crate) struct Saga {
     pub(crate) stuck: Vec<u32>,
     /// Whether the plan has its last verdict.
     pub(crate) judged: bool,
+    /// Whether it was told that the next attempt is held back.
+    #[serde(default)]
+    pub(crate) held: bool,
 }
 
 impl Saga {
@@ -103,6 +106,7 @@ impl Saga {
             undoing: None,
             stuck: Vec::new(),
             judged: false,
+            held: false,
         }
     }
 

@@ -1,10 +1,17 @@
 //! One fact into a snapshot.
 
-use theriac_contract::{Belief, Change, Distrust, Fact, Precedent, Snapshot, Timestamp, VerificationVerdict};
+use theriac_contract::{
+    Belief, Change, Distrust, Fact, Precedent, RecordedFact, Snapshot, VerificationVerdict,
+};
 
-/// Folds a fact that became known at `at`, and is no [`Fact::RolledBack`], into the readings; of
-/// changes at most `changes_max` of a kind are kept, the most recent. The version is set by the caller.
-pub fn fold(snapshot: &mut Snapshot, at: Timestamp, fact: &Fact, changes_max: usize) {
+use crate::{control, watershed};
+
+/// Folds a fact that is no [`Fact::RolledBack`] into the readings; of changes at most `changes_max` of a
+/// kind are kept, the most recent. The version is set by the caller.
+pub fn fold(snapshot: &mut Snapshot, recorded: &RecordedFact, changes_max: usize) {
+    let RecordedFact { at, fact, .. } = recorded;
+    let at = *at;
+    watershed::fold(&mut snapshot.watersheds, recorded);
     match fact {
         Fact::EntitySeen { entity } => {
             snapshot.topology.note(entity);
@@ -68,6 +75,15 @@ pub fn fold(snapshot: &mut Snapshot, at: Timestamp, fact: &Fact, changes_max: us
                 snapshot.precedents.drain(..over);
             }
         }
+        Fact::PlanApproved { .. }
+        | Fact::PlanRejected { .. }
+        | Fact::ActingHeld { .. }
+        | Fact::ActingResumed { .. } => control::fold(&mut snapshot.control, at, fact),
+        Fact::LeftAlone { fault, class, ended, .. } => {
+            let none = Belief { successes: 0.0, failures: 0.0 };
+            let belief = snapshot.left_alone.entry(Snapshot::left_alone_key(fault, *class)).or_insert(none);
+            *(if *ended { &mut belief.successes } else { &mut belief.failures }) += 1.0;
+        }
         // These are read from the log; no stage decides by them. A rollback is not one fact
         // but a choice among folds, which is made where those are kept; and all readings in one
         // change nothing where they are known.
@@ -77,6 +93,7 @@ pub fn fold(snapshot: &mut Snapshot, at: Timestamp, fact: &Fact, changes_max: us
         | Fact::IncidentEnded { .. }
         | Fact::Planned { .. }
         | Fact::Refused { .. }
+        | Fact::KnowledgeWorsened { .. }
         | Fact::RolledBack { .. }
         | Fact::Compacted { .. } => {}
     }

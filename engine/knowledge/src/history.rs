@@ -2,7 +2,7 @@
 
 use theriac_contract::{Fact, RecordedFact, Snapshot, Timestamp};
 
-use crate::{fold::fold, store::Settings};
+use crate::{control, fold::fold, store::Settings};
 
 /// There are no such readings in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +101,12 @@ pub(crate) fn from_base(
 ) -> Snapshot {
     let mut snapshot = base.clone();
     for recorded in counting(facts, version) {
-        fold(&mut snapshot, recorded.at, &recorded.fact, changes_max);
+        fold(&mut snapshot, recorded, changes_max);
+    }
+    // A rollback does not take back what people said about acting.
+    snapshot.control = base.control.clone();
+    for recorded in facts.iter().take_while(|recorded| recorded.version <= version) {
+        control::fold(&mut snapshot.control, recorded.at, &recorded.fact);
     }
     snapshot.version = version.min(facts.last().map_or(base.version, |last| last.version)).max(base.version);
     snapshot

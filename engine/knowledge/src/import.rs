@@ -78,8 +78,9 @@ pub fn news(own: &[RecordedFact], snapshot: &Snapshot, theirs: &[RecordedFact]) 
 /// What is known here, with what was taken from the other log so far.
 struct Known<'a> {
     snapshot: Snapshot,
-    /// By whom, and what, was verified, judged and confirmed.
+    /// What was verified, left alone, judged and confirmed.
     verified: BTreeSet<&'a Id>,
+    left_alone: BTreeSet<&'a Id>,
     judged: BTreeSet<(&'a Id, bool)>,
     confirmed: Vec<(&'a Id, Option<&'a Entity>)>,
     /// The topology that a file gives.
@@ -94,6 +95,7 @@ impl<'a> Known<'a> {
         let mut known = Self {
             snapshot: snapshot.clone(),
             verified: BTreeSet::new(),
+            left_alone: BTreeSet::new(),
             judged: BTreeSet::new(),
             confirmed: Vec::new(),
             given: None,
@@ -107,6 +109,7 @@ impl<'a> Known<'a> {
     fn note(&mut self, fact: &'a Fact) {
         match fact {
             Fact::Verified { plan, .. } => _ = self.verified.insert(plan),
+            Fact::LeftAlone { incident, .. } => _ = self.left_alone.insert(incident),
             Fact::SymptomJudged { symptom, right, .. } => _ = self.judged.insert((symptom, *right)),
             Fact::CauseConfirmed { incident, cause, .. } => self.confirmed.push((incident, cause.as_ref())),
             Fact::TopologyGiven { .. } => self.given = Some(fact),
@@ -115,7 +118,7 @@ impl<'a> Known<'a> {
     }
 
     fn take(&mut self, recorded: &'a RecordedFact) {
-        fold(&mut self.snapshot, recorded.at, &recorded.fact, Settings::default().changes_max);
+        fold(&mut self.snapshot, recorded, Settings::default().changes_max);
         self.note(&recorded.fact);
         self.taken.push(&recorded.fact);
         self.weights_of_others |= matches!(recorded.fact, Fact::CauseConfirmed { .. });
@@ -179,7 +182,13 @@ impl<'a> Known<'a> {
                 known(self.judged.contains(&(symptom, *right)))
             }
             Fact::CauseConfirmed { incident, cause, .. } => self.on_cause(incident, cause.as_ref()),
+            Fact::LeftAlone { incident, .. } => known(self.left_alone.contains(incident)),
             Fact::ConfigurationLoaded { .. }
+            | Fact::PlanApproved { .. }
+            | Fact::PlanRejected { .. }
+            | Fact::ActingHeld { .. }
+            | Fact::ActingResumed { .. }
+            | Fact::KnowledgeWorsened { .. }
             | Fact::IncidentOpened { .. }
             | Fact::IncidentEnded { .. }
             | Fact::Planned { .. }

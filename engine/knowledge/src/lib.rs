@@ -4,6 +4,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`fold`](mod@fold) | one fact into a snapshot |
+//! | `control` | what people said about acting |
+//! | `watershed` | how strategies fared before and after what may change decisions |
 //! | [`store`] | [`Knowledge`]: numbering, folding, what a tick brings, rollback, checkpoint |
 //! | [`history`] | [`as_of`], [`as_of_time`]: any version again, from the log alone |
 //! | [`chain`] | [`Chain`]: whether a log is what was written |
@@ -19,6 +21,7 @@
 
 pub mod beta;
 pub mod chain;
+mod control;
 pub mod diff;
 mod flow;
 pub mod fold;
@@ -27,6 +30,7 @@ pub mod import;
 pub mod line;
 mod naming;
 pub mod store;
+mod watershed;
 
 pub use beta::interval;
 pub use chain::{Chain, ChainError};

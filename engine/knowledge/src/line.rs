@@ -71,9 +71,40 @@ pub(crate) fn text(fact: &Fact) -> String {
             let cause = cause.as_ref().map_or("nothing that was suspected", Entity::as_str);
             format!("{} confirmed to be caused by {cause}: {reason}", incident.short())
         }
+        Fact::PlanApproved { plan, by, reason } => {
+            format!("{} approved by {}: {reason}", plan.short(), somebody(by))
+        }
+        Fact::PlanRejected { plan, by, reason } => {
+            format!("{} rejected by {}: {reason}", plan.short(), somebody(by))
+        }
+        Fact::ActingHeld { kind, by, reason } => {
+            format!("acting {} by {}: {reason}", kind.participle(), somebody(by))
+        }
+        Fact::ActingResumed { by, reason } => format!("acting resumed by {}: {reason}", somebody(by)),
+        Fact::LeftAlone { incident, fault, ended, within, .. } => {
+            let end = if *ended { "ended by itself" } else { "did not end by itself" };
+            format!("{} {end} within {within}: {fault}", incident.short())
+        }
+        Fact::KnowledgeWorsened {
+            version,
+            what,
+            recovered_before,
+            of_before,
+            recovered_since,
+            of_since,
+            chance,
+        } => format!(
+            "worse since version {version}, {what}: {recovered_since} of {of_since} plans recovered, before it \
+             {recovered_before} of {of_before} (chance {chance:.1e}); version {} is the one to go back to",
+            version.saturating_sub(1)
+        ),
         Fact::RolledBack { to, reason } => format!("rolled back to version {to}: {reason}"),
         Fact::Compacted { snapshot, .. } => {
             format!("all that was known at version {} in one fact", snapshot.version)
         }
     }
+}
+
+fn somebody(by: &str) -> &str {
+    if by.is_empty() { "somebody" } else { by }
 }

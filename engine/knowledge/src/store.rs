@@ -271,10 +271,12 @@ impl Knowledge {
             }
             Fact::RolledBack { to, .. } => {
                 let (to, oldest) = (*to, self.base.version);
+                let control = self.snapshot.control.clone();
                 self.snapshot = self.at(to).ok_or(KnowledgeError::Forgotten { to, oldest })?;
+                self.snapshot.control = control;
             }
             Fact::Compacted { snapshot, .. } if begins => self.snapshot.clone_from(snapshot),
-            _ => fold(&mut self.snapshot, fact.at, &fact.fact, self.settings.changes_max),
+            _ => fold(&mut self.snapshot, fact, self.settings.changes_max),
         }
         self.snapshot.version = version;
         if !fact.chain.is_empty() {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use theriac_contract::{
-    Belief, Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, Id, Interval, LogTemplate,
-    RecordedFact, Sightings, Snapshot, Tick, Timestamp, VerificationVerdict,
+    Belief, Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, FaultClass, HoldKind, Id,
+    Interval, LogTemplate, RecordedFact, Sightings, Snapshot, Tick, Timestamp, VerificationVerdict,
 };
 use theriac_knowledge::{Knowledge, KnowledgeError, Settings, as_of, diff, line};
 
@@ -40,6 +40,29 @@ fn confirmed(weights: &str) -> Fact {
     }
 }
 
+fn about_acting() -> impl Strategy<Value = Fact> {
+    let (by, reason) = ("ada", "I looked");
+    let (by, reason) = (move || by.to_owned(), move || reason.to_owned());
+    let plan = |number: u8| Id(format!("plan-{number}"));
+    prop_oneof![
+        (0..4_u8).prop_map(move |n| Fact::PlanApproved { plan: plan(n), by: by(), reason: reason() }),
+        (0..4_u8).prop_map(move |n| Fact::PlanRejected { plan: plan(n), by: by(), reason: reason() }),
+        Just(Fact::ActingHeld { kind: HoldKind::Pause, by: by(), reason: reason() }),
+        Just(Fact::ActingHeld { kind: HoldKind::Kill, by: by(), reason: reason() }),
+        Just(Fact::ActingResumed { by: by(), reason: reason() }),
+    ]
+}
+
+fn left_alone(ended: bool) -> Fact {
+    Fact::LeftAlone {
+        incident: Id("incident-1".into()),
+        fault: "hang".into(),
+        class: FaultClass::Transient,
+        ended,
+        within: Interval::from_seconds(60),
+    }
+}
+
 fn fact() -> impl Strategy<Value = Fact> {
     let entity = (0..4_u8, 0..3_u8).prop_map(|(s, i)| Entity(format!("s{s}/i{i}")));
     let verdict = prop_oneof![
@@ -55,6 +78,8 @@ fn fact() -> impl Strategy<Value = Fact> {
         (verdict, any::<bool>()).prop_map(|(verdict, learn)| verified(verdict, learn)),
         (0..9_u8).prop_map(|weights| confirmed(&weights.to_string())),
         (0..60_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
+        about_acting(),
+        any::<bool>().prop_map(left_alone),
     ]
 }
 
@@ -85,6 +110,8 @@ proptest! {
             if let Fact::RolledBack { to, .. } = entry.fact {
                 let mut expected = seen[to as usize].clone();
                 expected.version = entry.version;
+                // What people said about acting stays.
+                expected.control = seen[entry.version as usize - 1].control.clone();
                 prop_assert_eq!(&seen[entry.version as usize], &expected);
             }
         }
@@ -224,4 +251,56 @@ fn what_was_learnt_from_causes_can_be_gone_back_from() {
     );
     let told = line(&log[1]);
     assert!(told.ends_with("incident-1 confirmed to be caused by cart: seen"), "{told}");
+}
+
+#[test]
+fn nobody_starts_acting_again_by_going_back() {
+    let held = Fact::ActingHeld { kind: HoldKind::Kill, by: "ada".into(), reason: "a flood".into() };
+    let back = |to| Fact::RolledBack { to, reason: "not so".into() };
+    let (knowledge, log) = recorded(vec![left_alone(true), held, left_alone(true), back(1)]);
+    let known = knowledge.snapshot();
+    let hold = known.control.hold.as_ref().unwrap();
+    assert_eq!((hold.kind, hold.by.as_str(), hold.reason.as_str()), (HoldKind::Kill, "ada", "a flood"));
+    let ended = known.left_alone("hang", FaultClass::Transient);
+    assert_eq!(ended, Belief { successes: 1.0, failures: 0.0 }, "the rest has gone back");
+    assert_eq!(as_of(&log, 1).control, theriac_contract::Control::default());
+    assert_eq!(&as_of(&log, 4), known);
+}
+
+#[test]
+fn how_strategies_fared_is_counted_before_and_after_what_may_change_decisions() {
+    let yes = || verified(VerificationVerdict::Recovered, true);
+    let no = || verified(VerificationVerdict::NotRecovered, true);
+    let loaded = |text: &str| Fact::ConfigurationLoaded { configuration: text.into(), policy: "p".into() };
+    let worsened = Fact::KnowledgeWorsened {
+        version: 5,
+        what: "the confirmed cause of incident-1".into(),
+        recovered_before: 2,
+        of_before: 3,
+        recovered_since: 0,
+        of_since: 2,
+        chance: 0.001,
+    };
+    let facts = vec![loaded("a"), yes(), no(), yes(), confirmed("one"), no(), no(), worsened];
+    let (knowledge, log) = recorded(facts);
+    let watersheds: Vec<_> = knowledge
+        .snapshot()
+        .watersheds
+        .iter()
+        .map(|one| {
+            let [before, after] = [one.before, one.after].map(|belief| (belief.successes, belief.failures));
+            (one.version, one.what.as_str(), before, after, one.told)
+        })
+        .collect();
+    assert_eq!(
+        watersheds,
+        [
+            (1, "configuration a", (0.0, 0.0), (2.0, 3.0), false),
+            (5, "the confirmed cause of incident-1", (2.0, 1.0), (0.0, 2.0), true)
+        ]
+    );
+    let told = line(&log[7]);
+    let text = "worse since version 5, the confirmed cause of incident-1: 0 of 2 plans recovered, before it 2 of 3 \
+                (chance 1.0e-3); version 4 is the one to go back to";
+    assert!(told.ends_with(text), "{told}");
 }

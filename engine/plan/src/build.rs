@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use theriac_contract::{
-    Action, Candidate, Entity, Hypothesis, Id, Incident, Plan, PlanStage, SCHEMA_VERSION, Step, Timestamp,
+    Action, Autonomy, Entity, Hypothesis, Id, Incident, Plan, PlanStage, SCHEMA_VERSION, Step, Timestamp,
 };
 
 use crate::{playbook::Strategy, settings::Settings, target};
@@ -19,8 +19,8 @@ pub(crate) struct Order<'a> {
     pub(crate) policy_version: &'a str,
 }
 
-/// The plan; none if a name cannot be filled in.
-pub(crate) fn plan(order: &Order<'_>, candidates: Vec<Candidate>, settings: &Settings) -> Option<Plan> {
+/// The plan, without the candidates and not sealed yet; none if a name cannot be filled in.
+pub(crate) fn plan(order: &Order<'_>, settings: &Settings) -> Option<Plan> {
     let Order { incident, strategy, hypothesis, escalation, at, .. } = order;
     let mut stages = Vec::new();
     let mut index = 0;
@@ -53,7 +53,7 @@ pub(crate) fn plan(order: &Order<'_>, candidates: Vec<Candidate>, settings: &Set
     let cause = hypothesis.entity.clone().unwrap_or_else(|| Entity("unknown".to_owned()));
     let dry_run =
         stages.iter().flat_map(|stage| &stage.steps).any(|step| settings.dry_run_on(&step.action.target));
-    let plan = Plan {
+    Some(Plan {
         schema_version: SCHEMA_VERSION,
         id: Id(String::new()),
         at: *at,
@@ -67,13 +67,15 @@ pub(crate) fn plan(order: &Order<'_>, candidates: Vec<Candidate>, settings: &Set
         playbook: hypothesis.fault.clone(),
         strategy: strategy.name.clone(),
         escalation: *escalation,
-        candidates,
+        candidates: Vec::new(),
+        autonomy: Autonomy::Act,
+        awaiting: None,
+        propensity: 1.0,
         stages,
         dry_run,
         knowledge_version: order.knowledge_version,
         policy_version: order.policy_version.to_owned(),
-    };
-    Some(plan.sealed())
+    })
 }
 
 fn action(

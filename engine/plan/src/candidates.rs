@@ -1,43 +1,72 @@
 //! Every strategy that could be tried now, with what it is worth.
 
+use std::collections::BTreeSet;
+
 use theriac_contract::{
-    Candidate, Change, Entity, FaultClass, Hypothesis, Incident, Interval, Snapshot, Timestamp,
+    Candidate, Change, Entity, FaultClass, Hypothesis, Incident, Interval, Snapshot, Timestamp, Utility,
 };
 
 use crate::{
+    overview::Overview,
     playbook::{Playbooks, Requirement, Strategy},
     settings::Settings,
     target, utility,
 };
 
-/// A candidate with the strategy behind it; none for doing nothing.
-pub(crate) struct Choice<'a> {
-    pub(crate) candidate: Candidate,
-    pub(crate) behind: Option<(&'a Strategy, &'a Hypothesis)>,
+/// Name of asking a person.
+pub(crate) const ASK: &str = "ask_a_person";
+/// Name of deciding again a little later.
+pub(crate) const WAIT: &str = "wait";
+
+/// What is behind a candidate.
+#[derive(Clone, Copy)]
+pub(crate) enum Behind<'a> {
+    /// A strategy against what a hypothesis says, or asking a person about it.
+    Strategy(&'a Strategy, &'a Hypothesis),
+    /// Deciding again a little later.
+    Wait,
+    /// Nothing.
+    Nothing,
 }
 
 /// A migration is announced with the deploy that brings it, before or after.
 const TOGETHER: Interval = Interval::from_seconds(120);
 
-/// All candidates, the best first. `failed` are strategies on causes that did not help.
+/// A candidate with what is behind it.
+pub(crate) struct Choice<'a> {
+    pub(crate) candidate: Candidate,
+    pub(crate) behind: Behind<'a>,
+}
+
+/// What the case of an incident has seen so far.
+pub(crate) struct Past<'a> {
+    /// Attempts that did not help.
+    pub(crate) failed: &'a [String],
+    /// Attempts that a person rejected.
+    pub(crate) rejected: &'a BTreeSet<String>,
+    /// Times that waiting was chosen.
+    pub(crate) waits: u32,
+    /// Whether a person was asked.
+    pub(crate) asked: bool,
+}
+
+/// All candidates, the best first. `ask` is the strategy of asking a person.
 pub(crate) fn candidates<'a>(
     incident: &'a Incident,
     at: Timestamp,
     playbooks: &'a Playbooks,
-    failed: &[String],
-    knowledge: &Snapshot,
+    ask: &'a Strategy,
+    past: &Past<'_>,
+    overview: &Overview<'_>,
     settings: &Settings,
 ) -> Vec<Choice<'a>> {
     let mut all = Vec::new();
     let benefit = settings.benefit_of(incident.felt);
     for hypothesis in incident.hypotheses.iter().take(settings.hypotheses_considered) {
         for strategy in playbooks.strategies(&hypothesis.fault) {
-            let service = hypothesis.entity.as_ref().map(|entity| entity.service());
-            let own = knowledge.belief(&hypothesis.fault, &strategy.name, service);
-            let everywhere = knowledge.belief(&hypothesis.fault, &strategy.name, None);
-            let belief = utility::belief(strategy, own, everywhere, settings.evidence_of_others);
+            let belief = utility::belief(strategy, hypothesis, overview, settings);
             // An action may have been lost on the way. Tried again it is worth less.
-            let tries = tries(strategy, hypothesis, failed) as f64;
+            let tries = tries(strategy, hypothesis, past.failed) as f64;
             let belief = (belief.0, belief.1 + tries * (belief.0 + belief.1));
             let (cost, risk, damage) = (strategy.cost, strategy.risk, strategy.damage);
             let utility = utility::expected(hypothesis.probability, belief, benefit, cost, risk, damage);
@@ -45,18 +74,25 @@ pub(crate) fn candidates<'a>(
                 strategy: strategy.name.clone(),
                 hypothesis: hypothesis.rank,
                 utility,
-                refused: refused(incident, at, strategy, hypothesis, failed, knowledge, settings),
+                refused: refused(incident, at, strategy, hypothesis, past, overview.known, settings),
             };
-            all.push(Choice { candidate, behind: Some((strategy, hypothesis)) });
+            all.push(Choice { candidate, behind: Behind::Strategy(strategy, hypothesis) });
         }
     }
-    let nothing = Candidate {
-        strategy: "do_nothing".to_owned(),
-        hypothesis: 0,
-        utility: utility::expected(0.0, (1.0, 1.0), settings.benefit, 0.0, 0.0, 0.0),
-        refused: None,
+    let mut always = |strategy: &str, utility: Utility, refused: Option<&str>, behind: Behind<'a>| {
+        let (strategy, refused) = (strategy.to_owned(), refused.map(str::to_owned));
+        all.push(Choice { candidate: Candidate { strategy, hypothesis: 0, utility, refused }, behind });
     };
-    all.push(Choice { candidate: nothing, behind: None });
+    let nothing = utility::expected(0.0, (1.0, 1.0), settings.benefit, 0.0, 0.0, 0.0);
+    always("do_nothing", nothing, None, Behind::Nothing);
+    let considered = &incident.hypotheses[..incident.hypotheses.len().min(settings.hypotheses_considered)];
+    let waited = (past.waits >= settings.choice.waits_max).then_some("it was waited for long enough");
+    always(WAIT, utility::wait(considered, overview.known, benefit, settings), waited, Behind::Wait);
+    if let Some(first) = incident.hypotheses.first() {
+        let utility = utility::ask(&first.fault, overview.known, benefit, settings);
+        let asked = past.asked.then_some("a person was asked already");
+        always(ASK, utility, asked, Behind::Strategy(ask, first));
+    }
     all.sort_by(|a, b| {
         let (a, b) = (&a.candidate, &b.candidate);
         let by_worth = b.utility.expected.total_cmp(&a.utility.expected);
@@ -83,10 +119,13 @@ fn refused(
     at: Timestamp,
     strategy: &Strategy,
     hypothesis: &Hypothesis,
-    failed: &[String],
+    past: &Past<'_>,
     knowledge: &Snapshot,
     settings: &Settings,
 ) -> Option<String> {
+    if past.rejected.contains(&attempt(&strategy.name, hypothesis)) {
+        return Some("a person rejected it for this incident".to_owned());
+    }
     let stood = at.since(incident.opened);
     if hypothesis.class == FaultClass::Transient && stood < settings.decide_after_transient {
         return Some(format!(
@@ -95,7 +134,7 @@ fn refused(
             settings.decide_after_transient
         ));
     }
-    let tries = tries(strategy, hypothesis, failed);
+    let tries = tries(strategy, hypothesis, past.failed);
     if tries >= settings.tries_max as usize {
         return Some(format!("it was tried {tries} times for this incident and did not help"));
     }

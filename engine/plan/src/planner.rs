@@ -1,58 +1,55 @@
 //! Which incident gets which plan, and when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Entity, Fact, Id, Incident, Interval, Plan, Snapshot, StateError, StateTable, Timestamp,
-    Verification, VerificationVerdict,
+    Checkpointed, Fact, Id, Incident, Interval, Outcome, Plan, Snapshot, StateError, StateTable, Timestamp,
+    Topology, Verification, VerificationVerdict,
 };
 
 use crate::{
-    build::{self, Order},
-    candidates::{self, attempt},
+    adverse,
+    case::{Case, relapsed},
+    decide::Desk,
     guard::Guard,
-    playbook::Playbooks,
+    overview::Overview,
+    playbook::{Playbooks, Strategy},
     settings::Settings,
+    storm,
 };
 
 /// What one step decided.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Planned {
-    /// New plans.
+    /// New plans: those that go ahead, those that wait for a person, and mere suggestions.
     pub plans: Vec<Plan>,
-    /// [`Fact::Planned`] and [`Fact::Refused`].
+    /// Plans that waited for a person and go ahead now.
+    pub approved: Vec<Plan>,
+    /// [`Fact::Planned`], [`Fact::Refused`], and what is learnt from leaving incidents alone.
     pub facts: Vec<Fact>,
 }
 
-/// An incident that is not over.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Case {
-    incident: Incident,
-    /// When it was first heard of.
-    since: Timestamp,
-    /// The plan under way, and when it is given up for lost if nothing is heard of it.
-    running: Option<(Id, Timestamp)>,
-    /// Number of the last stage of the plan under way.
-    last_stage: u32,
-    /// What is being tried.
-    trying: String,
-    /// Strategies on causes that did not help.
-    failed: Vec<String>,
-    /// Plans so far.
-    plans: u32,
-    /// No decision before this.
-    not_before: Timestamp,
-    /// When recovery was verified: nothing more is done unless trouble stands on after it.
-    recovered: Option<Timestamp>,
-    /// Refusals that were told.
-    told: BTreeSet<String>,
+impl Planned {
+    /// Plans that are to be begun now.
+    pub fn to_begin(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.iter().filter(|plan| plan.may_begin(false)).chain(&self.approved)
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
     cases: BTreeMap<Id, Case>,
     guard: Guard,
+    /// When incidents were opened, by domain, within the window of the storm guard.
+    #[serde(default)]
+    opened: BTreeMap<String, Vec<Timestamp>>,
+    /// Number of the last ruling that was heard.
+    #[serde(default)]
+    heard: u64,
+    /// Plans that waited for a person and no longer do, with what became of them; the newest last.
+    #[serde(default)]
+    closed: Vec<(Id, Id, String)>,
 }
 
 const TABLE: &str = "plan";
@@ -60,11 +57,15 @@ const TABLE_VERSION: u16 = 1;
 
 /// After a verdict, the time before the next decision: what was undone must show.
 const PAUSE: Interval = Interval::from_seconds(10);
+/// Plans that no longer wait, of which it is remembered why.
+const CLOSED_MAX: usize = 256;
 
 /// The plan stage.
 pub struct Planner {
     settings: Settings,
     playbooks: Playbooks,
+    /// Asking a person.
+    ask: Strategy,
     policy_version: String,
     state: State,
 }
@@ -76,10 +77,10 @@ impl Planner {
         let guardrails = serde_json::to_vec(&settings).unwrap_or_default();
         let policy = Id::derive("policy", &[playbooks.digest().as_bytes(), &guardrails]);
         let policy_version = policy.as_str()["policy-".len()..][..16].to_owned();
-        Self { settings, playbooks, policy_version, state: State::default() }
+        Self { settings, playbooks, ask: Strategy::ask(), policy_version, state: State::default() }
     }
 
-    /// Digest of playbooks and guardrails.
+    /// Digest of playbooks, policy and guardrails.
     #[must_use]
     pub fn policy_version(&self) -> &str {
         &self.policy_version
@@ -93,23 +94,41 @@ impl Planner {
         verifications: &[Verification],
         knowledge: &Snapshot,
     ) -> Planned {
+        let mut planned = Planned::default();
         for incident in incidents {
-            self.hear(incident, at);
+            self.hear(incident, at, &mut planned.facts);
         }
         for verification in verifications {
             self.judge(verification, at);
         }
-        let mut planned = Planned::default();
+        self.state.guard.give_up(at, &self.settings);
+        planned.facts.extend(adverse::told(&knowledge.watersheds));
+        self.hear_rulings(knowledge, &mut planned.facts);
+        let storms = self.storms(at, knowledge);
+        let overview = Overview::new(knowledge);
         let ids: Vec<Id> = self.state.cases.keys().cloned().collect();
         for id in ids {
-            self.decide(&id, at, knowledge, &mut planned);
+            self.decide(&id, at, &overview, &storms, &mut planned);
         }
+        let over = self.state.closed.len().saturating_sub(CLOSED_MAX);
+        self.state.closed.drain(..over);
         planned
     }
 
-    fn hear(&mut self, incident: &Incident, at: Timestamp) {
+    /// Takes in what was done of plans: what they had reserved and did not use is free again.
+    pub fn settle(&mut self, outcomes: &[Outcome], topology: &Topology) {
+        self.state.guard.hear(outcomes, topology, &self.settings);
+    }
+
+    fn hear(&mut self, incident: &Incident, at: Timestamp, facts: &mut Vec<Fact>) {
         if incident.is_over() {
-            self.state.cases.remove(&incident.id);
+            let Some(mut case) = self.state.cases.remove(&incident.id) else { return };
+            facts.extend(case.left_alone(at, Some(incident), &self.settings));
+            if let Some(pending) = case.pending.take() {
+                let text = format!("{} is not done: the incident is over", pending.plan.id.short());
+                facts.push(refused(&pending.plan, "incident_over", &text));
+                self.close(&pending.plan, "the incident is over", at);
+            }
             return;
         }
         if let Some(case) = self.state.cases.get_mut(&incident.id) {
@@ -118,23 +137,65 @@ impl Planner {
         }
         if self.state.cases.len() >= self.settings.incidents_max {
             let oldest = self.state.cases.iter().min_by_key(|(id, case)| (case.since, (*id).clone()));
-            if let Some(id) = oldest.map(|(id, _)| id.clone()) {
-                self.state.cases.remove(&id);
+            if let Some(id) = oldest.map(|(id, _)| id.clone())
+                && let Some(case) = self.state.cases.remove(&id)
+                && let Some(pending) = case.pending
+            {
+                facts.push(refused(&pending.plan, "shed", "there are too many open incidents"));
+                self.close(&pending.plan, "there are too many open incidents", at);
             }
         }
-        let case = Case {
-            incident: incident.clone(),
-            since: at,
-            running: None,
-            last_stage: 0,
-            trying: String::new(),
-            failed: Vec::new(),
-            plans: 0,
-            not_before: at.plus(self.settings.decide_after),
-            recovered: None,
-            told: BTreeSet::new(),
+        let opened = self.state.opened.entry(incident.domain.clone()).or_default();
+        opened.retain(|time| at.since(*time) < self.settings.storm.window);
+        opened.push(at);
+        self.state.cases.insert(incident.id.clone(), Case::new(incident, at, &self.settings));
+    }
+
+    /// A plan waits no longer and is not done.
+    fn close(&mut self, plan: &Plan, why: &str, at: Timestamp) {
+        self.state.guard.drop(&plan.id, at, &self.settings);
+        self.state.closed.push((plan.id.clone(), plan.incident.clone(), why.to_owned()));
+    }
+
+    /// Tells of approvals of what does not wait.
+    fn hear_rulings(&mut self, knowledge: &Snapshot, facts: &mut Vec<Fact>) {
+        let State { cases, heard, closed, .. } = &mut self.state;
+        for ruling in knowledge.control.rulings.iter().filter(|ruling| ruling.number > *heard) {
+            let waits = cases
+                .values()
+                .any(|case| case.pending.as_ref().is_some_and(|pending| pending.plan.id == ruling.plan));
+            if waits || !ruling.approved {
+                continue;
+            }
+            let known = closed.iter().rfind(|(plan, ..)| *plan == ruling.plan);
+            let (incident, why) = known.map_or_else(
+                || (Id("unknown".to_owned()), "no plan of that id waits for a person"),
+                |(_, incident, why)| (incident.clone(), why.as_str()),
+            );
+            facts.push(Fact::Refused {
+                incident,
+                strategy: "any".to_owned(),
+                target: theriac_contract::Entity("unknown".to_owned()),
+                reason: "approval_void".to_owned(),
+                detail: format!("{} approved {}, but: {why}", ruling.by, ruling.plan.short()),
+            });
+        }
+        *heard = (*heard).max(knowledge.control.ruled);
+    }
+
+    /// Domains in which there is a storm, and why; empty where nothing is to be decided.
+    fn storms(&self, at: Timestamp, knowledge: &Snapshot) -> BTreeMap<String, String> {
+        let mut open: BTreeMap<&str, Vec<&Incident>> = BTreeMap::new();
+        for case in self.state.cases.values() {
+            open.entry(&case.incident.domain).or_default().push(&case.incident);
+        }
+        let rages = |(domain, incidents): (&str, Vec<&Incident>)| {
+            let opened = self.state.opened.get(domain).map_or(&[][..], Vec::as_slice);
+            let topology = &knowledge.topology;
+            let why = storm::rages(incidents.into_iter(), opened, topology, at, &self.settings.storm)?;
+            Some((domain.to_owned(), why))
         };
-        self.state.cases.insert(incident.id.clone(), case);
+        open.into_iter().filter_map(rages).collect()
     }
 
     fn judge(&mut self, verification: &Verification, at: Timestamp) {
@@ -156,119 +217,42 @@ impl Planner {
         }
     }
 
-    fn decide(&mut self, id: &Id, at: Timestamp, knowledge: &Snapshot, planned: &mut Planned) {
-        let Self { settings, playbooks, policy_version, state } = self;
-        let Some(case) = state.cases.get_mut(id) else { return };
+    fn decide(
+        &mut self,
+        id: &Id,
+        at: Timestamp,
+        overview: &Overview<'_>,
+        storms: &BTreeMap<String, String>,
+        planned: &mut Planned,
+    ) {
+        let Self { settings, playbooks, ask, policy_version, state } = self;
+        let State { cases, guard, .. } = state;
+        let Some(case) = cases.get_mut(id) else { return };
+        planned.facts.extend(case.left_alone(at, None, settings));
+        let storm = storms.get(&case.incident.domain).map(String::as_str);
+        let mut desk = Desk { at, settings, playbooks, ask, overview, storm, guard, policy_version };
         if case.running.as_ref().is_some_and(|(_, lost_at)| at >= *lost_at) {
             case.running = None;
             case.failed.push(std::mem::take(&mut case.trying));
         }
-        if case.running.is_some() || at < case.not_before {
-            return;
-        }
-        if let Some(recovered) = case.recovered {
-            if !relapsed(&case.incident, recovered, at) {
-                return;
-            }
+        let closed = desk.review(case, planned);
+        if let Some(recovered) = case.recovered
+            && case.running.is_none()
+            && relapsed(&case.incident, recovered, at)
+        {
             // What it was verified by had ended, yet the fault is still there: on to the next.
             case.recovered = None;
             case.failed.push(std::mem::take(&mut case.trying));
         }
-        let told = &mut case.told;
-        let mut tell = |strategy: &str, target: &Entity, reason: &str, detail: String| {
-            if told.insert(format!("{strategy}|{target}|{reason}")) {
-                planned.facts.push(Fact::Refused {
-                    incident: id.clone(),
-                    strategy: strategy.to_owned(),
-                    target: target.clone(),
-                    reason: reason.to_owned(),
-                    detail,
-                });
-            }
-        };
-        let nobody = Entity("unknown".to_owned());
-        if case.plans >= settings.plans_per_incident_max {
-            let text = format!("{} plans did not help; a person has to look", case.plans);
-            tell("any", &nobody, "plans_used_up", text);
-            return;
+        let waits = case.running.is_some() || case.pending.is_some() || case.recovered.is_some();
+        if let Some((plan, why)) = &closed {
+            desk.guard.drop(&plan.id, at, settings);
+            state.closed.push((plan.id.clone(), plan.incident.clone(), why.clone()));
         }
-        let mut choices =
-            candidates::candidates(&case.incident, at, playbooks, &case.failed, knowledge, settings);
-        // Guardrails look at the plan itself, so each allowed choice is built in turn.
-        for position in 0..choices.len() {
-            if choices[position].candidate.refused.is_some() {
-                continue;
-            }
-            let Some((strategy, hypothesis)) = choices[position].behind else {
-                let best = choices.iter().find(|choice| choice.behind.is_some());
-                let text = best.map_or_else(
-                    || "no strategy fits".to_owned(),
-                    |choice| {
-                        let why =
-                            choice.candidate.refused.as_deref().unwrap_or("it is worth less than nothing");
-                        format!(
-                            "{} would be {}, but: {why}",
-                            choice.candidate.strategy, choice.candidate.utility.formula
-                        )
-                    },
-                );
-                tell("do_nothing", &nobody, "nothing_worth_doing", text);
-                return;
-            };
-            let order = Order {
-                incident: &case.incident,
-                strategy,
-                hypothesis,
-                escalation: case.plans,
-                at,
-                knowledge_version: knowledge.version,
-                policy_version,
-            };
-            let listed = choices.iter().map(|choice| choice.candidate.clone()).collect();
-            let Some(plan) = build::plan(&order, listed, settings) else { continue };
-            let target = plan.steps().next().map(|step| step.action.target.clone()).unwrap_or_default();
-            if let Some((reason, detail)) = state.guard.refusal(&plan, at, settings) {
-                tell(&strategy.name, &target, reason, detail.clone());
-                choices[position].candidate.refused = Some(detail);
-                continue;
-            }
-            case.trying = attempt(&strategy.name, hypothesis);
-            case.plans += 1;
-            case.last_stage = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
-            case.running = Some((plan.id.clone(), given_up_at(&plan)));
-            state.guard.note(&plan, at, settings);
-            planned.facts.push(Fact::Planned {
-                plan: plan.id.clone(),
-                incident: id.clone(),
-                strategy: plan.strategy.clone(),
-                target,
-            });
-            planned.plans.push(plan);
-            return;
+        if !waits && at >= case.not_before {
+            desk.decide(case, planned);
         }
     }
-}
-
-/// After a verified recovery, the time in which what the fault left behind may end.
-const AFTERMATH: Interval = Interval::from_seconds(90);
-/// Symptoms this surprising are no remnants.
-const RELAPSE_P: f64 = 1e-9;
-
-/// Whether strong symptoms still stand, or came again, after the aftermath of a recovery.
-fn relapsed(incident: &Incident, recovered: Timestamp, at: Timestamp) -> bool {
-    let late = recovered.plus(AFTERMATH);
-    at >= late && incident.at >= late && incident.open_symptoms().any(|symptom| symptom.p_value <= RELAPSE_P)
-}
-
-/// When a plan of which nothing was heard must have ended: all attempts of all steps, as
-/// much again for undoing them, and all verdicts.
-fn given_up_at(plan: &Plan) -> Timestamp {
-    let longest = plan.steps().fold(0_i64, |sum, step| {
-        let attempt = step.timeout.0.saturating_add(step.retry.backoff_max.0);
-        let attempts = attempt.saturating_mul(2 * i64::from(step.retry.attempts));
-        sum.saturating_add(attempts).saturating_add(step.settle.0).saturating_add(step.verify_within.0)
-    });
-    plan.expires.plus(Interval(longest))
 }
 
 impl Checkpointed for Planner {
@@ -279,5 +263,16 @@ impl Checkpointed for Planner {
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
         Ok(())
+    }
+}
+
+pub(crate) fn refused(plan: &Plan, reason: &str, detail: &str) -> Fact {
+    let target = plan.steps().next().map_or_else(|| plan.cause.clone(), |step| step.action.target.clone());
+    Fact::Refused {
+        incident: plan.incident.clone(),
+        strategy: plan.strategy.clone(),
+        target,
+        reason: reason.to_owned(),
+        detail: detail.to_owned(),
     }
 }

@@ -187,6 +187,33 @@ struct StrategyText {
     stages: Vec<StageTemplate>,
 }
 
+impl Strategy {
+    /// Asking a person: it stands beside the strategies of every playbook.
+    pub(crate) fn ask() -> Self {
+        let step = StepTemplate {
+            verb: "notify".to_owned(),
+            target: cause(),
+            parameters: BTreeMap::new(),
+            precondition: incident_open(),
+            expected_effect: "a person looks".to_owned(),
+            timeout: minute(),
+            settle: settle(),
+            verify_within: watch(),
+            retry: Retry::default(),
+            compensation: None,
+        };
+        Self {
+            name: crate::candidates::ASK.to_owned(),
+            requires: Vec::new(),
+            cost: 0.0,
+            risk: 0.0,
+            damage: 0.0,
+            prior: Prior { successes: 1.0, failures: 1.0 },
+            stages: vec![StageTemplate { name: "ask".to_owned(), steps: vec![step] }],
+        }
+    }
+}
+
 const BUILT_IN: &str = include_str!("../playbooks/default.yaml");
 
 impl Playbooks {

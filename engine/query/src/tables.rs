@@ -122,7 +122,8 @@ const HYPOTHESIS: &str = "incident:t=id revision:i at:@ domain rank:i=.rank enti
      class:t=.class probability:n=.probability evidence_for:j=.evidence_for \
      evidence_against:j=.evidence_against change:j=.change knowledge_version:i";
 const PLAN: &str = "id at:@ expires:@ domain incident incident_revision:i cause fault class playbook \
-     strategy escalation:i dry_run:f candidates:j stages:j knowledge_version:i policy_version";
+     strategy escalation:i autonomy awaiting propensity:n dry_run:f candidates:j stages:j \
+     knowledge_version:i policy_version";
 const CANDIDATE: &str = "plan:t=id incident at:@ chosen:t=strategy strategy:t=.strategy \
      hypothesis:i=.hypothesis refused:t=.refused expected:n=.utility/expected \
      cause_probability:n=.utility/cause_probability success_probability:n=.utility/success_probability \
@@ -138,8 +139,8 @@ const OUTCOME: &str = "id at:@ domain plan incident step:i attempt:i kind verb:t
 const VERIFICATION: &str = "id at:@ domain plan incident stage:i cause fault strategy verdict acted:@ \
      symptoms_before:i symptoms_open:i symptoms_lost:i dry_run:f explanation";
 const KNOWLEDGE: &str = "version:i at:@ fact entity from to kind per_second:n name stands_for:j=of signals:j \
-     change:j incident plan cause fault strategy target service verdict learn:f resolved:f reason detail \
-     configuration policy chain";
+     change:j incident plan cause fault class strategy target service verdict learn:f resolved:f ended:f \
+     who:t=by reason detail what chance:n configuration policy chain";
 const READINGS: [(&str, &str, Reading, &str); 9] = [
     (
         "beliefs",

@@ -220,6 +220,9 @@ impl<E: Environment> Driver<E> {
             }
         }
         if self.environment.repeatable() != Repeatable::Rounds {
+            // A pause may have been put behind the last round.
+            let Engine { execute, knowledge, .. } = &mut self.engine;
+            execute.heed(&knowledge.snapshot().control);
             let mut outstanding = self.engine.execute.outstanding();
             if seeded::on(Bug::CommandsNotSentAgain) {
                 outstanding.clear();
@@ -272,8 +275,8 @@ impl<E: Environment> Driver<E> {
         Ok(())
     }
 
-    /// Folds rollbacks, judgements, confirmed causes and whatever else was put between two rounds by
-    /// hand, before an offset: the stages give none.
+    /// Folds what people said (rollbacks, judgements, confirmed causes, rulings on plans, pauses) and
+    /// whatever else was put between two rounds by hand, before an offset: the stages give none.
     fn fold_what_people_said(&mut self, end: u64) -> Result<(), DriverError> {
         loop {
             // A compacted log begins with a fact that was put there by hand.
@@ -290,7 +293,13 @@ impl<E: Environment> Driver<E> {
             let by_hand = compacted
                 || matches!(
                     fact.fact,
-                    Fact::RolledBack { .. } | Fact::SymptomJudged { .. } | Fact::CauseConfirmed { .. }
+                    Fact::RolledBack { .. }
+                        | Fact::SymptomJudged { .. }
+                        | Fact::CauseConfirmed { .. }
+                        | Fact::PlanApproved { .. }
+                        | Fact::PlanRejected { .. }
+                        | Fact::ActingHeld { .. }
+                        | Fact::ActingResumed { .. }
                 )
                 || first.record.headers.iter().any(|(name, _)| name == BY_HAND);
             let removed = cursor < start && !compacted;

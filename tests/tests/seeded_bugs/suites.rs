@@ -92,6 +92,8 @@ pub(crate) fn of(bug: Bug) -> &'static [Suite] {
         | Bug::UncertainIsLearnt
         | Bug::UndoDropped
         | Bug::UndoForgotten => SAGAS,
+        Bug::PauseIgnored | Bug::ApprovalNotNeeded => &[Suite("control", &[])],
+        Bug::BudgetIgnored => &[Suite("guardrails", &[])],
         Bug::RedrivenTwice => &[Suite("kafka", &["a_folder_has_them_too"])],
         Bug::ResetCountsDown | Bug::DuplicateCountedTwice => TICKS,
     }

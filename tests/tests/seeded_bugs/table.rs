@@ -28,7 +28,7 @@ by name is given. Seconds are those of the suites that were run until it was fou
 The promises: P1 what was acknowledged survives, P2 every record once, P3 every plan once, P4 no action twice for a key,
 P5 one hand on a target, P6 nothing stale acts, P8 no input stops the engine or is lost, P9 storms of brokers and
 rebalances are survived, P11 damage to stored state is noticed, P14 the same input gives the same output, P15 what did
-not help is undone and not learnt from, P17 a configuration can be changed under way.
+not help is undone and not learnt from, P16 nothing begins that people have stopped or not approved, P17 a configuration can be changed under way.
 
 | bug | what it does | promise | found by | seconds |
 |---|---|---|---|---|

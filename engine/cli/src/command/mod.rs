@@ -2,6 +2,7 @@
 
 mod bench;
 mod campaign;
+mod control;
 mod datasets;
 mod demo;
 mod detectors;
@@ -17,6 +18,7 @@ mod schema;
 #[cfg(feature = "sql")]
 mod sql;
 mod tap;
+mod test;
 mod validate;
 mod watch;
 
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Logs(logs::Arguments),
     /// Check a configuration, its playbooks and its topology
     Validate(validate::Arguments),
+    /// Test playbooks and policies: what they decide, held against what is expected
+    Test(test::Arguments),
     /// One incident: what caused it and why, how it spread, what was done
     Explain(explain::Arguments),
     /// Score the loop on a public benchmark
@@ -52,6 +56,14 @@ pub(crate) enum Command {
     Sql(sql::Arguments),
     /// What is known, how it came to be, and going back
     Knowledge(knowledge::Arguments),
+    /// Let a plan be done that awaits approval
+    Approve(control::OfPlan),
+    /// Do not let a plan be done that awaits approval
+    Reject(control::OfPlan),
+    /// Begin nothing new until `resume`; with --kill, stop everything
+    Pause(control::Pause),
+    /// Let acting go on
+    Resume(control::Resume),
     /// Print what is on a topic, and follow it
     Tap(tap::Arguments),
     /// What could not be read: list it, look at it, send it back
@@ -77,11 +89,16 @@ impl Command {
             Self::Bench(arguments) => bench::run(&arguments),
             Self::Campaign(arguments) => campaign::run(&arguments),
             Self::Validate(arguments) => validate::run(&arguments),
+            Self::Test(arguments) => test::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Eval(arguments) => eval::run(&arguments),
             #[cfg(feature = "sql")]
             Self::Sql(arguments) => sql::run(&arguments),
             Self::Knowledge(arguments) => knowledge::run(&arguments),
+            Self::Approve(arguments) => control::approve(&arguments),
+            Self::Reject(arguments) => control::reject(&arguments),
+            Self::Pause(arguments) => control::pause(&arguments),
+            Self::Resume(arguments) => control::resume(&arguments),
             Self::Tap(arguments) => tap::run(&arguments),
             Self::Dlq(arguments) => dlq::run(&arguments),
             Self::Detectors(arguments) => detectors::run(&arguments),

@@ -111,17 +111,17 @@ fn alone(
             if !stop.load(Ordering::SeqCst) {
                 *next.borrow_mut() = operations.next_configuration(&config, || configuration(arguments));
             }
-            stop.load(Ordering::SeqCst) || next.borrow().is_some() || operations.has_opinions()
+            stop.load(Ordering::SeqCst) || next.borrow().is_some() || operations.has_sayings()
         };
         driver.run_to_end(&ends, &mut watch)?;
         let round = driver.progress().round;
-        let told = operations.has_opinions();
+        let told = operations.has_sayings();
         if told {
             // It holds the topics.
             drop(driver);
-            let mut opinions = operations.opinions();
-            opinions.note(&mut *wiring::open_topics(&config)?);
-            opinions.end(None);
+            let mut sayings = operations.sayings();
+            sayings.note(&mut *wiring::open_topics(&config)?);
+            sayings.end(None);
         }
         match next.take() {
             Some(next) => config = next,

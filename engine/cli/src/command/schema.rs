@@ -1,4 +1,4 @@
-//! `theriac schema`: the JSON Schema of what is on the topics.
+//! `theriac schema`: the JSON Schema of what is on the topics, and of files of policies and tests.
 
 use std::io::{Write, stdout};
 
@@ -11,12 +11,15 @@ use crate::{output::Wrong, suggest};
 /// Arguments of `theriac schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// symptom, incident, plan, command, execution, completion, outcome, verification or fact; all if left out
+    /// symptom, incident, plan, command, execution, completion, outcome, verification, fact; or policy or
+    /// test, of files; all if left out
     payload: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let payloads = schema::payloads();
+    let mut payloads = schema::payloads();
+    payloads.push(("policy", theriac_plan::Policy::schema()));
+    payloads.push(("test", theriac_plan::check::File::schema()));
     match &arguments.payload {
         None => {
             let all: serde_json::Map<String, serde_json::Value> =

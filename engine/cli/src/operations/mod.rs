@@ -11,7 +11,7 @@
 //! | [`watch`] | the observer of one shard: feeds all of these, and tells people |
 //! | [`server`] | the HTTP port |
 //! | [`requests`] | what was asked over that port and is for the loop to do |
-//! | [`judging`] | what people make of symptoms |
+//! | [`judging`] | what people say of symptoms and about acting |
 //! | [`reload`] | wishes for another configuration, and what cannot change |
 //! | [`keeper`] | the thread that tells systemd, and ends what does not end |
 //!
@@ -48,13 +48,13 @@ use theriac_connectors::executor::Clock;
 pub(crate) use self::{health::Phase, settings::Settings, stopwatch::Stopwatch, watch::Watch};
 use self::{
     health::{Health, Liveness},
-    judging::Noting,
+    judging::{Noting, Saying},
     metrics::{Change, Ended, Metrics},
     reload::Reloads,
     requests::Requests,
     sight::Sights,
 };
-use crate::{config::Config, feedback::Opinion, output::note};
+use crate::{config::Config, output::note};
 
 /// What is known of the service from outside its loops.
 pub(crate) struct Operations {
@@ -64,7 +64,7 @@ pub(crate) struct Operations {
     registry: Registry,
     sights: Sights,
     reloads: Reloads,
-    opinions: Requests<Opinion>,
+    sayings: Requests<Saying>,
 }
 
 impl Operations {
@@ -89,8 +89,8 @@ impl Operations {
         let sights = Sights::new(Arc::clone(&health), wall);
         let metrics = Metrics::default();
         let registry = metrics.registry(sights.clone());
-        let (reloads, opinions) = (Reloads::default(), Requests::default());
-        Self { settings: settings.clone(), health, metrics, registry, sights, reloads, opinions }
+        let (reloads, sayings) = (Reloads::default(), Requests::default());
+        Self { settings: settings.clone(), health, metrics, registry, sights, reloads, sayings }
     }
 
     /// The process has become a member of its group, or runs alone.
@@ -170,14 +170,14 @@ impl Operations {
         next
     }
 
-    /// Whether somebody has an opinion of a symptom that is to be noted.
-    pub(crate) fn has_opinions(&self) -> bool {
-        self.opinions.wanted()
+    /// Whether somebody has said something that is to be noted.
+    pub(crate) fn has_sayings(&self) -> bool {
+        self.sayings.wanted()
     }
 
-    /// Those opinions, for topics over which no loop runs.
-    pub(crate) fn opinions(&self) -> Noting {
-        Noting(self.opinions.take())
+    /// What was said, for topics over which no loop runs.
+    pub(crate) fn sayings(&self) -> Noting {
+        Noting::new(self.sayings.take())
     }
 
     fn liveness(&self) -> Liveness {

@@ -1,4 +1,4 @@
-//! The HTTP port: `/livez`, `/readyz`, `/metrics`, `POST /-/reload` and `POST /-/judge`.
+//! The HTTP port: `/livez`, `/readyz`, `/metrics`, `POST /-/reload`, `/-/judge` and `/-/control`.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -17,7 +17,7 @@ use axum::{
 use serde::Serialize;
 use tokio::sync::oneshot::error::RecvError;
 
-use super::{Operations, requests::Answer};
+use super::{Operations, judging::Saying, requests::Answer};
 use crate::output::Wrong;
 
 /// Serves on a thread of its own for as long as the process lives. Gives the address, in which a
@@ -53,6 +53,7 @@ fn router(operations: Arc<Operations>) -> Router {
         .route("/metrics", get(metrics))
         .route("/-/reload", post(reload))
         .route("/-/judge", post(judge))
+        .route("/-/control", post(control))
         .with_state(operations)
 }
 
@@ -95,10 +96,25 @@ async fn judge(State(operations): State<Arc<Operations>>, body: String) -> Respo
         return (StatusCode::FORBIDDEN, text).into_response();
     }
     match serde_json::from_str(&body) {
-        Ok(opinion) => answer(operations.opinions.ask(opinion).await),
+        Ok(opinion) => answer(operations.sayings.ask(Saying::Opinion(opinion)).await),
         Err(error) => {
             let example =
                 r#"{"symptom": "symptom-1a2b", "judgement": "noise", "reason": "the nightly backup"}"#;
+            (StatusCode::BAD_REQUEST, format!("{error}; write {example}\n")).into_response()
+        }
+    }
+}
+
+async fn control(State(operations): State<Arc<Operations>>, body: String) -> Response {
+    if !operations.settings.allow_control {
+        let text = "not allowed: set `operations.allow_control: true`\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    match serde_json::from_str(&body) {
+        Ok(order) => answer(operations.sayings.ask(Saying::Order(order)).await),
+        Err(error) => {
+            let example =
+                r#"{"order": "approve", "plan": "plan-1a2b", "by": "ada", "reason": "looks right"}"#;
             (StatusCode::BAD_REQUEST, format!("{error}; write {example}\n")).into_response()
         }
     }

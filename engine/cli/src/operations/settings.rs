@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) allow_reload: bool,
     /// Whether `POST /-/judge` notes what people make of a symptom.
     pub(crate) allow_judge: bool,
+    /// Whether `POST /-/control` approves and rejects plans, pauses and resumes.
+    pub(crate) allow_control: bool,
     /// A loop that has not come round for so long is stuck: `/livez` fails.
     pub(crate) stuck_after: Interval,
     /// The process ends this long after it was told to stop, whether or not it is through.
@@ -28,6 +30,7 @@ impl Default for Settings {
             listen: None,
             allow_reload: false,
             allow_judge: false,
+            allow_control: false,
             stuck_after: Interval::from_seconds(120),
             stop_within: Interval::from_seconds(60),
         }

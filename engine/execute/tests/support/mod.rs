@@ -1,8 +1,8 @@
 //! Plans and incidents for tests.
 
 use theriac_contract::{
-    Action, Command, Completion, Entity, FaultClass, Id, Incident, IncidentPhase, Interval, Plan, PlanStage,
-    Retry, SCHEMA_VERSION, Step, SymptomRef, SymptomState, Timestamp, Verdict,
+    Action, Autonomy, Command, Completion, Entity, FaultClass, Id, Incident, IncidentPhase, Interval, Plan,
+    PlanStage, Retry, SCHEMA_VERSION, Step, SymptomRef, SymptomState, Timestamp, Verdict,
 };
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -47,6 +47,9 @@ pub(crate) fn plan(name: &str, stages: Vec<Vec<Step>>) -> Plan {
         candidates: Vec::new(),
         stages,
         dry_run: false,
+        autonomy: Autonomy::Act,
+        awaiting: None,
+        propensity: 1.0,
         knowledge_version: 1,
         policy_version: "p".to_owned(),
     }

@@ -1,0 +1,135 @@
+//! What is known of an incident that is not over.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use theriac_contract::{Fact, Id, Incident, IncidentPhase, Interval, Plan, Timestamp};
+
+use crate::{approval::Pending, candidates::Past, guard::is_harmless, settings::Settings};
+
+/// An incident that is not over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Case {
+    pub(crate) incident: Incident,
+    /// When it was first heard of.
+    pub(crate) since: Timestamp,
+    /// The plan under way, and when it is given up for lost if nothing is heard of it.
+    pub(crate) running: Option<(Id, Timestamp)>,
+    /// Number of the last stage of the plan under way.
+    pub(crate) last_stage: u32,
+    /// What is being tried.
+    pub(crate) trying: String,
+    /// Strategies on causes that did not help.
+    pub(crate) failed: Vec<String>,
+    /// Plans so far.
+    pub(crate) plans: u32,
+    /// No decision before this.
+    pub(crate) not_before: Timestamp,
+    /// When recovery was verified: nothing more is done unless trouble stands on after it.
+    pub(crate) recovered: Option<Timestamp>,
+    /// Refusals that were told.
+    pub(crate) told: BTreeSet<String>,
+    /// The plan that waits for a person.
+    #[serde(default)]
+    pub(crate) pending: Option<Pending>,
+    /// Strategies on causes that a person rejected.
+    #[serde(default)]
+    pub(crate) rejected: BTreeSet<String>,
+    /// Strategies on causes that were suggested.
+    #[serde(default)]
+    pub(crate) suggested: BTreeSet<String>,
+    /// Times that waiting was chosen.
+    #[serde(default)]
+    pub(crate) waits: u32,
+    /// Whether a person was asked.
+    #[serde(default)]
+    pub(crate) asked: bool,
+    /// Whether it is known what comes of leaving it alone, or can no longer be.
+    #[serde(default)]
+    pub(crate) alone_judged: bool,
+}
+
+impl Case {
+    pub(crate) fn new(incident: &Incident, at: Timestamp, settings: &Settings) -> Self {
+        Self {
+            incident: incident.clone(),
+            since: at,
+            running: None,
+            last_stage: 0,
+            trying: String::new(),
+            failed: Vec::new(),
+            plans: 0,
+            not_before: at.plus(settings.decide_after),
+            recovered: None,
+            told: BTreeSet::new(),
+            pending: None,
+            rejected: BTreeSet::new(),
+            suggested: BTreeSet::new(),
+            waits: 0,
+            asked: false,
+            alone_judged: false,
+        }
+    }
+
+    pub(crate) fn past(&self) -> Past<'_> {
+        Past { failed: &self.failed, rejected: &self.rejected, waits: self.waits, asked: self.asked }
+    }
+
+    /// A plan is under way from `at` on.
+    pub(crate) fn run(&mut self, plan: &Plan, attempt: String) {
+        self.trying = attempt;
+        self.last_stage = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        self.running = Some((plan.id.clone(), given_up_at(plan)));
+        // Whatever is really done, the incident is no longer left alone.
+        self.alone_judged |= !plan.dry_run && plan.steps().any(|step| !is_harmless(&step.action.verb));
+    }
+
+    /// What came of leaving the incident alone for a while, once that is known. `over` is its last
+    /// revision, if it is over: that telemetry was lost does not say.
+    pub(crate) fn left_alone(
+        &mut self,
+        at: Timestamp,
+        over: Option<&Incident>,
+        settings: &Settings,
+    ) -> Option<Fact> {
+        let within = settings.choice.wait;
+        let from = self.since.plus(settings.decide_after);
+        let stood = at >= from.plus(within);
+        let ended =
+            over.is_some_and(|incident| incident.phase == IncidentPhase::Resolved && !stood && at >= from);
+        if self.alone_judged || !(stood || ended) {
+            return None;
+        }
+        self.alone_judged = true;
+        let first = self.incident.hypotheses.first()?;
+        Some(Fact::LeftAlone {
+            incident: self.incident.id.clone(),
+            fault: first.fault.clone(),
+            class: first.class,
+            ended,
+            within,
+        })
+    }
+}
+
+/// When a plan of which nothing was heard must have ended: all attempts of all steps, as
+/// much again for undoing them, and all verdicts.
+pub(crate) fn given_up_at(plan: &Plan) -> Timestamp {
+    let longest = plan.steps().fold(0_i64, |sum, step| {
+        let attempt = step.timeout.0.saturating_add(step.retry.backoff_max.0);
+        let attempts = attempt.saturating_mul(2 * i64::from(step.retry.attempts));
+        sum.saturating_add(attempts).saturating_add(step.settle.0).saturating_add(step.verify_within.0)
+    });
+    plan.expires.plus(Interval(longest))
+}
+
+/// After a verified recovery, the time in which what the fault left behind may end.
+const AFTERMATH: Interval = Interval::from_seconds(90);
+/// Symptoms this surprising are no remnants.
+const RELAPSE_P: f64 = 1e-9;
+
+/// Whether strong symptoms still stand, or came again, after the aftermath of a recovery.
+pub(crate) fn relapsed(incident: &Incident, recovered: Timestamp, at: Timestamp) -> bool {
+    let late = recovered.plus(AFTERMATH);
+    at >= late && incident.at >= late && incident.open_symptoms().any(|symptom| symptom.p_value <= RELAPSE_P)
+}

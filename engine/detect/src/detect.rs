@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, DetectorScore, Direction, Entity, SCHEMA_VERSION, SeriesId, SignalKind, Snapshot,
+    Checkpointed, DetectorScore, Direction, EdgeKind, Entity, SCHEMA_VERSION, SeriesId, SignalKind, Snapshot,
     StateError, StateTable, Symptom, SymptomPhase, Tick, frame::Example,
 };
 use theriac_detectors::{Bank, P_VALUE_MIN, Scores};
@@ -94,6 +94,9 @@ pub struct Detect {
     open: usize,
     /// Chance at or below which an episode opens in this tick.
     level: f64,
+    /// What is added to it near trouble, and for which series, by place.
+    level_near: f64,
+    near: Vec<bool>,
 }
 
 impl Detect {
@@ -118,6 +121,8 @@ impl Detect {
             readings: Vec::new(),
             open: 0,
             level: 0.0,
+            level_near: 0.0,
+            near: Vec::new(),
         }
     }
 
@@ -175,6 +180,11 @@ impl Detect {
             0 => self.state.discovery.level(may_open, share, span),
             series => Discovery::default().level(series, share, span),
         };
+        self.near = self.near(known);
+        self.level_near = match self.near.iter().filter(|near| **near).count() {
+            0 => 0.0,
+            series => self.state.discovery.level_near(series),
+        };
         let before = self.state.counts.opened;
         let mut symptoms = Vec::new();
         for index in 0..self.state.watched.len() {
@@ -192,6 +202,44 @@ impl Detect {
             }
         }
         symptoms
+    }
+
+    /// Which series are near trouble: of services with symptoms, of whom these speak of, and of the hosts
+    /// that they run on. Which those are depends on the shard, and symptoms must not: then there are none.
+    fn near(&self, known: &Snapshot) -> Vec<bool> {
+        let open = self.state.episodes.iter().filter(|(_, episode)| episode.open.is_some());
+        let mut services: BTreeSet<&str> = BTreeSet::new();
+        for (id, _) in open.filter(|_| self.settings.false_share_series == 0) {
+            let series = &self.state.watched[id.index()].series;
+            services.extend(
+                [Some(&series.entity), series.peer.as_ref()].into_iter().flatten().map(Entity::service),
+            );
+        }
+        if services.is_empty() {
+            return Vec::new();
+        }
+        let runs = known.topology.edges.iter().filter(|(_, _, kind)| *kind == EdgeKind::RunsOn);
+        let hosts: BTreeSet<&str> = runs
+            .filter(|(guest, ..)| services.contains(guest.service()))
+            .map(|(_, host, _)| host.as_str())
+            .collect();
+        let is_near = |watched: &Watched| {
+            let series = &watched.series;
+            let service = series.entity.service();
+            services.contains(service) || hosts.contains(service)
+        };
+        self.state.watched.iter().map(is_near).collect()
+    }
+
+    fn is_near(&self, index: usize) -> bool {
+        self.near.get(index).copied().unwrap_or_default()
+    }
+
+    /// P-value of an unusual tick of a series: near trouble one of which two would open a symptom.
+    fn open_p(&self, index: usize) -> f64 {
+        // Two of three ticks, as in the chance of an episode.
+        let pair = (self.level_near / 6.0).sqrt();
+        if self.is_near(index) { self.settings.open_p.max(pair) } else { self.settings.open_p }
     }
 
     /// Services that told of themselves in this tick, if anybody asks.
@@ -452,7 +500,8 @@ impl Detect {
     /// rarer.
     fn level(&self, index: usize, known: &Snapshot) -> f64 {
         let judgement = known.judgement(&self.state.watched[index].series);
-        self.level * libm::pow(10.0, -judgement.decades())
+        let near = if self.is_near(index) { self.level_near } else { 0.0 };
+        (self.level + near) * libm::pow(10.0, -judgement.decades())
     }
 
     /// What each detector said of a series at this tick, the most surprised first.
@@ -486,11 +535,12 @@ impl Detect {
         out: &mut Vec<Symptom>,
     ) {
         let id = SeriesId(index as u32);
-        let unusual = sight.p_value <= self.settings.open_p;
+        let open_p = self.open_p(index);
+        let unusual = sight.p_value <= open_p;
         if unusual {
             sight.detectors = self.detectors(index);
             sight.unlike = self.history.unlike(id);
-            let clear = |p_value: f64| p_value <= self.settings.open_p;
+            let clear = |p_value: f64| p_value <= open_p;
             if self.entities.p_values(id).any(clear) {
                 sight.is_unlike("out of step with the other metrics of its entity");
             }
@@ -510,9 +560,8 @@ impl Detect {
             Some(mut episode) => {
                 let silence_judged =
                     episode.peak.observed.is_none() || self.state.watched[index].counting.is_some();
-                let judged =
-                    sight.observed.is_some() || sight.p_value <= self.settings.open_p || silence_judged;
-                episode.meet(sight, judged, &self.settings);
+                let judged = sight.observed.is_some() || sight.p_value <= open_p || silence_judged;
+                episode.meet(sight, judged, open_p, &self.settings);
                 episode
             }
         };

@@ -8,19 +8,30 @@
 //! together. So the false ones expected are at most half the share for each span, and half the
 //! share of all that were found.
 //!
+//! Of what a symptom earns half is spent within minutes on the series near the trouble: those of the
+//! services that show symptoms, of whom they call, and of what they run on. Who may be in trouble is known
+//! before the tick, so the bound holds however the level is spread over series.
+//!
 //! Generalised alpha investing: E. Aharoni and S. Rosset, J. R. Statist. Soc. B 76:771, 2014;
-//! decaying memory: A. Ramdas, F. Yang, M. Wainwright, M. Jordan, NeurIPS 2017.
+//! decaying memory: A. Ramdas, F. Yang, M. Wainwright, M. Jordan, NeurIPS 2017;
+//! weights known beforehand: C. Genovese, K. Roeder, L. Wasserman, Biometrika 93:509, 2006.
 
 use serde::{Deserialize, Serialize};
 
-/// Ticks within which most of what a symptom earned is spent.
+/// Ticks within which most of what a symptom earned is spent, anywhere and near the trouble.
 const SOON: f64 = 60.0;
+const SOON_NEAR: f64 = 6.0;
+/// Level near trouble at most.
+const NEAR_MAX: f64 = 1e-3;
 
 /// What may be spent on symptoms that would be false.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Discovery {
     /// Earned and not yet spent: false symptoms expected.
     earned: f64,
+    /// The same, to be spent near the trouble.
+    #[serde(default)]
+    earned_near: f64,
 }
 
 impl Discovery {
@@ -32,9 +43,21 @@ impl Discovery {
         (0.5 * share / memory + soon) / series.max(1) as f64
     }
 
+    /// What may be added to it for each of the `series` near the trouble.
+    pub(crate) fn level_near(&mut self, series: usize) -> f64 {
+        let soon = self.earned_near / SOON_NEAR;
+        let level = (soon / series.max(1) as f64).min(NEAR_MAX);
+        self.earned_near -= soon;
+        // What is not spent may be spent anywhere.
+        self.earned += soon - level * series as f64;
+        level
+    }
+
     /// So many symptoms were opened.
     pub(crate) fn found(&mut self, symptoms: u64, share: f64) {
-        self.earned += 0.5 * share * symptoms as f64;
+        let earned = 0.5 * share * symptoms as f64;
+        self.earned += 0.5 * earned;
+        self.earned_near += 0.5 * earned;
     }
 }
 
@@ -48,6 +71,7 @@ mod tests {
         for tick in 0..20_000_u32 {
             let series = 1 + (tick % 7) as usize * 1_000;
             spent += series as f64 * discovery.level(series, 0.05, 1_000.0);
+            spent += 3.0 * discovery.level_near(3);
             if tick % 2_000 == 0 {
                 discovery.found(3, 0.05);
             }

@@ -97,9 +97,9 @@ impl Episode {
     }
 
     /// One more tick. `judged` is false if the series was silent and its silence is not
-    /// what is unusual.
-    pub(crate) fn meet(&mut self, sight: Sight, judged: bool, settings: &Settings) {
-        let unusual_p = if self.open.is_some() { settings.close_p } else { settings.open_p };
+    /// what is unusual; `open_p` is the p-value of an unusual tick.
+    pub(crate) fn meet(&mut self, sight: Sight, judged: bool, open_p: f64, settings: &Settings) {
+        let unusual_p = if self.open.is_some() { settings.close_p.max(open_p) } else { open_p };
         if !judged {
             return;
         }

@@ -122,15 +122,20 @@ impl<'a> View<'a> {
         guests.map(Entity::service).collect()
     }
 
-    /// Instances of a service with symptoms of their own or whose process began anew by
-    /// itself, and instances known.
-    pub(crate) fn replicas(&self, service: &str) -> (usize, usize) {
+    /// Instances of a service with symptoms of their own, of some families if any are named, or whose
+    /// process began anew by itself, and instances known.
+    pub(crate) fn replicas(&self, service: &str, marks: &[Family]) -> (usize, usize) {
         let known = self.knowledge.topology.instances.get(service);
         let counts = |entity: &Entity| {
             entity.is_instance() && !vantage::is_left_out(self.knowledge, self.case, entity)
         };
         let all = known.map_or(0, |known| known.iter().filter(|entity| counts(entity)).count());
-        let ill = self.places.keys().chain(self.restarts.keys());
+        let shows = |place: &&Entity| {
+            marks.is_empty() || marks.iter().any(|family| self.trouble(place, *family, None).is_some())
+        };
+        let restarted =
+            self.restarts.keys().filter(|_| marks.is_empty() || marks.contains(&Family::Restarts));
+        let ill = self.places.keys().filter(shows).chain(restarted);
         let ill = ill.filter(|place| counts(place) && place.service() == service);
         let troubled = ill.collect::<BTreeSet<_>>().len();
         (troubled, all.max(troubled))
@@ -242,6 +247,14 @@ impl<'a> View<'a> {
         self.change_that(entity, |_| true)
     }
 
+    /// Whether a change was made for a deploy of the same service: then it is part of that.
+    pub(crate) fn comes_with_a_deploy(&self, change: &Change) -> bool {
+        self.knowledge.changes.iter().any(|other| {
+            let apart = libm::fabs(other.at.since(change.at).as_seconds());
+            other.kind == "deploy" && other.entity.service() == change.entity.service() && apart <= TOGETHER
+        })
+    }
+
     /// The same among some changes only.
     pub(crate) fn change_that(
         &self,
@@ -275,6 +288,9 @@ impl<'a> View<'a> {
         (weight > 1e-3).then_some((last, weight))
     }
 }
+
+/// Seconds between a deploy and a migration that belongs to it.
+const TOGETHER: f64 = 120.0;
 
 /// What is left of trouble at a callee that nobody but the caller in question tells of.
 pub(crate) const UNCORROBORATED: f64 = 0.25;

@@ -41,7 +41,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
             !change.is_of_settings() && change.kind != Change::SCHEMA
         }),
         Fault::BadConfiguration => place.bad_change(reasons, "configuration", |change| {
-            change.is_of_settings() || change.kind == Change::SCHEMA
+            change.is_of_settings() || change.kind == Change::SCHEMA && !view.comes_with_a_deploy(change)
         }),
         Fault::ErrorBurst => place.error_burst(reasons),
         Fault::ByzantineReplica => place.byzantine_replica(reasons),
@@ -382,7 +382,7 @@ impl<'a> Place<'_, 'a> {
         // What touches the instances of one host alone, elsewhere the same services being well,
         // lies with the host.
         let elsewhere = services.iter().filter(|service| {
-            let (ill, _) = self.view.replicas(service);
+            let (ill, _) = self.view.replicas(service, &[]);
             let here = running
                 .iter()
                 .filter(|guest| guest.service() == **service && self.view.worst(guest).is_some());

@@ -18,6 +18,7 @@ pub(crate) use precedent::{shown, weigh as weigh_precedents};
 
 use crate::{
     channel::reweight::Weights,
+    family::Family,
     view::{Trouble, View},
 };
 
@@ -105,6 +106,22 @@ impl Fault {
     /// Whether it means that something says what is not so.
     pub(crate) const fn is_about_trust(self) -> bool {
         matches!(self, Self::ByzantineReplica | Self::LyingSensor)
+    }
+
+    /// What an instance with this fault shows, where that tells it from peers that only suffer for it; none
+    /// if any trouble does.
+    pub(crate) const fn marks(self) -> &'static [Family] {
+        match self {
+            Self::CrashLoop => &[Family::Restarts, Family::Missing],
+            Self::MemoryLeak => &[Family::Memory],
+            Self::CpuSaturation => &[Family::Cpu],
+            Self::StorageExhaustion => &[Family::Storage],
+            Self::ByzantineReplica => &[Family::Mismatch],
+            Self::Hang => &[Family::Traffic],
+            Self::ReplicaLag => &[Family::Replication],
+            Self::ClockSkew => &[Family::Clock],
+            _ => &[],
+        }
     }
 
     /// Whether it shows in latency and errors only, which callers of a troubled service show, too.

@@ -130,7 +130,7 @@ fn replicas(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reaso
         return;
     }
     let service = suspect.service();
-    let (troubled, all) = view.replicas(service);
+    let (troubled, all) = view.replicas(service, fault.marks());
     if troubled == 0 {
         return;
     }

@@ -21,6 +21,9 @@ pub(crate) struct Trouble<'a> {
     pub(crate) strength: f64,
 }
 
+/// What a fault is known by: a family, in one direction or any.
+pub(crate) type Mark = (Family, Option<Direction>);
+
 /// One incident with what is known around it.
 pub(crate) struct View<'a> {
     pub(crate) at: Timestamp,
@@ -50,9 +53,18 @@ impl<'a> View<'a> {
         let mut services = BTreeSet::new();
         let mut current = current(at, case, settings);
         current.retain(|kept| !vantage::is_unheard(knowledge, kept));
+        let mut missing: BTreeMap<&Entity, usize> = BTreeMap::new();
+        for kept in current.iter().filter(|kept| kept.family == Family::Missing) {
+            *missing.entry(&kept.entity).or_default() += 1;
+        }
         for kept in &current {
             let kept = *kept;
-            let trouble = Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) };
+            let mut trouble = Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) };
+            // How rare a silence is is known only roughly; that all is silent is seen.
+            if kept.family == Family::Missing && missing.get(&kept.entity).copied().unwrap_or(0) >= ALL_SILENT
+            {
+                trouble.strength = trouble.strength.max(SILENT);
+            }
             let about = kept.about();
             let mut holders = BTreeSet::from([about.clone()]);
             if !is_host(about) {
@@ -124,17 +136,20 @@ impl<'a> View<'a> {
 
     /// Instances of a service with symptoms of their own, of some families if any are named, or whose
     /// process began anew by itself, and instances known.
-    pub(crate) fn replicas(&self, service: &str, marks: &[Family]) -> (usize, usize) {
+    pub(crate) fn replicas(&self, service: &str, marks: &[Mark]) -> (usize, usize) {
         let known = self.knowledge.topology.instances.get(service);
         let counts = |entity: &Entity| {
             entity.is_instance() && !vantage::is_left_out(self.knowledge, self.case, entity)
         };
         let all = known.map_or(0, |known| known.iter().filter(|entity| counts(entity)).count());
         let shows = |place: &&Entity| {
-            marks.is_empty() || marks.iter().any(|family| self.trouble(place, *family, None).is_some())
+            marks.is_empty()
+                || marks.iter().any(|(family, direction)| self.trouble(place, *family, *direction).is_some())
         };
-        let restarted =
-            self.restarts.keys().filter(|_| marks.is_empty() || marks.contains(&Family::Restarts));
+        let restarted = self
+            .restarts
+            .keys()
+            .filter(|_| marks.is_empty() || marks.iter().any(|mark| mark.0 == Family::Restarts));
         let ill = self.places.keys().filter(shows).chain(restarted);
         let ill = ill.filter(|place| counts(place) && place.service() == service);
         let troubled = ill.collect::<BTreeSet<_>>().len();
@@ -288,6 +303,10 @@ impl<'a> View<'a> {
         (weight > 1e-3).then_some((last, weight))
     }
 }
+
+/// So many readings that stay away together are all that an instance tells, and how strong that is.
+const ALL_SILENT: usize = 3;
+const SILENT: f64 = 0.75;
 
 /// Seconds between a deploy and a migration that belongs to it.
 const TOGETHER: f64 = 120.0;

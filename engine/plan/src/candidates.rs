@@ -1,6 +1,6 @@
 //! Every strategy that could be tried now, with what it is worth.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use theriac_contract::{
     Candidate, Change, Entity, FaultClass, Hypothesis, Incident, Interval, Snapshot, Timestamp, Utility,
@@ -62,19 +62,40 @@ pub(crate) fn candidates<'a>(
 ) -> Vec<Choice<'a>> {
     let mut all = Vec::new();
     let benefit = settings.benefit_of(incident.felt);
+    // What is done to one place in one way may help against several faults there: which it is does not
+    // matter, then.
+    let mut together: BTreeMap<(&str, Option<&Entity>), f64> = BTreeMap::new();
     for hypothesis in incident.hypotheses.iter().take(settings.hypotheses_considered) {
         for strategy in playbooks.strategies(&hypothesis.fault) {
+            let sum = together.entry((strategy.name.as_str(), hypothesis.entity.as_ref())).or_default();
+            *sum += hypothesis.probability;
+        }
+    }
+    for hypothesis in incident.hypotheses.iter().take(settings.hypotheses_considered) {
+        for strategy in playbooks.strategies(&hypothesis.fault) {
+            // The most probable of them speaks for all.
+            let key = (strategy.name.as_str(), hypothesis.entity.as_ref());
+            let Some(probability) = together.remove(&key) else { continue };
+            let probability = probability.min(1.0);
             let belief = utility::belief(strategy, hypothesis, overview, settings);
             // An action may have been lost on the way. Tried again it is worth less.
             let tries = tries(strategy, hypothesis, past.failed) as f64;
             let belief = (belief.0, belief.1 + tries * (belief.0 + belief.1));
             let (cost, risk, damage) = (strategy.cost, strategy.risk, strategy.damage);
-            let utility = utility::expected(hypothesis.probability, belief, benefit, cost, risk, damage);
+            let utility = utility::expected(probability, belief, benefit, cost, risk, damage);
             let candidate = Candidate {
                 strategy: strategy.name.clone(),
                 hypothesis: hypothesis.rank,
                 utility,
-                refused: refused(incident, at, strategy, hypothesis, past, overview.known, settings),
+                refused: refused(
+                    incident,
+                    at,
+                    strategy,
+                    (hypothesis, probability),
+                    past,
+                    overview.known,
+                    settings,
+                ),
             };
             all.push(Choice { candidate, behind: Behind::Strategy(strategy, hypothesis) });
         }
@@ -118,7 +139,7 @@ fn refused(
     incident: &Incident,
     at: Timestamp,
     strategy: &Strategy,
-    hypothesis: &Hypothesis,
+    (hypothesis, probability): (&Hypothesis, f64),
     past: &Past<'_>,
     knowledge: &Snapshot,
     settings: &Settings,
@@ -127,7 +148,8 @@ fn refused(
         return Some("a person rejected it for this incident".to_owned());
     }
     let stood = at.since(incident.opened);
-    if hypothesis.class == FaultClass::Transient && stood < settings.decide_after_transient {
+    let may_pass = matches!(hypothesis.class, FaultClass::Transient | FaultClass::Unknown);
+    if may_pass && stood < settings.decide_after_transient {
         return Some(format!(
             "it may pass by itself: it has stood for {:.0} s, {} are given it",
             stood.as_seconds(),
@@ -148,10 +170,10 @@ fn refused(
             return Some(text.to_owned());
         }
     }
-    if hypothesis.fault != "unknown" && hypothesis.probability < settings.probability_min {
+    if hypothesis.fault != "unknown" && probability < settings.probability_min {
         return Some(format!(
-            "the evidence is weak: {:.2} probable, {:.2} are asked for",
-            hypothesis.probability, settings.probability_min
+            "the evidence is weak: {probability:.2} probable, {:.2} are asked for",
+            settings.probability_min
         ));
     }
     let mut steps = strategy.stages.iter().flat_map(|stage| &stage.steps);

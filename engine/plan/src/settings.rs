@@ -148,9 +148,9 @@ pub struct Choice {
 impl Default for Choice {
     fn default() -> Self {
         Self {
-            wait: Interval::from_seconds(60),
+            wait: Interval::from_seconds(20),
             wait_cost: 6.0,
-            waits_max: 2,
+            waits_max: 6,
             ends_by_itself: (1.0, 19.0),
             ask_cost: 60.0,
             explore: false,
@@ -182,7 +182,7 @@ impl Default for Settings {
             probability_min: 0.35,
             decide_after: Interval::from_seconds(15),
             decide_after_transient: Interval::from_seconds(40),
-            hypotheses_considered: 3,
+            hypotheses_considered: 5,
             benefit: 100.0,
             benefit_inside: 0.25,
             actions_per_target_max: 3,

@@ -102,6 +102,10 @@ impl Fleet {
         if command.attempt == 1 {
             self.log.push(event);
         }
+        if request.verb == Verb::Escalate {
+            // Being told is one thing, and what a person then does another.
+            return self.answer(command, Verdict::Succeeded, "a person was told".to_owned());
+        }
         let Some(handle) = self.world.handle_of(&request.key) else { return };
         let until = self.world.now() + u64::try_from(command.timeout.0).unwrap_or_default();
         self.pending.push((command.clone(), handle, until));

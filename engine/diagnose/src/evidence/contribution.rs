@@ -29,7 +29,16 @@ const UNSEEN: f64 = 3.0;
 
 /// What the callees of a service account for; none if they, or it, tell nothing of the same kind.
 pub(crate) fn account(view: &View<'_>, service: &str) -> Option<Account> {
-    [Family::Latency, Family::Errors].into_iter().find_map(|family| of_family(view, service, family))
+    // Calls that fail have no honest duration: who waited in vain for a callee waited all the same.
+    let fails = |kept: &&Kept| {
+        kept.family == Family::Errors && kept.peer.is_some() && kept.entity.service() == service
+    };
+    let families: &[Family] = if view.current.iter().any(|kept| fails(&kept)) {
+        &[Family::Errors]
+    } else {
+        &[Family::Latency, Family::Errors]
+    };
+    families.iter().find_map(|family| of_family(view, service, *family))
 }
 
 fn of_family(view: &View<'_>, service: &str, family: Family) -> Option<Account> {

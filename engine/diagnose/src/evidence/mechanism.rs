@@ -222,6 +222,7 @@ impl<'a> Place<'_, 'a> {
             self.sign(reasons, "resource", -2.0, family, None);
         }
         self.restarted(reasons, -2.0);
+        self.sign(reasons, "missing", -2.5, Family::Missing, None);
         // What is slow may be busy with it.
         self.sign(reasons, "resource", -1.0, Family::Cpu, UP);
         if resources == reasons.list.len() && slow.is_some() {
@@ -273,6 +274,8 @@ impl<'a> Place<'_, 'a> {
         vantage::log_against_metrics(self.view, self.suspect, reasons);
         self.own_word(reasons);
         self.own_resources(reasons, -1.5);
+        // Who is not there is refused, and that is no fault of those who are.
+        self.sign(reasons, "missing", -2.5, Family::Missing, None);
         self.change_speaks_against(reasons, -3.0);
         self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
         if let (Some(slow), Some(failing)) = (self.trouble(Family::Latency, UP), failing)

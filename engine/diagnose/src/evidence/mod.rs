@@ -9,7 +9,7 @@ mod network;
 mod place;
 mod precedent;
 
-use theriac_contract::{Change, Evidence, Id};
+use theriac_contract::{Change, Direction, Evidence, Id};
 
 pub(crate) use contribution::{Account, account};
 pub(crate) use mechanism::weigh as weigh_mechanism;
@@ -19,7 +19,7 @@ pub(crate) use precedent::{shown, weigh as weigh_precedents};
 use crate::{
     channel::reweight::Weights,
     family::Family,
-    view::{Trouble, View},
+    view::{Mark, Trouble, View},
 };
 
 /// Kinds of fault that are weighed at every suspect, beside `unknown`.
@@ -110,16 +110,17 @@ impl Fault {
 
     /// What an instance with this fault shows, where that tells it from peers that only suffer for it; none
     /// if any trouble does.
-    pub(crate) const fn marks(self) -> &'static [Family] {
+    pub(crate) const fn marks(self) -> &'static [Mark] {
+        const UP: Option<Direction> = Some(Direction::Up);
         match self {
-            Self::CrashLoop => &[Family::Restarts, Family::Missing],
-            Self::MemoryLeak => &[Family::Memory],
-            Self::CpuSaturation => &[Family::Cpu],
-            Self::StorageExhaustion => &[Family::Storage],
-            Self::ByzantineReplica => &[Family::Mismatch],
-            Self::Hang => &[Family::Traffic],
-            Self::ReplicaLag => &[Family::Replication],
-            Self::ClockSkew => &[Family::Clock],
+            Self::CrashLoop => &[(Family::Restarts, None), (Family::Missing, None)],
+            Self::MemoryLeak => &[(Family::Memory, UP)],
+            Self::CpuSaturation => &[(Family::Cpu, UP)],
+            Self::StorageExhaustion => &[(Family::Storage, None)],
+            Self::ByzantineReplica => &[(Family::Mismatch, None)],
+            Self::Hang => &[(Family::Traffic, Some(Direction::Down))],
+            Self::ReplicaLag => &[(Family::Replication, UP)],
+            Self::ClockSkew => &[(Family::Clock, None)],
             _ => &[],
         }
     }

@@ -228,13 +228,13 @@ impl Diagnose {
         }
         // Without new symptoms only the class can change, with time.
         let due = at.since(said.at) >= self.settings.revise_every;
-        if !case.changed && !due {
+        if !case.changed && !due && said.felt == felt(case, at, self.graphs.of(&case.id)) {
             return (None, true);
         }
         let view = View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings);
         let ranked = hypotheses(&view);
         self.doubt(at, case, &ranked, knowledge);
-        let news = self.news(&said, case, &ranked);
+        let news = self.news(at, &said, case, &ranked);
         if news == News::Verdict || news == News::Detail && due {
             return (Some(self.write(at, case, knowledge, IncidentPhase::Updated, ranked)), true);
         }
@@ -244,8 +244,12 @@ impl Diagnose {
         (None, true)
     }
 
-    fn news(&self, said: &Said, case: &Case, ranked: &[Hypothesis]) -> News {
+    fn news(&self, at: Timestamp, said: &Said, case: &Case, ranked: &[Hypothesis]) -> News {
         let Some(top) = ranked.first() else { return News::None };
+        // Whether users are hurt is what remedies are judged by.
+        if said.felt != felt(case, at, self.graphs.of(&case.id)) {
+            return News::Verdict;
+        }
         if said.cause != top.entity || said.fault != top.fault || said.class != top.class {
             return News::Verdict;
         }
@@ -300,6 +304,7 @@ impl Diagnose {
         ranked: Vec<Hypothesis>,
     ) -> Incident {
         let revision = case.said.as_ref().map_or(0, |said| said.revision + 1);
+        let outside = felt(case, at, self.graphs.of(&case.id));
         let top = ranked.first();
         case.told.get_or_insert(at);
         case.said = Some(Said {
@@ -312,6 +317,7 @@ impl Diagnose {
             standing: standing(case),
             symptoms: case.symptoms.len() + usize::try_from(case.shed).unwrap_or(usize::MAX),
             entities: case.entities().len(),
+            felt: outside,
         });
         case.changed = false;
         let over = matches!(phase, IncidentPhase::Resolved | IncidentPhase::Lost);
@@ -329,7 +335,7 @@ impl Diagnose {
             symptoms: case.references(),
             symptoms_shed: case.shed,
             summary: summary(case, phase, top),
-            felt: felt(case, at, &self.settings, self.graphs.of(&case.id)),
+            felt: outside,
             critical_failure: critical_failure(case, &spread),
             spread,
             hypotheses: ranked,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Direction, Entity, FaultClass, Id, SignalKind, Symptom, SymptomRef, SymptomState, Timestamp, Topology,
+    Direction, Entity, FaultClass, Felt, Id, SignalKind, Symptom, SymptomRef, SymptomState, Timestamp,
+    Topology,
 };
 
 use crate::{
@@ -104,6 +105,9 @@ pub(crate) struct Said {
     pub(crate) symptoms: usize,
     /// Number of entities with symptoms.
     pub(crate) entities: usize,
+    /// Who is hurt.
+    #[serde(default)]
+    pub(crate) felt: Felt,
 }
 
 /// An incident that is open or still gathers evidence.

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use theriac_contract::{Entity, Felt, Id, Reached, Role, Timestamp};
+use theriac_contract::{Entity, Felt, Id, Interval, Reached, Role, Timestamp};
 
 use crate::{
     family::Family,
     graph::{Graph, is_host},
     incident::{Case, Kept},
-    settings::Settings,
 };
 
 /// The places of an incident, the nearest to the cause first.
@@ -81,9 +80,12 @@ pub(crate) fn critical_failure(case: &Case, spread: &[Reached]) -> Option<Id> {
     near.min().map(|(.., id)| id.clone())
 }
 
-/// Who is hurt by what stands, or stood of late.
-pub(crate) fn felt(case: &Case, at: Timestamp, settings: &Settings, graph: &Graph) -> Felt {
-    let stands = |kept: &&Kept| kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
+/// A symptom that ended so short a time ago may be back with the next tick.
+const JUST_NOW: Interval = Interval::from_seconds(30);
+
+/// Who is hurt by what stands, or stood a moment ago.
+pub(crate) fn felt(case: &Case, at: Timestamp, graph: &Graph) -> Felt {
+    let stands = |kept: &&Kept| kept.end.is_none_or(|end| at.since(end) <= JUST_NOW);
     let hurts = |kept: &Kept| {
         let about = kept.about();
         match kept.family {

@@ -180,6 +180,21 @@ impl<'a> View<'a> {
         all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
     }
 
+    /// Trouble of an instance, or what callers tell of its service: they cannot tell instances apart.
+    pub(crate) fn trouble_told(
+        &self,
+        entity: &Entity,
+        family: Family,
+        direction: Option<Direction>,
+    ) -> Option<Trouble<'a>> {
+        let own = self.trouble(entity, family, direction);
+        if own.is_some() || !entity.is_instance() {
+            return own;
+        }
+        let service = Entity(entity.service().to_owned());
+        self.trouble(&service, family, direction).filter(|trouble| *trouble.kept.about() == service)
+    }
+
     /// Trouble that users of a service feel, or that shows that it does not work.
     pub(crate) fn felt(&self, entity: &Entity) -> Option<Trouble<'a>> {
         let felt = [

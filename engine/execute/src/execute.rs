@@ -212,7 +212,8 @@ impl Execute {
             standing.filter(|(_, seen)| seen.state == SymptomState::Open).map(|(id, _)| id.clone()).collect();
         state.counts.accepted += 1;
         state.token += u64::from(!seeded::on(Bug::TokenReused) || state.token == 0);
-        state.sagas.push(Saga::new(plan.clone(), state.token, symptoms, state.now));
+        let felt = incident.is_some_and(|known| known.unfelt_since.is_none());
+        state.sagas.push(Saga { felt, ..Saga::new(plan.clone(), state.token, symptoms, state.now) });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Entity, Id, Incident, IncidentPhase, SymptomState, Timestamp};
+use theriac_contract::{Entity, Felt, Id, Incident, IncidentPhase, SymptomState, Timestamp};
 
 /// A symptom as far as execution needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub(crate) struct Known {
     pub(crate) revision: u32,
     /// How it stands.
     pub(crate) phase: IncidentPhase,
+    /// Since when nobody outside feels it; none while somebody does.
+    #[serde(default)]
+    pub(crate) unfelt_since: Option<Timestamp>,
     /// Every symptom that a revision listed.
     pub(crate) symptoms: BTreeMap<Id, Seen>,
 }
@@ -52,6 +55,7 @@ impl Incidents {
             at: incident.at,
             revision: incident.revision,
             phase: incident.phase,
+            unfelt_since: None,
             symptoms: BTreeMap::new(),
         });
         if incident.revision < known.revision {
@@ -60,6 +64,10 @@ impl Incidents {
         known.at = incident.at;
         known.revision = incident.revision;
         known.phase = incident.phase;
+        match incident.felt {
+            Felt::Outside => known.unfelt_since = None,
+            Felt::Inside => _ = known.unfelt_since.get_or_insert(incident.at),
+        }
         for symptom in &incident.symptoms {
             let seen = Seen {
                 state: symptom.state,

@@ -85,6 +85,9 @@ pub(crate) struct Saga {
     pub(crate) stuck: Vec<u32>,
     /// Whether the plan has its last verdict.
     pub(crate) judged: bool,
+    /// Whether somebody outside felt the trouble when the plan was accepted.
+    #[serde(default)]
+    pub(crate) felt: bool,
     /// Whether it was told that the next attempt is held back.
     #[serde(default)]
     pub(crate) held: bool,
@@ -106,6 +109,7 @@ impl Saga {
             undoing: None,
             stuck: Vec::new(),
             judged: false,
+            felt: false,
             held: false,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use theriac_contract::{
-    Fact, Id, SCHEMA_VERSION, SymptomState, Timestamp, Verification, VerificationVerdict,
+    Fact, Id, Interval, SCHEMA_VERSION, SymptomState, Timestamp, Verification, VerificationVerdict,
 };
 
 use crate::{incidents::Known, saga::Saga};
@@ -41,6 +41,9 @@ pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Times
     tally
 }
 
+/// How long users must feel nothing at least.
+const QUIET: Interval = Interval::from_seconds(30);
+
 /// A verdict and why.
 pub(crate) type Judgement = (VerificationVerdict, String);
 
@@ -52,6 +55,10 @@ pub(crate) type Judgement = (VerificationVerdict, String);
 /// began, the action has no part in the recovery and the verdict is unknown. Trouble may
 /// come in bursts: recovery is believed after a quiet as long as the effect was given to
 /// settle, and what comes back after that time was not cured.
+///
+/// A remedy has traces of its own: caches are cold, a replica is missing, others take over. Where users
+/// felt the trouble, what counts is that they no longer do, for as long a quiet; and single symptoms that
+/// come back while they do are no verdict yet.
 pub(crate) fn judge(
     saga: &Saga,
     tally: Tally,
@@ -68,7 +75,18 @@ pub(crate) fn judge(
             "no symptom stood when the plan was made, so nothing can be judged".to_owned(),
         ));
     }
-    if back > 0 {
+    let unfelt = incident.and_then(|known| known.unfelt_since).filter(|_| saga.felt && !over);
+    if let Some(since) = unfelt
+        && (open > 0 || back > 0)
+    {
+        if at.since(since) >= saga.settle().max(QUIET) {
+            let text = format!("nobody outside feels it any more; {open} of {before} symptoms still stand");
+            return Some((Recovered, text));
+        }
+        return due.then(|| (NotRecovered, format!("{open} of {before} symptoms still stand")));
+    }
+    let many = 2 * back >= before || !saga.felt;
+    if back > 0 && (many || due || over) {
         return Some((NotRecovered, format!("{back} symptoms came back after the action")));
     }
     let quiet = last.is_none_or(|last| at.since(last) >= saga.settle());

@@ -77,8 +77,8 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
 
 /// What has run out matters if somebody waits or fails for it.
 fn felt(place: &Place<'_, '_>, reasons: &mut Reasons) {
-    let latency = place.trouble(Family::Latency, UP);
-    match latency.or_else(|| place.trouble(Family::Errors, None)) {
+    let told = |family, direction| place.view.trouble_told(place.suspect, family, direction);
+    match told(Family::Latency, UP).or_else(|| told(Family::Errors, None)) {
         Some(trouble) => {
             let (text, ids) = said(&trouble);
             reasons.add("latency", 0.5, text, ids);

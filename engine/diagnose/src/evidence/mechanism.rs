@@ -351,7 +351,7 @@ impl<'a> Place<'_, 'a> {
             && failing.kept.onset < more.kept.onset
         {
             let (text, ids) = said(&failing);
-            reasons.add("errors", -2.5, format!("it failed before there was more of it: {text}"), ids);
+            reasons.add("errors", -4.0, format!("it failed before there was more of it: {text}"), ids);
         }
         let loaded = |name: &&&str| view.trouble(&Entity((**name).to_owned()), Family::Traffic, UP).is_some();
         let above = view.services.iter().filter(|other| view.graph.is_below(service, other)).find(loaded);

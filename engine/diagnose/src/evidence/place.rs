@@ -17,15 +17,29 @@ pub(crate) fn weigh(
     account: Option<&Account>,
     reasons: &mut Reasons,
 ) {
-    deviation(view, suspect, reasons);
+    deviation(view, suspect, fault, reasons);
     onset_order(view, suspect, fault, reasons);
     call_graph(view, suspect, fault, account, reasons);
     host(view, suspect, fault, reasons);
     replicas(view, suspect, fault, reasons);
 }
 
-fn deviation(view: &View<'_>, suspect: &Entity, reasons: &mut Reasons) {
-    if let Some(worst) = view.worst(suspect) {
+fn deviation(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
+    // What callers tell of the service is told of the one instance that bears the mark of the fault.
+    let marks = fault.marks();
+    let (marked, _) = view.replicas(suspect.service(), marks);
+    let bears = !marks.is_empty()
+        && marked == 1
+        && suspect.is_instance()
+        && marks.iter().any(|(family, direction)| view.trouble(suspect, *family, *direction).is_some());
+    let told = [Family::Errors, Family::Latency]
+        .into_iter()
+        .filter(|_| bears)
+        .filter_map(|family| view.trouble_told(suspect, family, None));
+    let strongest = view.worst(suspect).into_iter().chain(told);
+    let strongest =
+        strongest.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)));
+    if let Some(worst) = strongest {
         let (text, ids) = said(&worst);
         reasons.add("deviation", 2.0 * worst.strength - 0.5, text, ids);
     } else {

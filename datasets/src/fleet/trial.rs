@@ -79,7 +79,8 @@ fn other_names(truth: &Truth, world: &World) -> Vec<String> {
     let place = truth.component.as_str();
     let node = world.injected_node().filter(|_| matches!(truth.cause.as_str(), "node" | "network"));
     let callee = place.split_once("->").map(|(_, callee)| callee.to_owned());
-    let queue = place.split_once('/').map(|(queue, _)| queue.to_owned()).filter(|_| truth.cause == "record");
+    let of_queue = matches!(truth.cause.as_str(), "record" | "consumer");
+    let queue = of_queue.then(|| world.topology().queue.name.clone());
     node.into_iter().chain(callee).chain(queue).collect()
 }
 

@@ -166,7 +166,7 @@ fn refused(
         return Some(format!("nobody here can `{verb}`: it is not in only_verbs"));
     }
     for requirement in &strategy.requires {
-        if let Some(text) = unmet(*requirement, hypothesis, knowledge) {
+        if let Some(text) = unmet(*requirement, hypothesis, incident, knowledge) {
             return Some(text.to_owned());
         }
     }
@@ -185,7 +185,12 @@ fn refused(
 }
 
 /// What a hypothesis lacks that a strategy needs; none if it has it.
-fn unmet(requirement: Requirement, hypothesis: &Hypothesis, knowledge: &Snapshot) -> Option<&'static str> {
+fn unmet(
+    requirement: Requirement,
+    hypothesis: &Hypothesis,
+    incident: &Incident,
+    knowledge: &Snapshot,
+) -> Option<&'static str> {
     let entity = hypothesis.entity.as_ref();
     let change = hypothesis.change.as_ref();
     let of_programs = change.filter(|change| !change.is_of_settings() && change.kind != Change::SCHEMA);
@@ -203,6 +208,10 @@ fn unmet(requirement: Requirement, hypothesis: &Hypothesis, knowledge: &Snapshot
         Requirement::Host => (
             entity.is_some_and(|entity| entity.as_str().starts_with("host:")),
             "it needs a host as the cause",
+        ),
+        Requirement::PeersWell => (
+            entity.is_some_and(|entity| peers_well(entity, incident, knowledge)),
+            "the other instances are in trouble, too, or there are none: nobody could take over",
         ),
         Requirement::External => (
             entity
@@ -223,4 +232,13 @@ fn unmet(requirement: Requirement, hypothesis: &Hypothesis, knowledge: &Snapshot
         }
     };
     (!met).then_some(text)
+}
+
+/// Whether another instance of the service shows no symptom of its own.
+fn peers_well(entity: &Entity, incident: &Incident, knowledge: &Snapshot) -> bool {
+    let ill: BTreeSet<&Entity> = incident.open_symptoms().map(|symptom| &symptom.entity).collect();
+    let known = knowledge.topology.instances.get(entity.service());
+    known.is_some_and(|known| {
+        known.iter().any(|peer| peer.is_instance() && peer != entity && !ill.contains(peer))
+    })
 }

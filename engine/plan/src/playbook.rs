@@ -56,6 +56,8 @@ pub enum Requirement {
     Instance,
     /// A host.
     Host,
+    /// Of the other instances of its service at least one is well: somebody can take over.
+    PeersWell,
     /// Another's service: it tells nothing of itself.
     External,
     /// A change is suspected.

@@ -142,18 +142,23 @@ fn request(command: &Command, world: &World) -> Result<Request, String> {
     request.undo = undo;
     request.token = command.fencing_token;
     request.parameters.clone_from(&action.parameters);
-    // What is scaled back goes to a number of replicas; the fleet counts those that go.
-    request.parameters.remove("replicas");
+    if let Some(count) = request.parameters.remove("replicas") {
+        request.parameters.insert("count".to_owned(), count);
+    }
     Ok(request)
 }
 
-/// What an action is done to: what belongs to a host is done on the host of an instance, and how often
-/// somebody is asked is set where the asking is done.
+/// What an action is done to: what belongs to a host is done on the host of an instance, a queue is
+/// worked off by its consumers, and how often somebody is asked is set where the asking is done.
 fn place(verb: Verb, target: &str, world: &World) -> String {
     match verb {
         Verb::FreeDisk | Verb::SyncClock => {
             let replica = world.view().replicas.into_iter().find(|replica| replica.entity == target);
             replica.map_or_else(|| target.to_owned(), |replica| format!("host:{}", replica.node))
+        }
+        // More hands for a queue are more of those who work it off.
+        Verb::ScaleOut | Verb::ScaleIn if target == world.topology().queue.name => {
+            world.topology().queue.consumer.clone()
         }
         Verb::CapRetries if !target.contains("->") => {
             let services = &world.topology().services;

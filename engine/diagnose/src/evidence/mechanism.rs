@@ -288,7 +288,9 @@ impl<'a> Place<'_, 'a> {
     }
 
     fn byzantine_replica(&self, reasons: &mut Reasons) {
-        let by_others = |trouble: &Trouble<'_>| trouble.kept.peer.is_some();
+        // A line that names who answered passes on what that one said.
+        let by_others =
+            |trouble: &Trouble<'_>| trouble.kept.peer.is_some() && !trouble.kept.signal.starts_with("log.");
         let mismatch = self.trouble(Family::Mismatch, None);
         let edge_errors = self.trouble(Family::Errors, None).filter(by_others);
         self.mark(reasons, "peers", 5.0, mismatch.or(edge_errors), "answers that others found to be wrong");

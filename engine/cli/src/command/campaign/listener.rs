@@ -47,6 +47,10 @@ impl Listener {
                 self.heard.push(told);
             }
         }
+        // What is acted on is the word that counts, whatever is said of other incidents beside it.
+        for plan in outputs.plans.iter().filter(|plan| !plan.dry_run) {
+            self.heard.extend(self.named.get(&plan.incident).cloned());
+        }
         for verification in &outputs.verifications {
             let recovered = match verification.verdict {
                 VerificationVerdict::Recovered => Some(true),

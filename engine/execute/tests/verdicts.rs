@@ -4,7 +4,7 @@ mod support;
 
 use support::{at, completion, incident, plan, step};
 use theriac_contract::{
-    Command, Entity, Fact, Incident, IncidentPhase, OutcomeKind, Plan, SymptomState, Verdict,
+    Command, Entity, Fact, Felt, Incident, IncidentPhase, OutcomeKind, Plan, SymptomState, Verdict,
     VerificationVerdict,
 };
 use theriac_execute::{Execute, Executed, Settings};
@@ -298,4 +298,45 @@ fn nothing_begins_after_expiry_but_what_was_done_is_undone() {
     let last = out.outcomes.last().expect("the plan ends");
     assert_eq!(last.kind, OutcomeKind::Abandoned);
     assert!(last.detail.contains("expired"), "{}", last.detail);
+}
+
+/// An incident whose trouble users no longer feel.
+fn unfelt(mut incident: Incident) -> Incident {
+    incident.felt = Felt::Inside;
+    incident
+}
+
+#[test]
+fn what_users_no_longer_feel_is_recovered_though_traces_remain() {
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN])),
+        (30, unfelt(incident(30, 1, IncidentPhase::Updated, &[CLOSED, OPEN]))),
+    ];
+    let (_, out, _) = run(&restart(), &incidents, 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, true)]);
+    // Half a minute of quiet, not at once.
+    assert_eq!(out.verifications[0].at, at(60));
+    let text = "restart: nobody outside feels it any more; 1 of 2 symptoms still stand";
+    assert_eq!(out.verifications[0].explanation, text);
+}
+
+#[test]
+fn what_users_feel_again_before_the_quiet_is_over_is_not() {
+    let incidents = [
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN])),
+        (30, unfelt(incident(30, 1, IncidentPhase::Updated, &[CLOSED, OPEN]))),
+        (50, incident(50, 2, IncidentPhase::Updated, &[CLOSED, OPEN])),
+    ];
+    let (_, out, _) = run(&restart(), &incidents, 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
+}
+
+#[test]
+fn trouble_that_nobody_felt_is_judged_by_its_symptoms() {
+    let incidents = [
+        (0, unfelt(incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN]))),
+        (30, unfelt(incident(30, 1, IncidentPhase::Updated, &[CLOSED, OPEN]))),
+    ];
+    let (_, out, _) = run(&restart(), &incidents, 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
 }

@@ -59,6 +59,7 @@ pub(crate) fn incident(name: &str, cause: &str, fault: &str, seconds: i64) -> In
         }],
         symptoms_shed: 0,
         spread: Vec::new(),
+        felt: theriac_contract::Felt::default(),
         critical_failure: None,
         hypotheses: vec![hypothesis(cause, fault, 0.9)],
         summary: String::new(),

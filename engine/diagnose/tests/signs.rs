@@ -1,0 +1,163 @@
+//! Faults that have a sign of their own, whose word counts, and who feels it.
+
+mod scripts;
+
+use scripts::{at, entity, replicas, shop, symptom};
+use theriac_contract::{Change, Direction, Felt, Incident, Snapshot, Symptom};
+use theriac_diagnose::{Diagnose, Settings};
+
+const STRONG: f64 = 1e-15;
+const CLEAR: f64 = 1e-9;
+
+/// The last revision of the first incident after `seconds`.
+fn last(symptoms: &[Symptom], knowledge: &Snapshot, seconds: i64) -> Incident {
+    let mut stage = Diagnose::new(Settings::default());
+    let mut found: Option<Incident> = None;
+    for tick in 0..seconds / 10 {
+        let (from, to) = (at(tick * 10), at(tick * 10 + 10));
+        let now: Vec<Symptom> =
+            symptoms.iter().filter(|symptom| from <= symptom.onset && symptom.onset < to).cloned().collect();
+        for incident in stage.step(to, &now, knowledge) {
+            if found.as_ref().is_none_or(|first| first.id == incident.id) {
+                found = Some(incident);
+            }
+        }
+    }
+    found.unwrap()
+}
+
+fn top(symptoms: &[Symptom], knowledge: &Snapshot) -> (String, String) {
+    let incident = last(symptoms, knowledge, 200);
+    let first = &incident.hypotheses[0];
+    (first.entity.as_ref().map(|entity| entity.0.clone()).unwrap_or_default(), first.fault.clone())
+}
+
+fn is(cause: &str, fault: &str) -> (String, String) {
+    (cause.to_owned(), fault.to_owned())
+}
+
+/// A line in the logs of an instance, as a symptom.
+fn line(instance: &str, text: &str, onset: i64) -> Symptom {
+    let mut symptom = symptom(instance, "log.template", onset, STRONG);
+    symptom.attributes = serde_json::json!({ "template": text, "severity": "error" }).to_string();
+    symptom.series = format!("{}{text}", symptom.series);
+    symptom.id = theriac_contract::Id::derive("symptom", &[instance, text]);
+    symptom
+}
+
+fn refused(callee: &str) -> Vec<Symptom> {
+    let mut all = vec![symptom(&format!("shop->{callee}"), "edge.error_ratio", 60, STRONG)];
+    all.extend(replicas("gateway", "span.error_ratio", 60, CLEAR));
+    all
+}
+
+#[test]
+fn an_expired_certificate_is_known_by_what_callers_write() {
+    let mut all = refused("cart");
+    for n in 1..=3 {
+        all.push(line(&format!("shop/shop-{n}"), "call to cart failed: x509: certificate has expired", 60));
+    }
+    assert_eq!(top(&all, &shop()), is("cart", "certificate_expired"));
+}
+
+#[test]
+fn who_is_asked_too_often_says_so() {
+    let mut all = refused("bank");
+    for n in 1..=3 {
+        all.push(line(&format!("payment/payment-{n}"), "call to bank failed: 429 too many requests", 60));
+    }
+    assert_eq!(top(&all, &shop()).1, "quota_exceeded");
+}
+
+#[test]
+fn sessions_that_wait_for_locks_are_no_slow_dependency() {
+    let mut all = refused("payment");
+    all.extend(replicas("payment", "http.server.request.duration.p95", 60, CLEAR));
+    assert_eq!(top(&all, &shop()).1, "slow_dependency");
+    all.push(symptom("payment/payment-1", "db.locks.waiting", 60, STRONG));
+    assert_eq!(top(&all, &shop()).1, "lock_contention");
+}
+
+#[test]
+fn a_copy_that_lags_is_the_one_that_lags() {
+    let all = [symptom("cart/cart-2", "db.replication.lag", 60, STRONG)];
+    assert_eq!(top(&all, &shop()), is("cart/cart-2", "replica_lag"));
+}
+
+/// An instance of which nothing is heard: rare, as far as that is known, and no more.
+fn silence(instance: &str, onset: i64) -> Vec<Symptom> {
+    let readings = ["process.cpu.utilization", "process.memory.usage", "queue.length"];
+    let silent = readings.map(|signal| Symptom {
+        direction: Direction::None,
+        observed: None,
+        ..symptom(instance, signal, onset, 1e-5)
+    });
+    silent.to_vec()
+}
+
+#[test]
+fn an_instance_that_tells_nothing_explains_that_callers_are_refused() {
+    let mut all = refused("cart");
+    assert_eq!(top(&all, &shop()), is("cart", "error_burst"));
+    all.extend(silence("cart/cart-2", 70));
+    assert_eq!(top(&all, &shop()), is("cart/cart-2", "crash_loop"));
+}
+
+#[test]
+fn what_callers_tell_of_a_service_is_told_of_the_one_instance_that_stands_still() {
+    let mut all = refused("cart");
+    let idle = symptom("cart/cart-2", "http.server.request.duration.rate", 70, 1e-6);
+    all.push(Symptom { direction: Direction::Down, ..idle });
+    assert_eq!(top(&all, &shop()), is("cart/cart-2", "hang"));
+}
+
+#[test]
+fn the_word_of_one_caller_against_that_of_the_callee_is_about_the_caller() {
+    let mut knowledge = shop();
+    let mut all = refused("cart");
+    all.extend(replicas("shop", "span.error_ratio", 60, STRONG));
+    knowledge.changes.push(Change {
+        at: at(55),
+        entity: entity("shop"),
+        kind: "configuration".to_owned(),
+        from: "r1".to_owned(),
+        to: "r2".to_owned(),
+        description: String::new(),
+    });
+    assert_eq!(top(&all, &knowledge), is("shop", "bad_configuration"));
+    // With the callee's own word it is the callee.
+    all.extend(replicas("cart", "span.error_ratio", 60, STRONG));
+    assert_eq!(top(&all, &knowledge).0, "cart");
+}
+
+#[test]
+fn trouble_is_felt_outside_where_it_reaches_who_is_called_by_nobody() {
+    let inside = [symptom("shop->cart", "edge.error_ratio", 60, STRONG)];
+    assert_eq!(last(&inside, &shop(), 90).felt, Felt::Inside);
+    let mut outside = inside.to_vec();
+    outside.extend(replicas("gateway", "span.error_ratio", 60, CLEAR));
+    assert_eq!(last(&outside, &shop(), 90).felt, Felt::Outside);
+}
+
+#[test]
+fn what_users_stop_to_feel_is_told() {
+    let mut stage = Diagnose::new(Settings::default());
+    let mut all = refused("cart");
+    let mut felt = Vec::new();
+    for second in (70..200).step_by(10) {
+        let now = match second {
+            70 => all.clone(),
+            100 => {
+                let over = |symptom: &Symptom| scripts::closed(symptom, 90);
+                all.retain(|symptom| symptom.entity.service() == "gateway");
+                all.iter().map(over).collect()
+            }
+            _ => Vec::new(),
+        };
+        let told = stage.step(at(second), &now, &shop());
+        felt.extend(told.iter().map(|incident| (second, incident.felt)));
+    }
+    assert_eq!(felt.first(), Some(&(70, Felt::Outside)));
+    // The last of it ended at 90 s; half a minute later it is not felt any more.
+    assert!(felt.contains(&(130, Felt::Inside)), "{felt:?}");
+}

@@ -1,0 +1,134 @@
+//! What a strategy needs of the cause, and how long what may pass by itself is given.
+
+mod support;
+
+use support::{acting, at, entity, hypothesis, incident, line_of_services, planner};
+use theriac_contract::{Change, EdgeKind, Entity, Fact, FaultClass, Felt, Incident, Snapshot};
+use theriac_plan::Planner;
+
+fn change(kind: &str, of: &str, seconds: i64) -> Change {
+    let text = |text: &str| text.to_owned();
+    Change {
+        at: at(seconds),
+        entity: entity(of),
+        kind: text(kind),
+        from: text("1"),
+        to: text("2"),
+        description: text(""),
+    }
+}
+
+/// The strategy that is chosen within `seconds`, and its target; and when.
+fn chosen(incident: &Incident, known: &Snapshot, seconds: i64) -> Option<(String, Entity, i64)> {
+    let mut planner: Planner = planner(acting());
+    for second in (0..=seconds).step_by(5) {
+        let now = if second == 0 { std::slice::from_ref(incident) } else { &[] };
+        let planned = planner.step(at(second), now, &[], known);
+        if let Some(plan) = planned.plans.first() {
+            let target = plan.steps().next().map(|step| step.action.target.clone());
+            return Some((plan.strategy.clone(), target.unwrap_or_default(), second));
+        }
+    }
+    None
+}
+
+fn with_change(fault: &str, kind: &str) -> Incident {
+    let mut incident = incident("one", "b", fault, 0);
+    incident.hypotheses[0].change = Some(change(kind, "b", -10));
+    incident
+}
+
+#[test]
+fn a_change_is_taken_back_as_what_it_was() {
+    let known = line_of_services();
+    for (kind, strategy) in [
+        ("deploy", "rollback_deploy"),
+        ("configuration", "rollback_configuration"),
+        ("flag", "rollback_configuration"),
+    ] {
+        let found = chosen(&with_change("crash_loop", kind), &known, 60);
+        assert_eq!(found.map(|found| found.0).as_deref(), Some(strategy), "{kind}");
+    }
+}
+
+#[test]
+fn a_deploy_that_changed_data_goes_forward() {
+    let mut known = line_of_services();
+    known.changes.push(change("schema", "b", 5));
+    let found = chosen(&with_change("bad_deploy", "deploy"), &known, 60);
+    assert_eq!(found.map(|found| found.0).as_deref(), Some("roll_forward"));
+    // Another service's data have nothing to do with it.
+    known.changes[0].entity = entity("d");
+    let found = chosen(&with_change("bad_deploy", "deploy"), &known, 60);
+    assert_eq!(found.map(|found| found.0).as_deref(), Some("rollback_deploy"));
+}
+
+#[test]
+fn circuits_are_opened_to_what_belongs_to_others_only() {
+    let mut known = line_of_services();
+    known.topology.connect(&entity("f"), &entity("bank"), EdgeKind::Calls);
+    let slow = |cause: &str| chosen(&incident("one", cause, "slow_dependency", 0), &known, 60);
+    assert_eq!(slow("bank").map(|found| found.0).as_deref(), Some("open_circuit"));
+    assert_ne!(slow("b").map(|found| found.0).as_deref(), Some("open_circuit"));
+}
+
+#[test]
+fn an_instance_is_taken_out_while_another_is_well() {
+    let known = line_of_services();
+    let mut slow = incident("one", "b/b-1", "slow_dependency", 0);
+    assert_eq!(chosen(&slow, &known, 60).map(|found| found.0).as_deref(), Some("isolate_instance"));
+    for peer in ["b/b-2", "b/b-3"] {
+        let mut symptom = slow.symptoms[0].clone();
+        symptom.entity = entity(peer);
+        slow.symptoms.push(symptom);
+    }
+    assert_ne!(chosen(&slow, &known, 60).map(|found| found.0).as_deref(), Some("isolate_instance"));
+}
+
+#[test]
+fn what_may_pass_by_itself_is_given_time() {
+    let known = line_of_services();
+    let mut slow = incident("one", "b/b-1", "slow_dependency", 0);
+    assert_eq!(chosen(&slow, &known, 60).map(|found| found.2), Some(15));
+    slow.hypotheses[0].class = FaultClass::Transient;
+    assert_eq!(chosen(&slow, &known, 60).map(|found| found.2), Some(40));
+}
+
+#[test]
+fn what_nobody_outside_feels_is_worth_a_cheap_remedy_only() {
+    let known = line_of_services();
+    let mut hang = incident("one", "b", "hang", 0);
+    assert_eq!(chosen(&hang, &known, 60).map(|found| found.0).as_deref(), Some("restart_service"));
+    hang.felt = Felt::Inside;
+    assert_eq!(chosen(&hang, &known, 60), None);
+}
+
+#[test]
+fn faults_at_one_place_that_one_action_cures_count_together() {
+    let known = line_of_services();
+    let mut either = incident("one", "b/b-1", "slow_dependency", 0);
+    either.hypotheses[0].probability = 0.3;
+    assert_ne!(
+        chosen(&either, &known, 60).map(|found| found.0).as_deref(),
+        Some("isolate_instance"),
+        "too weak"
+    );
+    let mut busy = hypothesis("b/b-1", "cpu_saturation", 0.3);
+    busy.rank = 2;
+    either.hypotheses.push(busy);
+    assert_eq!(chosen(&either, &known, 60).map(|found| found.0).as_deref(), Some("isolate_instance"));
+}
+
+#[test]
+fn what_nobody_can_do_is_refused_by_name() {
+    let known = line_of_services();
+    let settings = theriac_plan::Settings { only_verbs: vec!["notify".to_owned()], ..acting() };
+    let mut planner = planner(settings);
+    let hang = incident("one", "b/b-1", "hang", 0);
+    let mut facts = planner.step(at(0), std::slice::from_ref(&hang), &[], &known).facts;
+    facts.extend(planner.step(at(20), &[], &[], &known).facts);
+    let told = facts.iter().any(|fact| {
+        matches!(fact, Fact::Refused { detail, .. } if detail.contains("nobody here can `restart`: it is not in only_verbs"))
+    });
+    assert!(told, "{facts:?}");
+}

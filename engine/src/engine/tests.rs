@@ -49,6 +49,7 @@ fn incident() -> Incident {
         symptoms_shed: 0,
         hypotheses: vec![hypothesis],
         spread: Vec::new(),
+        felt: theriac_contract::Felt::default(),
         critical_failure: None,
         summary: String::new(),
         knowledge_version: 0,

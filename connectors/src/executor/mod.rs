@@ -5,6 +5,7 @@
 //! | [`log`] | [`Log`]: says what would be done |
 //! | [`webhook`] | [`Webhook`]: a signed HTTP request |
 //! | [`command`] | [`CommandExecutor`]: a program from a list, without a shell |
+//! | [`process`] | [`ProcessExecutor`]: services of this machine, started, stopped and rolled back |
 //! | `kafka::TopicExecutor` | processes of their own, by way of a topic (with the feature `kafka`) |
 //! | [`ledger`] | [`Ledger`]: at most once for each key, never under a stale token, across restarts |
 //! | [`routes`] | [`Routes`]: which executor does what |
@@ -12,7 +13,7 @@
 //! | [`settings`] | [`Settings`] and [`build`] |
 //!
 //! ```text
-//! commands ─► Pool ─► Ledger ─► Routes ─► Webhook | CommandExecutor | TopicExecutor | Log
+//! commands ─► Pool ─► Ledger ─► Routes ─► Webhook | CommandExecutor | ProcessExecutor | TopicExecutor | Log
 //!               └─► completions
 //! ```
 
@@ -21,6 +22,7 @@ pub mod command;
 pub mod ledger;
 pub mod log;
 pub mod pool;
+pub mod process;
 pub mod routes;
 pub mod settings;
 pub mod signature;
@@ -31,6 +33,7 @@ pub use command::{CommandExecutor, CommandSettings, Program};
 pub use ledger::{Ledger, LedgerError, LedgerLimits};
 pub use log::Log;
 pub use pool::{Pool, PoolSettings};
+pub use process::{ProcessExecutor, ProcessSettings};
 pub use routes::{Route, Routes};
 pub use settings::{ExecutorError, ExecutorSettings, Settings, TopicSettings, build, check};
 

@@ -11,6 +11,7 @@ use super::{
     ledger::{Ledger, LedgerError, LedgerLimits},
     log::Log,
     pool::PoolSettings,
+    process::{ProcessExecutor, ProcessSettings},
     routes::{Route, Routes},
     webhook::{Webhook, WebhookSettings},
 };
@@ -82,6 +83,8 @@ pub enum ExecutorSettings {
     Webhook(WebhookSettings),
     /// [`CommandExecutor`].
     Command(CommandSettings),
+    /// [`ProcessExecutor`].
+    Process(ProcessSettings),
     /// Processes that subscribe to commands on Kafka, under the name of this executor.
     Topic(TopicSettings),
 }
@@ -167,10 +170,14 @@ pub fn check(
             }
             // It remembers by itself what was done.
             ExecutorSettings::Topic(_) => {}
-            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) if settings.ledger.is_none() => {
-                return wrong(name, "it really acts, so `ledger` must name a file that keeps what was done");
+            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) | ExecutorSettings::Process(_) => {
+                if settings.ledger.is_none() {
+                    return wrong(
+                        name,
+                        "it really acts, so `ledger` must name a file that keeps what was done",
+                    );
+                }
             }
-            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) => {}
         }
     }
     Ok(())
@@ -182,6 +189,7 @@ fn alone(name: &str, settings: &ExecutorSettings, clock: &Clock) -> Result<Arc<d
         ExecutorSettings::Log | ExecutorSettings::Topic(_) => Arc::new(Log),
         ExecutorSettings::Webhook(s) => Arc::new(Webhook::new(name, s.clone(), Arc::clone(clock))?),
         ExecutorSettings::Command(s) => Arc::new(CommandExecutor::new(name, s.clone())?),
+        ExecutorSettings::Process(s) => Arc::new(ProcessExecutor::new(name, s.clone())?),
     })
 }
 

@@ -4,6 +4,7 @@ mod http;
 mod ledger;
 mod pool;
 mod process;
+mod supervised;
 mod wiring;
 
 use std::sync::Arc;

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{Executor, Interval};
 
 use super::{
+    breaker::BreakerSettings,
     clock::Clock,
     command::{CommandExecutor, CommandSettings},
+    guarded::Guarded,
     ledger::{Ledger, LedgerError, LedgerLimits},
     log::Log,
     pool::PoolSettings,
@@ -42,6 +44,14 @@ pub enum ExecutorError {
         /// Position, from 0.
         index: usize,
         /// What is wrong.
+        reason: String,
+    },
+    /// What stands before executors makes no sense.
+    #[error("{place}: {reason}")]
+    Breaker {
+        /// Key of the configuration.
+        place: String,
+        /// What is wrong and how to mend it.
         reason: String,
     },
     /// The ledger cannot be opened.
@@ -102,7 +112,7 @@ pub enum ExecutorSettings {
 ///   - { executor: hooks }
 /// ledger: /var/lib/theriac/ledger
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Executors by name.
@@ -114,6 +124,11 @@ pub struct Settings {
     pub ledger: Option<PathBuf>,
     /// How much of that file is kept.
     pub ledger_limits: LedgerLimits,
+    /// When nothing more goes to an executor whose commands fail, and how many at once do. Those
+    /// that subscribe to a topic look after themselves.
+    pub breaker: BreakerSettings,
+    /// The same for single executors by name, instead.
+    pub breakers: BTreeMap<String, BreakerSettings>,
     /// Worker threads.
     pub pool: PoolSettings,
 }
@@ -132,7 +147,11 @@ pub fn build(
     let routes = routes(settings, |name, executor| {
         Ok(match (executor, kafka) {
             (ExecutorSettings::Topic(topic), Some(kafka)) => subscribed(name, topic, kafka, clock)?,
-            _ => alone(name, executor, clock)?,
+            (ExecutorSettings::Log | ExecutorSettings::Topic(_), _) => alone(name, executor, clock)?,
+            _ => {
+                let breaker = settings.breakers.get(name).unwrap_or(&settings.breaker);
+                Arc::new(Guarded::new(alone(name, executor, clock)?, breaker.clone()))
+            }
         })
     })?;
     Ok(match &settings.ledger {
@@ -153,6 +172,7 @@ pub fn check(
     clock: &Clock,
 ) -> Result<(), ExecutorError> {
     routes(settings, |name, executor| alone(name, executor, clock))?;
+    breakers(settings)?;
     let wrong = |name: &String, reason: &str| {
         Err(ExecutorError::Setting { executor: name.clone(), reason: reason.to_owned() })
     };
@@ -181,6 +201,22 @@ pub fn check(
         }
     }
     Ok(())
+}
+
+/// Whether what stands before executors makes sense.
+fn breakers(settings: &Settings) -> Result<(), ExecutorError> {
+    let common = ("breaker".to_owned(), &settings.breaker);
+    let single = settings.breakers.iter().map(|(name, breaker)| (format!("breakers.{name}"), breaker));
+    for (place, breaker) in std::iter::once(common).chain(single) {
+        if let Some(reason) = breaker.problem() {
+            return Err(ExecutorError::Breaker { place, reason });
+        }
+    }
+    let defined = |name: &&String| settings.executors.contains_key(*name);
+    let Some(name) = settings.breakers.keys().find(|name| !defined(name)) else { return Ok(()) };
+    let names = settings.executors.keys().cloned().collect::<Vec<_>>().join(", ");
+    let reason = format!("executor `{name}` is not defined; there are: {names}");
+    Err(ExecutorError::Breaker { place: format!("breakers.{name}"), reason })
 }
 
 /// An executor that needs nothing but its settings. What subscribes to a topic is stood in for.

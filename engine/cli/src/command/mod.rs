@@ -17,6 +17,7 @@ mod schema;
 #[cfg(feature = "sql")]
 mod sql;
 mod tap;
+mod unfinished;
 mod validate;
 mod watch;
 
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Knowledge(knowledge::Arguments),
     /// Print what is on a topic, and follow it
     Tap(tap::Arguments),
+    /// Plans that ended neither at their goal nor where they began: what a person has to do
+    Unfinished(unfinished::Arguments),
     /// What could not be read: list it, look at it, send it back
     Dlq(dlq::Arguments),
     /// What each detector sees and costs: a table, a card, a page
@@ -83,6 +86,7 @@ impl Command {
             Self::Sql(arguments) => sql::run(&arguments),
             Self::Knowledge(arguments) => knowledge::run(&arguments),
             Self::Tap(arguments) => tap::run(&arguments),
+            Self::Unfinished(arguments) => unfinished::run(&arguments),
             Self::Dlq(arguments) => dlq::run(&arguments),
             Self::Detectors(arguments) => detectors::run(&arguments),
             Self::Datasets(arguments) => datasets::run(&arguments),

@@ -294,6 +294,26 @@ fn a_checkpoint_is_restored_while_the_service_is_stopped() {
 }
 
 #[test]
+fn what_was_done_is_taken_back_while_the_service_runs() {
+    let mut shop = Shop::new();
+    shop.well("start");
+    until(|| !shop.starts().is_empty());
+    let script =
+        format!("test \"$1\" = order-7 || exit 3; echo \"$1\" >> {}", shop.path("taken_back").display());
+    shop.cart()["compensate"] =
+        json!({ "program": "/bin/sh", "arguments": ["-c", script, "compensate", "{param.what}"] });
+    let mut compensate = command("compensate", "cart", LONG);
+    let missing = shop.refused(&compensate);
+    assert!(missing.ends_with("argument `{param.what}` needs the parameter `what`"), "{missing}");
+    compensate.action.parameters.insert("what".to_owned(), "order-7".to_owned());
+    assert_eq!(shop.executor().execute(&compensate).0, Verdict::Succeeded);
+    assert_eq!(fs::read_to_string(shop.path("taken_back")).expect("taken back"), "order-7\n");
+    compensate.action.parameters.insert("what".to_owned(), "order-8".to_owned());
+    assert!(shop.refused(&compensate).contains("exit code 3"));
+    assert!(runs(shop.pid()) && shop.starts().len() == 1, "it was not stopped");
+}
+
+#[test]
 fn dry_runs_and_refusals_do_nothing() {
     let shop = Shop::new();
     let dry = |verb: &str| {

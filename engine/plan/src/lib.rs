@@ -10,6 +10,7 @@
 //! | [`settings`] | [`Settings`]: evidence that is needed, guardrails |
 //! | `utility` | what a strategy is worth |
 //! | `target` | `cause.service`, `change.entity`, placeholders |
+//! | `known_good` | checkpoints and compensators that services registered |
 //! | `candidates` | every strategy that could be tried now |
 //! | `build` | a strategy as a plan |
 //! | `guard` | actions so far, limits |
@@ -18,6 +19,7 @@
 mod build;
 mod candidates;
 mod guard;
+mod known_good;
 mod planner;
 pub mod playbook;
 pub mod settings;

@@ -12,6 +12,7 @@ use crate::{
     build::{self, Order},
     candidates::{self, attempt},
     guard::Guard,
+    known_good::known_good,
     playbook::Playbooks,
     settings::Settings,
 };
@@ -219,6 +220,7 @@ impl Planner {
                 incident: &case.incident,
                 strategy,
                 hypothesis,
+                known: known_good(&case.incident, hypothesis, knowledge),
                 escalation: case.plans,
                 at,
                 knowledge_version: knowledge.version,

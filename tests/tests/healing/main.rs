@@ -53,3 +53,14 @@ fn a_service_that_is_killed_hung_leaking_or_badly_deployed_is_healed() {
 
     shop.close();
 }
+
+#[test]
+fn a_bad_write_is_undone_by_the_newest_checkpoint_from_before() {
+    let mut shop = Shop::open();
+    let before = shop.pid();
+    shop.spoil();
+    until("failures", || (shop.load.failed_since(shop.broken_at()) > 0).then_some(()));
+    assert!(!shop.orders_are_whole());
+    healed(&mut shop, "a bad write", |shop| shop.orders_are_whole() && shop.pid() != before);
+    shop.close();
+}

@@ -30,6 +30,9 @@ const PAST: u64 = 1200;
 /// Releases, and what is wrong with them.
 const RELEASES: [(&str, &str); 3] = [("v1", ""), ("v2", "leaks"), ("v3", "errors")];
 
+/// What the shop keeps.
+const ORDERS: &str = "[\"tea\", \"bread\"]";
+
 pub(crate) struct Shop {
     pub(crate) load: Load,
     /// Recoveries that were verified so far.
@@ -81,13 +84,16 @@ fn playbooks() -> Value {
         json!({ "name": name, "requires": requires, "cost": cost, "prior": prior, "stages": stages })
     };
     let likely = json!({ "successes": 8, "failures": 2 });
+    let likely_too = likely.clone();
     let maybe = json!({ "successes": 4, "failures": 2 });
     let back = json!({ "verb": "rollback_deploy", "target": "change.entity", "parameters": { "version": "{change.from}" } });
     let back = strategy("rollback_deploy", json!(["deploy"]), 8, likely, back);
     let again = json!({ "verb": "restart", "target": "cause.service" });
     let again = strategy("restart_service", json!([]), 12, maybe, again);
+    let bring = json!({ "verb": "restore", "target": "cause.service", "parameters": { "checkpoint": "{checkpoint.id}" } });
+    let bring = strategy("restore_checkpoint", json!([]), 10, likely_too, bring);
     let faults = ["memory_leak", "bad_deploy", "crash_loop", "hang", "error_burst", "slow_dependency"];
-    let playbook = |fault| json!({ "fault": fault, "strategies": [back, again] });
+    let playbook = |fault| json!({ "fault": fault, "strategies": if fault == "error_burst" { json!([bring, back, again]) } else { json!([back, again]) } });
     json!({ "playbooks": faults.map(playbook) })
 }
 
@@ -110,13 +116,19 @@ impl Shop {
             "folder": here.join("managed"),
             "services": { "shop": {
                 "program": python(),
-                "arguments": [here.join("current/service.py"), here.join("current"), address.port().to_string(), here.join("shop.jsonl")],
+                "arguments": [here.join("current/service.py"), here.join("current"), address.port().to_string(), here.join("shop.jsonl"), here.join("orders")],
                 "directory": here,
                 "release": here.join("current"),
                 "output": here.join("shop.log"),
                 "health": { "http": format!("http://{address}/health") },
                 "healthy_within": "8s",
                 "stop_grace": "500ms",
+                "restore": {
+                    "program": "/bin/sh",
+                    "arguments": ["-c", "cp \"orders.$1\" orders", "restore", "{param.checkpoint}"],
+                    "directory": here,
+                    "environment_keep": ["PATH"],
+                },
             } },
         });
         let settings: ProcessSettings = serde_json::from_value(managed.clone()).unwrap();
@@ -149,6 +161,7 @@ impl Shop {
         let topology = json!({ "services": [{ "name": "web", "calls": ["shop"] }, { "name": "shop" }] });
         fs::write(here.join("topology.yaml"), topology.to_string()).unwrap();
         fs::write(here.join("shop.jsonl"), "").unwrap();
+        fs::write(here.join("orders"), ORDERS).unwrap();
         fs::write(here.join("web.jsonl"), "").unwrap();
         let (verdict, said) = executor.execute(&ask("start"));
         assert_eq!(verdict, Verdict::Succeeded, "{said}");
@@ -239,6 +252,18 @@ impl Shop {
         let mut file = File::options().append(true).open(self.path("web.jsonl")).unwrap();
         file.write_all((told.to_string() + "\n").as_bytes()).unwrap();
         self.send("-HUP");
+    }
+
+    /// Somebody writes what can be read no more over the orders.
+    pub(crate) fn spoil(&mut self) {
+        self.broken = Instant::now();
+        fs::write(self.path("orders"), "[\"tea\", ").unwrap();
+    }
+
+    /// Whether the orders are what they were.
+    pub(crate) fn orders_are_whole(&self) -> bool {
+        let orders = fs::read_to_string(self.path("orders")).unwrap();
+        serde_json::from_str::<Value>(&orders).is_ok_and(|orders| orders == json!(["tea", "bread"]))
     }
 
     fn read<T>(&self, topic: Topic, parse: impl Fn(&[u8]) -> Option<T>) -> Vec<T> {

@@ -62,5 +62,7 @@ fn a_bad_write_is_undone_by_the_newest_checkpoint_from_before() {
     until("failures", || (shop.load.failed_since(shop.broken_at()) > 0).then_some(()));
     assert!(!shop.orders_are_whole());
     healed(&mut shop, "a bad write", |shop| shop.orders_are_whole() && shop.pid() != before);
+    let (restored, known) = (shop.restored(), shop.checkpoints());
+    assert!(restored.len() == 1 && known.contains(&restored[0]), "{restored:?} of {known:?}");
     shop.close();
 }

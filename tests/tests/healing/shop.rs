@@ -1,7 +1,7 @@
 //! The shop: its folder, its releases, its process, and theriac beside it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::Write as _,
     net::{SocketAddr, TcpListener},
@@ -17,10 +17,13 @@ use theriac_connectors::{
     topics::Embedded,
 };
 use theriac_contract::{
-    Action, Command, Entity, Executor, Id, Incident, Interval, Timestamp, Topic, Topics, Verdict,
-    Verification, VerificationVerdict,
+    Action, Change, Command, Entity, Executor, Fact, Id, Incident, Interval, Outcome, OutcomeKind,
+    RecordedFact, Timestamp, Topic, Topics, Verdict, Verification, VerificationVerdict,
 };
-use theriac_tests::service::{Running, until};
+use theriac_tests::{
+    program::run_well,
+    service::{Running, until},
+};
 
 use crate::load::{self, Load};
 
@@ -286,9 +289,28 @@ impl Shop {
         last.values().filter(|incident| !incident.is_over()).count()
     }
 
-    /// Ends theriac, which must end well, and the shop.
+    /// Names of the checkpoints that are facts.
+    pub(crate) fn checkpoints(&self) -> BTreeSet<String> {
+        let facts = self.read(Topic::Knowledge, |bytes| serde_json::from_slice::<RecordedFact>(bytes).ok());
+        let name = |recorded: RecordedFact| match recorded.fact {
+            Fact::Changed { change } if change.kind == Change::CHECKPOINT => Some(change.to),
+            _ => None,
+        };
+        facts.into_iter().filter_map(name).collect()
+    }
+
+    /// What was restored, in order.
+    pub(crate) fn restored(&self) -> Vec<String> {
+        let outcomes = self.read(Topic::Outcomes, |bytes| serde_json::from_slice::<Outcome>(bytes).ok());
+        let done = outcomes.into_iter().filter(|outcome| outcome.kind == OutcomeKind::Succeeded);
+        done.filter_map(|outcome| outcome.action?.parameters.remove("checkpoint")).collect()
+    }
+
+    /// Ends theriac, which must end well and has left nothing to do for a person, and the shop.
     pub(crate) fn close(mut self) {
         self.theriac.as_mut().unwrap().stop();
+        let left = run_well(self.folder.path(), &["unfinished", "--data-dir", "data"]);
+        assert_eq!(left, "every plan that ended reached its goal, or left things as it found them\n");
     }
 }
 

@@ -154,9 +154,35 @@ fn killed_before_its_number_was_noted_it_is_found_by_its_mark() {
     let shop = Shop::new();
     shop.well("start");
     until(|| !shop.starts().is_empty());
-    fs::remove_file(shop.path("managed/cart.json")).expect("the note");
+    let note = shop.path("managed/cart.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&note).expect("the note")).expect("JSON");
+    (record["process"], record["starting"]) = (Value::Null, json!(true));
+    fs::write(&note, record.to_string()).expect("written");
     assert!(shop.well("start").starts_with(&format!("it runs already, pid {}", shop.pid())));
     assert_eq!(shop.starts().len(), 1, "it was not started twice");
+}
+
+#[test]
+fn what_a_killed_one_left_running_is_no_service_and_is_cleared_away() {
+    let mut shop = Shop::new();
+    let script = format!(
+        "echo \"$$ $(cat name)\" >> {}; sleep 300 & echo $! >> {}; setsid sleep 20 & wait",
+        shop.path("starts").display(),
+        shop.path("children").display()
+    );
+    shop.cart()["arguments"] = json!(["-c", script]);
+    shop.well("start");
+    let child = || fs::read_to_string(shop.path("children")).ok()?.lines().next()?.parse::<u32>().ok();
+    until(|| child().is_some());
+    let (child, main) = (child().expect("a number"), shop.pid());
+    kill("-KILL", main);
+    until(|| !runs(main));
+    assert!(runs(child), "it outlives its parent");
+    let said = shop.well("restart");
+    assert!(said.starts_with("it had ended, and a process that it left was killed; started"), "{said}");
+    until(|| !runs(child));
+    until(|| shop.starts().len() == 2);
+    assert_ne!(shop.pid(), main);
 }
 
 #[test]
@@ -180,7 +206,7 @@ fn another_process_with_its_number_is_left_alone() {
 
 #[test]
 fn one_that_hangs_is_killed_after_the_grace_with_all_its_children() {
-    let shop = Shop::with("trap '' TERM; sleep 300 & echo \"$! child\" >> $OLDPWD/x; wait; sleep 300");
+    let shop = Shop::with("trap '' TERM; sleep 300 & wait; sleep 300");
     shop.well("start");
     until(|| !shop.starts().is_empty());
     let pid = shop.pid();

@@ -444,7 +444,7 @@ fn a_call_is_an_edge_whether_the_caller_names_it_or_the_child_shows_it() {
 fn what_is_registered_against_trouble_is_kept_with_the_changes() {
     for kind in [theriac_contract::Change::CHECKPOINT, theriac_contract::Change::COMPENSATOR] {
         let (_, ticks) =
-            run(&[Row::Log { ms: 5, severity: 9, body: format!("{kind} of the orders").into() }], settings());
+            run(&[Row::Log { ms: 5, severity: 9, body: format!("{kind} of the orders") }], settings());
         let [change] = ticks[0].changes.as_slice() else { panic!("{:?}", ticks[0].changes) };
         assert_eq!(
             (change.entity.as_str(), change.kind.as_str(), change.to.as_str()),

@@ -1,6 +1,6 @@
 //! Which process it is, though numbers of processes are used again.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,21 +56,29 @@ impl Identity {
     }
 }
 
-/// The process that carries this mark and leads its group: one that was started by an executor that
-/// was killed before it could note the number.
-pub(super) fn marked(mark: &str) -> Option<Identity> {
+/// Processes of these groups that carry the mark in their environment, which children inherit.
+fn marked(mark: &str, of_group: impl Fn(u32, &Stat) -> bool) -> Vec<Identity> {
     let wanted = format!("{MARK}={mark}");
-    let mut pids: Vec<u32> = fs::read_dir("/proc")
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| stat(*pid).is_some_and(|stat| stat.group == *pid))
-        .collect();
-    pids.sort_unstable();
-    let carries = |pid: &u32| {
-        let environment = fs::read(PathBuf::from(format!("/proc/{pid}/environ"))).unwrap_or_default();
+    let carries = |pid: u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
     };
-    pids.into_iter().filter(carries).filter_map(Identity::of).find(Identity::runs)
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let found = pids.filter(|pid| stat(*pid).is_some_and(|stat| of_group(*pid, &stat)) && carries(*pid));
+    found.filter_map(Identity::of).filter(Identity::runs).collect()
+}
+
+/// The first process that carries this mark and leads its group: one that was started by an executor
+/// that was killed before it could note the number.
+pub(super) fn started_unnoted(mark: &str) -> Option<Identity> {
+    marked(mark, |pid, stat| stat.group == pid).into_iter().min_by_key(|found| (found.started, found.pid))
+}
+
+/// What a process that ended left running in its group. The mark tells it from another group that got
+/// the number since.
+pub(super) fn left_behind(group: u32, mark: &str) -> Vec<Identity> {
+    marked(mark, |_, stat| stat.group == group)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::{
     identity::{Identity, MARK},
@@ -59,6 +59,15 @@ pub(super) fn spawn(service: &ServiceSettings, mark: &str) -> io::Result<Identit
     // Whoever started a process has to wait for it, or its number is never free again.
     thread::spawn(move || child.wait());
     identity.ok_or_else(|| io::Error::other("its process cannot be seen in /proc"))
+}
+
+/// Kills what a process that ended left running in its group.
+pub(super) fn clear_away(left: &[Identity]) {
+    for process in left {
+        if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
 fn signal(process: &Identity, signal: Signal) {

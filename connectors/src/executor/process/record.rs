@@ -23,6 +23,8 @@ const SWITCHES_MAX: usize = 64;
 pub(super) struct Record {
     /// Its process.
     pub(super) process: Option<Identity>,
+    /// One is being started: set before, and taken back with the note of its number.
+    pub(super) starting: bool,
     /// Targets that the release link had, the newest last.
     pub(super) releases: VecDeque<PathBuf>,
     /// Rollbacks, the newest last.

@@ -114,7 +114,8 @@ impl Service {
 
     /// Its process, if it runs.
     fn process(&self, record: &Record) -> Option<Identity> {
-        record.process.clone().filter(Identity::runs).or_else(|| identity::marked(&self.mark()))
+        let noted = record.process.clone().filter(Identity::runs);
+        noted.or_else(|| record.starting.then(|| identity::started_unnoted(&self.mark())).flatten())
     }
 
     /// Others may have deployed since it was looked at last.
@@ -136,6 +137,8 @@ impl Service {
                 (process, words)
             }
             None => {
+                record.starting = true;
+                record.write(&self.record)?;
                 let spawned = lifecycle::spawn(&self.settings, &self.mark());
                 let process = spawned.map_err(|error| {
                     let why = format!("{}: {error}", self.settings.program.display());
@@ -146,7 +149,8 @@ impl Service {
                 (process, words)
             }
         };
-        if record.process.as_ref() != Some(&process) {
+        if record.starting || record.process.as_ref() != Some(&process) {
+            record.starting = false;
             record.process = Some(process.clone());
             record.write(&self.record)?;
         }
@@ -157,7 +161,16 @@ impl Service {
     }
 
     fn stop(&self, record: &mut Record, deadline: Instant) -> Result<String, Failure> {
-        let Some(process) = self.process(record) else { return Ok("it did not run".to_owned()) };
+        let Some(process) = self.process(record) else {
+            let group = record.process.as_ref().map(|ended| ended.pid);
+            let left = group.map_or_else(Vec::new, |group| identity::left_behind(group, &self.mark()));
+            lifecycle::clear_away(&left);
+            return Ok(match left.len() {
+                0 => "it did not run".to_owned(),
+                1 => "it had ended, and a process that it left was killed".to_owned(),
+                many => format!("it had ended, and {many} processes that it left were killed"),
+            });
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         let ended = lifecycle::end(&process, duration(self.settings.stop_grace).min(left));
         let words = match ended {
@@ -168,7 +181,7 @@ impl Service {
                 return Err(Failure { verdict: Verdict::TimedOut, why });
             }
         };
-        record.process = None;
+        (record.process, record.starting) = (None, false);
         record.write(&self.record)?;
         Ok(words)
     }

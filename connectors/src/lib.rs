@@ -6,7 +6,7 @@
 //! | [`topics`] | the embedded durable log |
 //! | [`merge`] | several sources as one, in the order of event time |
 //! | [`decode`] | bytes of one record into Arrow rows |
-//! | [`executor`] | what does the commands of plans: log, webhook, programs; ledger, routes, worker threads |
+//! | [`executor`] | what does the commands of plans: log, webhook, programs, services; ledger, routes, worker threads |
 //! | [`kafka`] | topics and sources on Apache Kafka, and which part of the work a process has |
 //! | [`host`] | the machine itself as a source |
 //! | [`objects`] | whole objects in a folder, S3, Google Cloud Storage or Azure |

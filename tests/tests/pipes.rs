@@ -54,6 +54,7 @@ fn no_verb_minds_a_pipe_that_is_closed() {
         &["knowledge", "diff", "1", "--data-dir", "told"],
         &["knowledge", "rollback", "1", "--data-dir", "told"],
         &["tap", "knowledge", "--data-dir", "told"],
+        &["unfinished", "--data-dir", "told"],
         &["schema"],
         &["schema", "plan"],
         &["datasets", "list"],

@@ -72,7 +72,7 @@ impl Program {
     }
 
     /// The arguments with everything filled in.
-    fn fill(&self, command: &Command) -> Result<Vec<String>, String> {
+    pub(super) fn fill(&self, command: &Command) -> Result<Vec<String>, String> {
         self.arguments.iter().map(|template| fill(template, command)).collect()
     }
 }
@@ -191,7 +191,7 @@ fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStat
     }
 }
 
-fn run(program: &Program, arguments: &[String], timeout: Interval) -> (Verdict, String) {
+pub(super) fn run(program: &Program, arguments: &[String], timeout: Interval) -> (Verdict, String) {
     let kept = program.environment_keep.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let spawned = std::process::Command::new(&program.program)
         .args(arguments)

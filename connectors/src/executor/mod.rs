@@ -5,32 +5,41 @@
 //! | [`log`] | [`Log`]: says what would be done |
 //! | [`webhook`] | [`Webhook`]: a signed HTTP request |
 //! | [`command`] | [`CommandExecutor`]: a program from a list, without a shell |
+//! | [`process`] | [`ProcessExecutor`]: services of this machine, started, stopped and rolled back |
 //! | `kafka::TopicExecutor` | processes of their own, by way of a topic (with the feature `kafka`) |
+//! | [`breaker`], [`guarded`] | [`Breaker`], [`Guarded`]: nothing to what fails, and not too much at once |
 //! | [`ledger`] | [`Ledger`]: at most once for each key, never under a stale token, across restarts |
 //! | [`routes`] | [`Routes`]: which executor does what |
 //! | [`pool`] | [`Pool`]: worker threads, so that nothing here can hold up the engine |
 //! | [`settings`] | [`Settings`] and [`build`] |
 //!
 //! ```text
-//! commands ─► Pool ─► Ledger ─► Routes ─► Webhook | CommandExecutor | TopicExecutor | Log
+//! commands ─► Pool ─► Ledger ─► Routes ─► Guarded ─► Webhook | CommandExecutor | ProcessExecutor
+//!               │                    └─► TopicExecutor | Log
 //!               └─► completions
 //! ```
 
+pub mod breaker;
 pub mod clock;
 pub mod command;
+pub mod guarded;
 pub mod ledger;
 pub mod log;
 pub mod pool;
+pub mod process;
 pub mod routes;
 pub mod settings;
 pub mod signature;
 pub mod webhook;
 
+pub use breaker::{Breaker, BreakerSettings, Circuit, Permit, Refusal};
 pub use clock::Clock;
 pub use command::{CommandExecutor, CommandSettings, Program};
+pub use guarded::Guarded;
 pub use ledger::{Ledger, LedgerError, LedgerLimits};
 pub use log::Log;
 pub use pool::{Pool, PoolSettings};
+pub use process::{ProcessExecutor, ProcessSettings};
 pub use routes::{Route, Routes};
 pub use settings::{ExecutorError, ExecutorSettings, Settings, TopicSettings, build, check};
 

@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{Executor, Interval};
 
 use super::{
+    breaker::BreakerSettings,
     clock::Clock,
     command::{CommandExecutor, CommandSettings},
+    guarded::Guarded,
     ledger::{Ledger, LedgerError, LedgerLimits},
     log::Log,
     pool::PoolSettings,
+    process::{ProcessExecutor, ProcessSettings},
     routes::{Route, Routes},
     webhook::{Webhook, WebhookSettings},
 };
@@ -41,6 +44,14 @@ pub enum ExecutorError {
         /// Position, from 0.
         index: usize,
         /// What is wrong.
+        reason: String,
+    },
+    /// What stands before executors makes no sense.
+    #[error("{place}: {reason}")]
+    Breaker {
+        /// Key of the configuration.
+        place: String,
+        /// What is wrong and how to mend it.
         reason: String,
     },
     /// The ledger cannot be opened.
@@ -82,6 +93,8 @@ pub enum ExecutorSettings {
     Webhook(WebhookSettings),
     /// [`CommandExecutor`].
     Command(CommandSettings),
+    /// [`ProcessExecutor`].
+    Process(ProcessSettings),
     /// Processes that subscribe to commands on Kafka, under the name of this executor.
     Topic(TopicSettings),
 }
@@ -99,7 +112,7 @@ pub enum ExecutorSettings {
 ///   - { executor: hooks }
 /// ledger: /var/lib/theriac/ledger
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Executors by name.
@@ -111,6 +124,11 @@ pub struct Settings {
     pub ledger: Option<PathBuf>,
     /// How much of that file is kept.
     pub ledger_limits: LedgerLimits,
+    /// When nothing more goes to an executor whose commands fail, and how many at once do. Those
+    /// that subscribe to a topic look after themselves.
+    pub breaker: BreakerSettings,
+    /// The same for single executors by name, instead.
+    pub breakers: BTreeMap<String, BreakerSettings>,
     /// Worker threads.
     pub pool: PoolSettings,
 }
@@ -129,7 +147,11 @@ pub fn build(
     let routes = routes(settings, |name, executor| {
         Ok(match (executor, kafka) {
             (ExecutorSettings::Topic(topic), Some(kafka)) => subscribed(name, topic, kafka, clock)?,
-            _ => alone(name, executor, clock)?,
+            (ExecutorSettings::Log | ExecutorSettings::Topic(_), _) => alone(name, executor, clock)?,
+            _ => {
+                let breaker = settings.breakers.get(name).unwrap_or(&settings.breaker);
+                Arc::new(Guarded::new(alone(name, executor, clock)?, breaker.clone()))
+            }
         })
     })?;
     Ok(match &settings.ledger {
@@ -150,6 +172,7 @@ pub fn check(
     clock: &Clock,
 ) -> Result<(), ExecutorError> {
     routes(settings, |name, executor| alone(name, executor, clock))?;
+    breakers(settings)?;
     let wrong = |name: &String, reason: &str| {
         Err(ExecutorError::Setting { executor: name.clone(), reason: reason.to_owned() })
     };
@@ -167,13 +190,33 @@ pub fn check(
             }
             // It remembers by itself what was done.
             ExecutorSettings::Topic(_) => {}
-            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) if settings.ledger.is_none() => {
-                return wrong(name, "it really acts, so `ledger` must name a file that keeps what was done");
+            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) | ExecutorSettings::Process(_) => {
+                if settings.ledger.is_none() {
+                    return wrong(
+                        name,
+                        "it really acts, so `ledger` must name a file that keeps what was done",
+                    );
+                }
             }
-            ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) => {}
         }
     }
     Ok(())
+}
+
+/// Whether what stands before executors makes sense.
+fn breakers(settings: &Settings) -> Result<(), ExecutorError> {
+    let common = ("breaker".to_owned(), &settings.breaker);
+    let single = settings.breakers.iter().map(|(name, breaker)| (format!("breakers.{name}"), breaker));
+    for (place, breaker) in std::iter::once(common).chain(single) {
+        if let Some(reason) = breaker.problem() {
+            return Err(ExecutorError::Breaker { place, reason });
+        }
+    }
+    let defined = |name: &&String| settings.executors.contains_key(*name);
+    let Some(name) = settings.breakers.keys().find(|name| !defined(name)) else { return Ok(()) };
+    let names = settings.executors.keys().cloned().collect::<Vec<_>>().join(", ");
+    let reason = format!("executor `{name}` is not defined; there are: {names}");
+    Err(ExecutorError::Breaker { place: format!("breakers.{name}"), reason })
 }
 
 /// An executor that needs nothing but its settings. What subscribes to a topic is stood in for.
@@ -182,6 +225,7 @@ fn alone(name: &str, settings: &ExecutorSettings, clock: &Clock) -> Result<Arc<d
         ExecutorSettings::Log | ExecutorSettings::Topic(_) => Arc::new(Log),
         ExecutorSettings::Webhook(s) => Arc::new(Webhook::new(name, s.clone(), Arc::clone(clock))?),
         ExecutorSettings::Command(s) => Arc::new(CommandExecutor::new(name, s.clone())?),
+        ExecutorSettings::Process(s) => Arc::new(ProcessExecutor::new(name, s.clone())?),
     })
 }
 

@@ -1,9 +1,11 @@
 //! Executors against real sockets, real processes and real files.
 
+mod guarded;
 mod http;
 mod ledger;
 mod pool;
 mod process;
+mod supervised;
 mod wiring;
 
 use std::sync::Arc;

@@ -32,6 +32,7 @@ mod store;
 mod story;
 mod suggest;
 mod topology;
+mod unfinished;
 mod wiring;
 mod words;
 

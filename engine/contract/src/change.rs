@@ -12,7 +12,8 @@ pub struct Change {
     pub at: Timestamp,
     /// What was changed: a service or an instance.
     pub entity: Entity,
-    /// `deploy`, `configuration`, `flag`, `scaling`, `schema`, `certificate`, `maintenance`, `restart`.
+    /// `deploy`, `configuration`, `flag`, `scaling`, `schema`, `certificate`, `maintenance`, `restart`,
+    /// `checkpoint`, `compensator`.
     pub kind: String,
     /// What it was before, where known: a version or revision.
     pub from: String,
@@ -29,6 +30,17 @@ impl Change {
     pub const SCHEMA: &str = "schema";
     /// Kind of planned work.
     pub const MAINTENANCE: &str = "maintenance";
+    /// Kind of what changes nothing: a state that a service can be brought back to, named in `to`.
+    pub const CHECKPOINT: &str = "checkpoint";
+    /// Kind of what changes nothing: something that takes back what a service did, named in `to`.
+    pub const COMPENSATOR: &str = "compensator";
+
+    /// Whether it can have broken nothing: work that was announced, a process that began anew, or what
+    /// was only registered.
+    #[must_use]
+    pub fn is_harmless(&self) -> bool {
+        [Self::RESTART, Self::MAINTENANCE, Self::CHECKPOINT, Self::COMPENSATOR].contains(&self.kind.as_str())
+    }
 
     /// Whether it was one of settings, not of programs: it is taken back in another way.
     #[must_use]

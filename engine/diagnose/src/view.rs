@@ -301,7 +301,7 @@ impl<'a> View<'a> {
                 && (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
                 && change.at <= latest
                 && change.kind != "scaling"
-                && ![Change::RESTART, Change::MAINTENANCE].contains(&change.kind.as_str())
+                && !change.is_harmless()
                 && is_meant(change)
         });
         let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;

@@ -128,6 +128,27 @@ fn errors_without_a_change_are_a_burst() {
     assert_cause(&all, &shop(), "catalog", "error_burst", FaultClass::Transient);
 }
 
+/// What a service registers against the day that something goes wrong is no suspect, and hides none.
+#[test]
+fn a_checkpoint_is_no_change() {
+    let registered = |kind: &str| theriac_contract::Change {
+        kind: kind.to_owned(),
+        to: "orders-7".to_owned(),
+        ..deploy("catalog", 58)
+    };
+    let mut all = replicas("catalog", ERRORS, 60, STRONG);
+    all.extend(callers_suffer("catalog", ERRORS, 60));
+    for kind in [theriac_contract::Change::CHECKPOINT, theriac_contract::Change::COMPENSATOR] {
+        let mut knowledge = shop();
+        knowledge.changes.push(registered(kind));
+        let incident = &diagnose(&all, &knowledge)[0];
+        assert!(incident.hypotheses.iter().all(|one| one.change.is_none()), "{:?}", incident.hypotheses);
+        knowledge.changes.insert(0, deploy("catalog", 50));
+        let incident = &diagnose(&all, &knowledge)[0];
+        assert_eq!(incident.hypotheses[0].change, Some(deploy("catalog", 50)));
+    }
+}
+
 #[test]
 fn a_deploy_elsewhere_is_no_cause() {
     let mut knowledge = shop();

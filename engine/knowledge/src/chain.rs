@@ -145,6 +145,8 @@ impl Chain {
             Some((bytes, digest)) if link(before, &bytes) == digest || seeded::on(Bug::ChainNotCompared) => {
                 digest.clone_into(&mut self.head);
             }
+            // Facts without a digest that the first one with a digest does not stand on may have lost theirs.
+            Some(_) if self.head.is_empty() && last > 0 => return Err(ChainError::Broken { version: 1 }),
             Some(_) => return Err(ChainError::Broken { version }),
             None if self.head.is_empty() && fact.chain.is_empty() => self.unchained = version,
             None => return Err(ChainError::Unchained { version }),

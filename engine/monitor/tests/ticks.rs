@@ -131,7 +131,10 @@ fn batch(row: &Row) -> Telemetry {
                 scope: "{}",
                 severity_number: *severity,
                 severity_text: "",
-                event_name: if body.starts_with("deploy") { "deploy" } else { "" },
+                event_name: ["deploy", "checkpoint", "compensator"]
+                    .into_iter()
+                    .find(|name| body.starts_with(name))
+                    .unwrap_or_default(),
                 body,
                 attributes: r#"{"change.from":"1","change.to":"2"}"#,
                 trace_id: None,
@@ -434,6 +437,20 @@ fn a_call_is_an_edge_whether_the_caller_names_it_or_the_child_shows_it() {
         let calls = ticks[0].edges.iter().filter(|edge| edge.from.as_str() == "shop");
         assert!(calls.clone().any(|edge| edge.to.as_str() == "cart/cart-1"));
         assert!(ticks[0].edges.iter().any(|edge| edge.to.as_str() == "host:node-1"));
+    }
+}
+
+#[test]
+fn what_is_registered_against_trouble_is_kept_with_the_changes() {
+    for kind in [theriac_contract::Change::CHECKPOINT, theriac_contract::Change::COMPENSATOR] {
+        let (_, ticks) =
+            run(&[Row::Log { ms: 5, severity: 9, body: format!("{kind} of the orders") }], settings());
+        let [change] = ticks[0].changes.as_slice() else { panic!("{:?}", ticks[0].changes) };
+        assert_eq!(
+            (change.entity.as_str(), change.kind.as_str(), change.to.as_str()),
+            ("cart/cart-1", kind, "2")
+        );
+        assert!(change.is_harmless());
     }
 }
 

@@ -6,13 +6,14 @@ use theriac_contract::{
     Action, Autonomy, Entity, Hypothesis, Id, Incident, Plan, PlanStage, SCHEMA_VERSION, Step, Timestamp,
 };
 
-use crate::{playbook::Strategy, settings::Settings, target};
+use crate::{known_good::KnownGood, playbook::Strategy, settings::Settings, target};
 
 /// What a plan is made from.
 pub(crate) struct Order<'a> {
     pub(crate) incident: &'a Incident,
     pub(crate) strategy: &'a Strategy,
     pub(crate) hypothesis: &'a Hypothesis,
+    pub(crate) known: KnownGood<'a>,
     pub(crate) escalation: u32,
     pub(crate) at: Timestamp,
     pub(crate) knowledge_version: u64,
@@ -21,15 +22,17 @@ pub(crate) struct Order<'a> {
 
 /// The plan, without the candidates and not sealed yet; none if a name cannot be filled in.
 pub(crate) fn plan(order: &Order<'_>, settings: &Settings) -> Option<Plan> {
-    let Order { incident, strategy, hypothesis, escalation, at, .. } = order;
+    let Order { incident, strategy, hypothesis, known, escalation, at, .. } = order;
     let mut stages = Vec::new();
     let mut index = 0;
     for template in &strategy.stages {
         let mut steps = Vec::new();
         for step in &template.steps {
-            let action = action(&step.verb, &step.target, &step.parameters, hypothesis)?;
+            let action = action(&step.verb, &step.target, &step.parameters, hypothesis, *known)?;
             let compensation = match &step.compensation {
-                Some(undo) => Some(self::action(&undo.verb, &undo.target, &undo.parameters, hypothesis)?),
+                Some(undo) => {
+                    Some(self::action(&undo.verb, &undo.target, &undo.parameters, hypothesis, *known)?)
+                }
                 None => None,
             };
             let position = format!("{escalation}/{index}");
@@ -83,10 +86,11 @@ fn action(
     target: &str,
     parameters: &BTreeMap<String, String>,
     hypothesis: &Hypothesis,
+    known: KnownGood<'_>,
 ) -> Option<Action> {
     let parameters = parameters
         .iter()
-        .map(|(name, text)| Some((name.clone(), target::fill(text, hypothesis)?)))
+        .map(|(name, text)| Some((name.clone(), target::fill(text, hypothesis, known)?)))
         .collect::<Option<_>>()?;
     Some(Action { verb: verb.to_owned(), target: target::resolve(target, hypothesis)?, parameters })
 }

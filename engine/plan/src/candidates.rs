@@ -7,6 +7,7 @@ use theriac_contract::{
 };
 
 use crate::{
+    known_good::known_good,
     overview::Overview,
     playbook::{Playbooks, Requirement, Strategy},
     settings::Settings,
@@ -176,12 +177,13 @@ fn refused(
             settings.probability_min
         ));
     }
+    let known = known_good(incident, hypothesis, knowledge);
     let mut steps = strategy.stages.iter().flat_map(|stage| &stage.steps);
     let filled = steps.all(|step| {
         target::resolve(&step.target, hypothesis).is_some()
-            && step.parameters.values().all(|text| target::fill(text, hypothesis).is_some())
+            && step.parameters.values().all(|text| target::fill(text, hypothesis, known).is_some())
     });
-    (!filled).then(|| "the hypothesis lacks something that the steps name".to_owned())
+    (!filled).then(|| "the hypothesis lacks something that the steps name, or its service has registered nothing like it".to_owned())
 }
 
 /// What a hypothesis lacks that a strategy needs; none if it has it.

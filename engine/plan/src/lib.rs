@@ -12,6 +12,7 @@
 //! | [`calendar`], [`pattern`] | times of the week; names and beginnings of names |
 //! | `utility` | what a strategy is worth, and what waiting and asking are |
 //! | `target` | `cause.service`, `change.entity`, placeholders |
+//! | `known_good` | checkpoints and compensators that services registered |
 //! | `candidates` | every strategy that could be tried now |
 //! | `build` | a strategy as a plan |
 //! | `overview` | what is known, with sums over all of it |
@@ -37,6 +38,7 @@ pub mod check;
 mod decide;
 mod explore;
 mod guard;
+mod known_good;
 mod ledger;
 mod overview;
 pub mod pattern;

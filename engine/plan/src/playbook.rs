@@ -101,7 +101,8 @@ pub struct StepTemplate {
     /// `cause`, `cause.service`, `change.entity`, or a name.
     #[serde(default = "cause")]
     pub target: String,
-    /// Arguments; `{change.from}`, `{change.to}`, `{cause}`, `{cause.service}` are filled in.
+    /// Arguments; `{change.from}`, `{change.to}`, `{cause}`, `{cause.service}` are filled in, and
+    /// `{checkpoint.id}` and `{compensator.id}` by what the service registered.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
     /// `incident_open` or `always`.

@@ -2,7 +2,10 @@
 
 use theriac_contract::{Entity, Hypothesis};
 
-const PLACEHOLDERS: [&str; 4] = ["cause", "cause.service", "change.from", "change.to"];
+use crate::known_good::KnownGood;
+
+const PLACEHOLDERS: [&str; 6] =
+    ["cause", "cause.service", "change.from", "change.to", "checkpoint.id", "compensator.id"];
 
 /// The entity that a target stands for; none if the hypothesis does not have it.
 pub(crate) fn resolve(target: &str, hypothesis: &Hypothesis) -> Option<Entity> {
@@ -14,8 +17,8 @@ pub(crate) fn resolve(target: &str, hypothesis: &Hypothesis) -> Option<Entity> {
     }
 }
 
-/// Fills in placeholders; none if the hypothesis lacks one.
-pub(crate) fn fill(text: &str, hypothesis: &Hypothesis) -> Option<String> {
+/// Fills in placeholders; none if the hypothesis, or its service, lacks one.
+pub(crate) fn fill(text: &str, hypothesis: &Hypothesis, known: KnownGood<'_>) -> Option<String> {
     let mut filled = text.to_owned();
     for name in PLACEHOLDERS {
         let pattern = format!("{{{name}}}");
@@ -23,6 +26,8 @@ pub(crate) fn fill(text: &str, hypothesis: &Hypothesis) -> Option<String> {
             let value = match name {
                 "change.from" => hypothesis.change.as_ref().map(|change| change.from.clone()),
                 "change.to" => hypothesis.change.as_ref().map(|change| change.to.clone()),
+                "checkpoint.id" => known.checkpoint.map(|checkpoint| checkpoint.to.clone()),
+                "compensator.id" => known.compensator.map(|compensator| compensator.to.clone()),
                 place => resolve(place, hypothesis).map(|entity| entity.0),
             }?;
             filled = filled.replace(&pattern, &value);

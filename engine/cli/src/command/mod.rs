@@ -19,6 +19,7 @@ mod schema;
 mod sql;
 mod tap;
 mod test;
+mod unfinished;
 mod validate;
 mod watch;
 
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Resume(control::Resume),
     /// Print what is on a topic, and follow it
     Tap(tap::Arguments),
+    /// Plans that ended neither at their goal nor where they began: what a person has to do
+    Unfinished(unfinished::Arguments),
     /// What could not be read: list it, look at it, send it back
     Dlq(dlq::Arguments),
     /// What each detector sees and costs: a table, a card, a page
@@ -100,6 +103,7 @@ impl Command {
             Self::Pause(arguments) => control::pause(&arguments),
             Self::Resume(arguments) => control::resume(&arguments),
             Self::Tap(arguments) => tap::run(&arguments),
+            Self::Unfinished(arguments) => unfinished::run(&arguments),
             Self::Dlq(arguments) => dlq::run(&arguments),
             Self::Detectors(arguments) => detectors::run(&arguments),
             Self::Datasets(arguments) => datasets::run(&arguments),

@@ -37,7 +37,7 @@ pub(crate) use parameters::{At, Gathered};
 pub(crate) use sequence::Session;
 
 /// Names of events that say that somebody changed something, and the kind of the change.
-const CHANGES: [(&str, &str); 17] = [
+const CHANGES: [(&str, &str); 19] = [
     ("deploy", "deploy"),
     ("deployment", "deploy"),
     ("release", "deploy"),
@@ -55,6 +55,8 @@ const CHANGES: [(&str, &str); 17] = [
     ("certificate", "certificate"),
     ("certificate_rotation", "certificate"),
     ("maintenance", "maintenance"),
+    ("checkpoint", "checkpoint"),
+    ("compensator", "compensator"),
 ];
 
 /// Names of loggers that are told apart at most.

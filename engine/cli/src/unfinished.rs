@@ -183,6 +183,9 @@ mod tests {
             candidates: Vec::new(),
             stages: vec![PlanStage { name: "only".to_owned(), steps }],
             dry_run: false,
+            autonomy: theriac_contract::Autonomy::Act,
+            awaiting: None,
+            propensity: 1.0,
             knowledge_version: 0,
             policy_version: String::new(),
         };

@@ -184,7 +184,7 @@ impl Default for Settings {
             decide_after_transient: Interval::from_seconds(40),
             hypotheses_considered: 5,
             benefit: 100.0,
-            benefit_inside: 0.25,
+            benefit_inside: 0.15,
             actions_per_target_max: 3,
             rate_window: Interval::from_seconds(1_800),
             plans_per_incident_max: 4,

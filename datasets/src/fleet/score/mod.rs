@@ -230,12 +230,14 @@ impl Report {
             episodes.iter().zip(&judged).filter(|(episode, _)| episode.cause.is_some()).collect();
         let quiet = || episodes.iter().zip(&judged).filter(|(episode, _)| episode.cause.is_none());
         let impact = || faults.iter().filter(|(_, judged)| judged.first_bad.is_some());
-        let weeks = quiet().map(|(episode, _)| episode.horizon).sum::<f64>() / WEEK;
+        // An empty sum is -0, which reads badly.
+        let weeks = quiet().fold(0.0, |sum, (episode, _)| sum + episode.horizon) / WEEK;
         let false_actions: u64 = quiet().map(|(_, judged)| judged.changes as u64).sum();
         let by_type = by_type(&faults);
         let worst = by_type.iter().min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0))).cloned();
         let strata: Vec<Vec<f64>> = strata(&faults).into_iter().map(|(_, shares)| shares).collect();
-        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let mean =
+            |values: Vec<f64>| values.iter().fold(0.0, |sum, value| sum + value) / values.len().max(1) as f64;
         let ranks = || impact().map(|(_, judged)| judged.rank);
         let all = || faults.iter().map(|(_, judged)| judged);
         let everyone = || judged.iter();

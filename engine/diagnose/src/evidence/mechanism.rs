@@ -179,6 +179,17 @@ impl<'a> Place<'_, 'a> {
         if restarts.is_some() && missing.is_some() {
             self.sign(reasons, "missing", 1.0, Family::Missing, None);
         }
+        // Who is gone is missed by those who call it; what only stops to tell may work all the same.
+        let told = |family| self.view.trouble_told(self.suspect, family, None);
+        let missed = [Family::Errors, Family::Latency, Family::Health].into_iter().find_map(told);
+        if restarts.is_none()
+            && missing.is_some()
+            && missed.is_none()
+            && self.view.restarts(self.suspect) == 0
+        {
+            let text = format!("nobody who calls {} misses it: it may be its telemetry alone", self.suspect);
+            reasons.add("missing", -5.0, text, Vec::new());
+        }
         self.sign(reasons, "health", 0.5, Family::Health, None);
         self.sign(reasons, "resource", -3.0, Family::Memory, UP);
         if !self.suspect.is_instance() {

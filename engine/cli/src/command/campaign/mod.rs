@@ -65,10 +65,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_delimiter = ',')]
     faults: Vec<String>,
     /// Simulated seconds before each fault, in which the engine learns what is usual
-    #[arg(long, default_value_t = 900)]
+    #[arg(long, default_value_t = 1_800)]
     warm_up: u64,
     /// Disturbances a day that are no faults
-    #[arg(long, default_value_t = 144.0)]
+    #[arg(long, default_value_t = 30.0)]
     disturbances: f64,
     /// Threads; one for each processor if left out
     #[arg(long)]

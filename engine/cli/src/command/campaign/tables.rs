@@ -24,6 +24,9 @@ const ROWS: [Row; 21] = [
     ("end to end", |score| share(&score.end_to_end)),
     ("seconds to recover, p50 p95", |score| times(&score.recover, [0.5, 0.95])),
     ("healed share, macro", |score| {
+        if score.by_type.is_empty() {
+            return "-".to_owned();
+        }
         format!(
             "{:.2} ({:.2} to {:.2})",
             score.healed_share.0, score.healed_share.1.low, score.healed_share.1.high
@@ -47,7 +50,11 @@ const ROWS: [Row; 21] = [
         format!("{rate:.2} ({:.2} to {:.2})", interval.low, interval.high)
     }),
     ("of them harmful", |score| score.harmful_without_fault.to_string()),
-    ("headline", |score| score.headline().map_or_else(|| "void".to_owned(), |value| format!("{value:.1}"))),
+    ("headline", |score| match score.headline() {
+        _ if score.episodes == 0 => "-".to_owned(),
+        Some(value) => format!("{value:.1}"),
+        None => "void".to_owned(),
+    }),
 ];
 
 /// Prints all tables.

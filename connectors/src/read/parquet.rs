@@ -14,7 +14,10 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType},
 };
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    file::metadata::ParquetMetaData,
+};
 use theriac_contract::{Fetched, Reject, SourceError, Timestamp};
 
 use super::{
@@ -116,6 +119,13 @@ pub(super) struct ParquetFile {
     place: Place,
     size: u64,
     rows_total: u64,
+    rows_stored: u64,
+}
+
+/// Rows that the file says that it has, and those of its row groups.
+fn rows_of(metadata: &ParquetMetaData) -> (u64, u64) {
+    let stored = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
+    (u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0), stored.sum())
 }
 
 impl ParquetFile {
@@ -127,28 +137,27 @@ impl ParquetFile {
         };
         let io = |source| SourceError::Io { origin: origin.name(), source };
         let size = origin.size().map_err(io)?;
-        let build = |offset: u64| -> Result<(ParquetRecordBatchReader, u64), String> {
+        let build = |offset: u64| -> Result<(ParquetRecordBatchReader, (u64, u64)), String> {
             let offset = usize::try_from(offset).map_err(|e| e.to_string())?;
             match &origin {
                 Origin::Path(path) => {
                     let file = File::open(path).map_err(|e| e.to_string())?;
                     let builder =
                         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string())?;
-                    let rows = builder.metadata().file_metadata().num_rows();
+                    let rows = rows_of(builder.metadata());
                     let built = builder.with_batch_size(BATCH_ROWS).with_offset(offset).build();
                     built.map(|reader| (reader, rows)).map_err(|e| e.to_string())
                 }
                 Origin::Memory(_, bytes) => {
                     let builder =
                         ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|e| e.to_string())?;
-                    let rows = builder.metadata().file_metadata().num_rows();
+                    let rows = rows_of(builder.metadata());
                     let built = builder.with_batch_size(BATCH_ROWS).with_offset(offset).build();
                     built.map(|reader| (reader, rows)).map_err(|e| e.to_string())
                 }
             }
-            .map(|(reader, rows)| (reader, u64::try_from(rows).unwrap_or(0)))
         };
-        let (batches, rows_total) = guarded(|| build(place.row)).map_err(unreadable)?;
+        let (batches, (rows_total, rows_stored)) = guarded(|| build(place.row)).map_err(unreadable)?;
         let mut place = place;
         place.path = origin.name();
         let layout = if place.row > 0 {
@@ -160,7 +169,7 @@ impl ParquetFile {
         } else {
             None
         };
-        Ok(Self { origin, settings, batches, layout, place, size, rows_total })
+        Ok(Self { origin, settings, batches, layout, place, size, rows_total, rows_stored })
     }
 
     pub(super) fn place(&self) -> Place {
@@ -229,6 +238,8 @@ impl ParquetFile {
             self.place.row += 1;
         }
         self.layout = Some(learnt);
+        // Skipping all rows of a damaged file may fail where reading them did not: nothing is left to skip to.
+        self.place.closed = self.place.row >= self.rows_stored;
         // Progress is told from rows: the library does not say which bytes it took.
         let share = u128::from(self.size) * batch.num_rows() as u128 / u128::from(self.rows_total.max(1));
         fetched.bytes += u64::try_from(share).unwrap_or(0).max(1);

@@ -261,7 +261,8 @@ fn another_policy_decides_otherwise() {
     let healed = text(&["demo", "--record", "--data-dir", &live, "--output", "json"]);
     assert!(healed.contains("\"metrics\""), "{healed}");
     let policy = here.path("policy.yaml");
-    fs::write(&policy, "plan: { dry_run: false, forbidden_verbs: [rollback_deploy] }\n").expect("a file");
+    fs::write(&policy, "plan: { dry_run: false, benefit_inside: 1.0, forbidden_verbs: [rollback_deploy] }\n")
+        .expect("a file");
     let acting = here.path("acting.yaml");
     fs::write(&acting, "plan: { dry_run: false }\n").expect("a file");
     let diff = |policy: &str, more: &[&str]| {
@@ -275,8 +276,8 @@ fn another_policy_decides_otherwise() {
     let told: Value = serde_json::from_str(&diff(&policy, &["--output", "json"])).expect("JSON");
     let differences = told["differences"].as_array().expect("differences");
     assert!(!differences.is_empty(), "{told}");
-    let one = &differences[0];
-    assert_eq!(one["before"]["strategy"], "rollback_deploy", "{one}");
+    let rolled_back = |one: &&Value| one["before"]["strategy"] == "rollback_deploy";
+    let one = differences.iter().find(rolled_back).expect("a deploy was taken back");
     assert_ne!(one["after"]["strategy"], "rollback_deploy", "{one}");
     assert_eq!(one["before"]["would_act"], true);
     // What was done is a fact, what was not is an estimate.

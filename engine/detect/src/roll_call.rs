@@ -84,11 +84,13 @@ impl RollCall {
     /// How likely it is that an instance tells nothing for as long as this one does; none while it does.
     pub(crate) fn p_value(&self, entity: &Entity) -> Option<f64> {
         let call = self.calls.get(entity)?;
-        let gap = call.silent.filter(|gap| *gap > 0 && call.readings >= READINGS_MIN)?;
+        // Who has been gone for so long is not missed any more: that was told.
+        let missed = |gap: &usize| (1..=GAP_MAX).contains(gap) && call.readings >= READINGS_MIN;
+        let gap = call.silent.filter(missed)?;
         if self.blind || self.heard < HEARD_MIN {
             return None;
         }
-        let as_long: f64 = self.ended.iter().skip(gap.min(GAP_MAX)).sum();
+        let as_long: f64 = self.ended.iter().skip(gap).sum();
         let longest = self.ended.iter().rposition(|count| *count > 0.0).unwrap_or(0);
         let beyond = gap.saturating_sub(longest).min(GAP_MAX) as i32;
         Some((as_long + 0.5) / (self.heard + 1.0) * libm::ldexp(1.0, -beyond))
@@ -126,6 +128,11 @@ mod tests {
         // One gap of five ended: (1 + 1/2) / 1000, and nothing beyond.
         assert!((silent_for(&mut roll, 3) - 1.5 / 1_000.0).abs() < 1e-15);
         assert!((silent_for(&mut roll, 7) - 0.5 / 1_000.0 / 4.0).abs() < 1e-15);
+        let end = silent_for(&mut roll, GAP_MAX);
+        assert!(end > 0.0);
+        roll.calls.get_mut(&missing).unwrap().silent = Some(GAP_MAX + 1);
+        assert_eq!(roll.p_value(&missing), None, "it is gone");
+        roll.calls.get_mut(&missing).unwrap().silent = Some(7);
         roll.blind = true;
         assert_eq!(roll.p_value(&missing), None, "half of them are silent");
     }

@@ -104,6 +104,17 @@ fn an_instance_that_tells_nothing_explains_that_callers_are_refused() {
 }
 
 #[test]
+fn silence_that_no_caller_notices_may_be_the_telemetry_alone() {
+    let crashed = |instance: &str| {
+        let found = last(&silence(instance, 70), &shop(), 200);
+        found.hypotheses.iter().find(|one| one.fault == "crash_loop").map_or(0.0, |one| one.probability)
+    };
+    // Nobody calls the gateway, so nobody could tell.
+    let (called, entry) = (crashed("cart/cart-2"), crashed("gateway/gateway-2"));
+    assert!(called < 0.4 && entry > 0.6, "{called} {entry}");
+}
+
+#[test]
 fn what_callers_tell_of_a_service_is_told_of_the_one_instance_that_stands_still() {
     let mut all = refused("cart");
     let idle = symptom("cart/cart-2", "http.server.request.duration.rate", 70, 1e-6);

@@ -236,11 +236,12 @@ fn unmet(
     (!met).then_some(text)
 }
 
-/// Whether another instance of the service shows no symptom of its own.
+/// Whether another instance of the service shows no symptom of its own; so it is taken to be where
+/// nobody knows which instances there are.
 fn peers_well(entity: &Entity, incident: &Incident, knowledge: &Snapshot) -> bool {
     let ill: BTreeSet<&Entity> = incident.open_symptoms().map(|symptom| &symptom.entity).collect();
-    let known = knowledge.topology.instances.get(entity.service());
-    known.is_some_and(|known| {
+    let known = knowledge.topology.instances.get(entity.service()).filter(|known| known.contains(entity));
+    known.is_none_or(|known| {
         known.iter().any(|peer| peer.is_instance() && peer != entity && !ill.contains(peer))
     })
 }

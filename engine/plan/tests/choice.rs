@@ -40,7 +40,7 @@ fn the_table_has_waiting_and_asking_with_their_formulas() {
     };
     let plan = &made.plans[0];
     // (1 + 4) / (20 + 10) of incidents end, and this is one with .9.
-    assert_eq!(formula(plan, "wait"), "9.0 = 0.15 ends by itself within 1m * 100 - 6 wait");
+    assert_eq!(formula(plan, "wait"), "9.0 = 0.15 ends by itself within 20s * 100 - 6 wait");
     assert_eq!(formula(plan, "ask_a_person"), "-10.0 = 0.50 a person helps * 100 - 60 ask");
     assert!(formula(plan, "do_nothing").starts_with("0.0 = "));
 }
@@ -50,7 +50,7 @@ fn what_ends_by_itself_is_waited_for_but_not_for_ever() {
     let known = left_alone("crash_loop", 200.0, 0.0);
     let mut planner = planner(acting());
     planner.step(at(0), &[incident("1", "cart/cart-1", "crash_loop", 0)], &[], &known);
-    assert!(pass(&mut planner, 5..130, &known).plans.is_empty(), "15 s to look, twice 60 s to wait");
+    assert!(pass(&mut planner, 5..130, &known).plans.is_empty(), "15 s to look, six times 20 s to wait");
     assert_eq!(pass(&mut planner, 130..145, &known).plans.len(), 1);
 }
 
@@ -71,15 +71,15 @@ fn what_comes_of_leaving_an_incident_alone_is_told_once() {
     let known = Snapshot::default();
     let settings = Settings { dry_run: true, ..acting() };
     let case = || incident("1", "cart/cart-1", "crash_loop", 0);
-    // Looked at for 15 s, then left alone for 60 s.
+    // Looked at for 15 s, then left alone for 20 s.
     let mut standing = planner(settings.clone());
     standing.step(at(0), &[case()], &[], &known);
-    assert_eq!(facts_of_leaving_alone(&pass(&mut standing, 5..75, &known)), [false; 0]);
-    assert_eq!(facts_of_leaving_alone(&pass(&mut standing, 75..400, &known)), [false]);
+    assert_eq!(facts_of_leaving_alone(&pass(&mut standing, 5..35, &known)), [false; 0]);
+    assert_eq!(facts_of_leaving_alone(&pass(&mut standing, 35..400, &known)), [false]);
     let mut ending = planner(settings.clone());
     ending.step(at(0), &[case()], &[], &known);
-    pass(&mut ending, 5..40, &known);
-    assert_eq!(facts_of_leaving_alone(&ending.step(at(40), &[over(case(), 40)], &[], &known)), [true]);
+    pass(&mut ending, 5..25, &known);
+    assert_eq!(facts_of_leaving_alone(&ending.step(at(25), &[over(case(), 25)], &[], &known)), [true]);
     // One that was acted upon, or ended before anybody could, says nothing.
     let mut acted = planner(acting());
     acted.step(at(0), &[case()], &[], &known);

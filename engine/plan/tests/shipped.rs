@@ -47,10 +47,10 @@ fn what_is_otherwise_is_told() {
     assert_eq!(
         outcomes[0].differences,
         [
-            "strategy: expected rollback_deploy (it needs a change to take back), is reprovision_instance",
+            "strategy: expected rollback_deploy (it needs a deploy to take back), is reprovision_instance",
             "autonomy: expected approve, is act",
             "steps: expected [drain cart], is [restart cart/cart-1]",
-            "refused: expected rollback_deploy because of `the moon`, is: it needs a change to take back",
+            "refused: expected rollback_deploy because of `the moon`, is: it needs a deploy to take back",
             "refused: expected reprovision_instance because of ``, it is not refused",
         ]
     );

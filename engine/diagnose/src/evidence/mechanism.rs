@@ -6,6 +6,7 @@ use super::{Fault, Reasons, exhaustion, marked, network, said};
 use crate::{
     family::Family,
     graph::is_host,
+    incident::Kept,
     vantage,
     view::{Trouble, View},
 };
@@ -180,15 +181,13 @@ impl<'a> Place<'_, 'a> {
             self.sign(reasons, "missing", 1.0, Family::Missing, None);
         }
         // Who is gone is missed by those who call it; what only stops to tell may work all the same.
-        let told = |family| self.view.trouble_told(self.suspect, family, None);
-        let missed = [Family::Errors, Family::Latency, Family::Health].into_iter().find_map(told);
-        if restarts.is_none()
-            && missing.is_some()
-            && missed.is_none()
-            && self.view.restarts(self.suspect) == 0
-        {
+        let missed = |kept: &&Kept| matches!(kept.family, Family::Errors | Family::Latency | Family::Health);
+        let noticed = self.view.current.iter().any(|kept| missed(&kept));
+        let somebody_calls = self.view.graph.callers(self.suspect.service()).next().is_some();
+        let silent_only = restarts.is_none() && missing.is_some() && self.view.restarts(self.suspect) == 0;
+        if silent_only && !noticed && somebody_calls {
             let text = format!("nobody who calls {} misses it: it may be its telemetry alone", self.suspect);
-            reasons.add("missing", -5.0, text, Vec::new());
+            reasons.add("missing", -7.0, text, Vec::new());
         }
         self.sign(reasons, "health", 0.5, Family::Health, None);
         self.sign(reasons, "resource", -3.0, Family::Memory, UP);

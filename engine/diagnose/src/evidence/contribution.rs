@@ -33,7 +33,7 @@ pub(crate) fn account(view: &View<'_>, service: &str) -> Option<Account> {
     let fails = |kept: &&Kept| {
         kept.family == Family::Errors && kept.peer.is_some() && kept.entity.service() == service
     };
-    let families: &[Family] = if view.current.iter().any(|kept| fails(&kept)) {
+    let families: &[Family] = if view.current.iter().any(fails) {
         &[Family::Errors]
     } else {
         &[Family::Latency, Family::Errors]

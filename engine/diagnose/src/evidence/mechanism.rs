@@ -182,7 +182,7 @@ impl<'a> Place<'_, 'a> {
         }
         // Who is gone is missed by those who call it; what only stops to tell may work all the same.
         let missed = |kept: &&Kept| matches!(kept.family, Family::Errors | Family::Latency | Family::Health);
-        let noticed = self.view.current.iter().any(|kept| missed(&kept));
+        let noticed = self.view.current.iter().any(missed);
         let somebody_calls = self.view.graph.callers(self.suspect.service()).next().is_some();
         let silent_only = restarts.is_none() && missing.is_some() && self.view.restarts(self.suspect) == 0;
         if silent_only && !noticed && somebody_calls {

@@ -117,7 +117,7 @@ mod tests {
         let mut roll = calls(4, 999.0);
         let missing = Entity("cart/0".to_owned());
         assert_eq!(roll.p_value(&missing), None, "it answered");
-        let mut silent_for = |roll: &mut RollCall, gap| {
+        let silent_for = |roll: &mut RollCall, gap| {
             roll.calls.get_mut(&missing).unwrap().silent = Some(gap);
             roll.p_value(&missing).unwrap()
         };

@@ -23,7 +23,7 @@ fn last(symptoms: &[Symptom], knowledge: &Snapshot, seconds: i64) -> Incident {
             }
         }
     }
-    found.unwrap()
+    found.expect("an incident")
 }
 
 fn top(symptoms: &[Symptom], knowledge: &Snapshot) -> (String, String) {

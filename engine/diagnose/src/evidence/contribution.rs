@@ -33,11 +33,8 @@ pub(crate) fn account(view: &View<'_>, service: &str) -> Option<Account> {
     let fails = |kept: &&Kept| {
         kept.family == Family::Errors && kept.peer.is_some() && kept.entity.service() == service
     };
-    let families: &[Family] = if view.current.iter().any(fails) {
-        &[Family::Errors]
-    } else {
-        &[Family::Latency, Family::Errors]
-    };
+    let families: &[Family] =
+        if view.current.iter().any(fails) { &[Family::Errors] } else { &[Family::Latency, Family::Errors] };
     families.iter().find_map(|family| of_family(view, service, *family))
 }
 

@@ -154,6 +154,8 @@ impl Shop {
                 "decide_after": "3s",
                 "decide_after_transient": "3s",
                 "actions_per_target_max": 50,
+                // Four faults within a minute are more than a fleet is expected to see in half an hour.
+                "blast": { "budget": 50.0 },
                 "plans_per_incident_max": 10,
             },
             "execute": { "grace": "2s" },

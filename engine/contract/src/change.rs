@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{series::Entity, time::Timestamp};
+use crate::{
+    series::Entity,
+    time::{Interval, Timestamp},
+};
 
 /// Something that somebody changed: a deploy, a configuration, a flag, a scaling.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +31,8 @@ impl Change {
     pub const RESTART: &str = "restart";
     /// Kind of a change of the form in which data are kept.
     pub const SCHEMA: &str = "schema";
+    /// A migration is announced with the deploy that it belongs to within so long, before or after.
+    pub const TOGETHER: Interval = Interval::from_seconds(120);
     /// Kind of planned work.
     pub const MAINTENANCE: &str = "maintenance";
     /// Kind of what changes nothing: a state that a service can be brought back to, named in `to`.

@@ -455,8 +455,7 @@ impl Detect {
         if silent {
             let judged =
                 watched.rule.rare || watched.rule.silence && watched.rule.matters != Matters::Nothing;
-            let missed =
-                self.state.roll_call.p_value(&watched.series.entity).filter(|_| watched.rule.silence);
+            let missed = self.state.roll_call.p_value(index);
             p_value = if judged { missed.map_or(p_value, |missed| missed.min(p_value)) } else { 1.0 };
         } else if !watched.rule.rare && !expected.is_nan() && !watched.rule.lets_through(observed, expected)
             || watched.rule.matters == Matters::Nothing

@@ -32,7 +32,12 @@ struct Call {
 /// Who is there and who is not.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RollCall {
-    calls: BTreeMap<Entity, Call>,
+    /// Places of instances in `calls`.
+    places: BTreeMap<Entity, usize>,
+    calls: Vec<Call>,
+    /// Whom each series is a reading of, by series; made anew after a restore.
+    #[serde(skip)]
+    of: Vec<Option<usize>>,
     /// Instance ticks in which somebody answered.
     heard: f64,
     /// Gaps that ended, by length.
@@ -44,25 +49,19 @@ pub(crate) struct RollCall {
 impl RollCall {
     /// Takes a tick.
     pub(crate) fn update(&mut self, watched: &[Watched], tick: &Tick) {
-        for call in self.calls.values_mut() {
+        self.admit(watched);
+        for call in &mut self.calls {
             (call.readings, call.answered) = (0, false);
         }
-        for (watched, value) in watched.iter().zip(&tick.values) {
-            let entity = &watched.series.entity;
-            if !watched.rule.silence || !entity.is_instance() {
-                continue;
-            }
-            if !self.calls.contains_key(entity) {
-                self.calls.insert(entity.clone(), Call::default());
-            }
-            if let Some(call) = self.calls.get_mut(entity) {
+        for (place, value) in self.of.iter().zip(&tick.values) {
+            if let Some(call) = place.and_then(|place| self.calls.get_mut(place)) {
                 call.readings += 1;
                 call.answered |= value.is_finite();
             }
         }
         self.ended.resize(GAP_MAX + 1, 0.0);
         let (mut silent, mut all) = (0, 0);
-        for call in self.calls.values_mut().filter(|call| call.readings >= READINGS_MIN) {
+        for call in self.calls.iter_mut().filter(|call| call.readings >= READINGS_MIN) {
             if call.answered {
                 let gap = call.silent.replace(0).unwrap_or(0);
                 self.heard += 1.0;
@@ -81,9 +80,26 @@ impl RollCall {
         self.blind = 2 * silent >= all;
     }
 
-    /// How likely it is that an instance tells nothing for as long as this one does; none while it does.
-    pub(crate) fn p_value(&self, entity: &Entity) -> Option<f64> {
-        let call = self.calls.get(entity)?;
+    /// Takes in the series that are new.
+    fn admit(&mut self, watched: &[Watched]) {
+        for watched in &watched[self.of.len().min(watched.len())..] {
+            let entity = &watched.series.entity;
+            let place = (watched.rule.silence && entity.is_instance()).then(|| {
+                if let Some(place) = self.places.get(entity) {
+                    return *place;
+                }
+                self.calls.push(Call::default());
+                self.places.insert(entity.clone(), self.calls.len() - 1);
+                self.calls.len() - 1
+            });
+            self.of.push(place);
+        }
+    }
+
+    /// How likely it is that the instance behind a series tells nothing for as long as it does; none
+    /// while it tells something.
+    pub(crate) fn p_value(&self, series: usize) -> Option<f64> {
+        let call = self.calls.get((*self.of.get(series)?)?)?;
         // Who has been gone for so long is not missed any more: that was told.
         let missed = |gap: &usize| (1..=GAP_MAX).contains(gap) && call.readings >= READINGS_MIN;
         let gap = call.silent.filter(missed)?;
@@ -102,24 +118,23 @@ mod tests {
     use super::*;
 
     fn calls(count: usize, heard: f64) -> RollCall {
-        let name = |n: usize| Entity(format!("cart/{n}"));
         let here = Call { readings: READINGS_MIN, answered: true, silent: Some(0) };
         RollCall {
-            calls: (0..count).map(|n| (name(n), here)).collect(),
+            calls: vec![here; count],
+            of: (0..count).map(Some).collect(),
             heard,
             ended: vec![0.0; GAP_MAX + 1],
-            blind: false,
+            ..RollCall::default()
         }
     }
 
     #[test]
     fn the_chance_is_the_closed_form() {
         let mut roll = calls(4, 999.0);
-        let missing = Entity("cart/0".to_owned());
-        assert_eq!(roll.p_value(&missing), None, "it answered");
+        assert_eq!(roll.p_value(0), None, "it answered");
         let silent_for = |roll: &mut RollCall, gap| {
-            roll.calls.get_mut(&missing).unwrap().silent = Some(gap);
-            roll.p_value(&missing).unwrap()
+            roll.calls[0].silent = Some(gap);
+            roll.p_value(0).unwrap()
         };
         // (0 + 1/2) / 1000 / 2^3
         assert!((silent_for(&mut roll, 3) - 0.5 / 1_000.0 / 8.0).abs() < 1e-15);
@@ -130,10 +145,10 @@ mod tests {
         assert!((silent_for(&mut roll, 7) - 0.5 / 1_000.0 / 4.0).abs() < 1e-15);
         let end = silent_for(&mut roll, GAP_MAX);
         assert!(end > 0.0);
-        roll.calls.get_mut(&missing).unwrap().silent = Some(GAP_MAX + 1);
-        assert_eq!(roll.p_value(&missing), None, "it is gone");
-        roll.calls.get_mut(&missing).unwrap().silent = Some(7);
+        roll.calls[0].silent = Some(GAP_MAX + 1);
+        assert_eq!(roll.p_value(0), None, "it is gone");
+        roll.calls[0].silent = Some(7);
         roll.blind = true;
-        assert_eq!(roll.p_value(&missing), None, "half of them are silent");
+        assert_eq!(roll.p_value(0), None, "half of them are silent");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Entity, Fact, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot, StateError,
-    StateTable, Symptom, SymptomPhase, Timestamp,
+    Checkpointed, Entity, Fact, Felt, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot,
+    StateError, StateTable, Symptom, SymptomPhase, Timestamp,
 };
 
 use crate::{
@@ -228,13 +228,14 @@ impl Diagnose {
         }
         // Without new symptoms only the class can change, with time.
         let due = at.since(said.at) >= self.settings.revise_every;
-        if !case.changed && !due && said.felt == felt(case, at, self.graphs.of(&case.id)) {
+        let outside = felt(case, at, self.graphs.of(&case.id));
+        if !case.changed && !due && said.felt == outside {
             return (None, true);
         }
         let view = View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings);
         let ranked = hypotheses(&view);
         self.doubt(at, case, &ranked, knowledge);
-        let news = self.news(at, &said, case, &ranked);
+        let news = self.news(&said, case, outside, &ranked);
         if news == News::Verdict || news == News::Detail && due {
             return (Some(self.write(at, case, knowledge, IncidentPhase::Updated, ranked)), true);
         }
@@ -244,10 +245,10 @@ impl Diagnose {
         (None, true)
     }
 
-    fn news(&self, at: Timestamp, said: &Said, case: &Case, ranked: &[Hypothesis]) -> News {
+    fn news(&self, said: &Said, case: &Case, outside: Felt, ranked: &[Hypothesis]) -> News {
         let Some(top) = ranked.first() else { return News::None };
         // Whether users are hurt is what remedies are judged by.
-        if said.felt != felt(case, at, self.graphs.of(&case.id)) {
+        if said.felt != outside {
             return News::Verdict;
         }
         if said.cause != top.entity || said.fault != top.fault || said.class != top.class {

@@ -280,8 +280,10 @@ impl<'a> View<'a> {
     /// Whether a change was made for a deploy of the same service: then it is part of that.
     pub(crate) fn comes_with_a_deploy(&self, change: &Change) -> bool {
         self.knowledge.changes.iter().any(|other| {
-            let apart = libm::fabs(other.at.since(change.at).as_seconds());
-            other.kind == "deploy" && other.entity.service() == change.entity.service() && apart <= TOGETHER
+            let apart = other.at.since(change.at).max(change.at.since(other.at));
+            other.kind == "deploy"
+                && other.entity.service() == change.entity.service()
+                && apart <= Change::TOGETHER
         })
     }
 
@@ -322,9 +324,6 @@ impl<'a> View<'a> {
 /// So many readings that stay away together are all that an instance tells, and how strong that is.
 const ALL_SILENT: usize = 3;
 const SILENT: f64 = 0.75;
-
-/// Seconds between a deploy and a migration that belongs to it.
-const TOGETHER: f64 = 120.0;
 
 /// What is left of trouble at a callee that nobody but the caller in question tells of.
 pub(crate) const UNCORROBORATED: f64 = 0.25;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use theriac_contract::{
-    Candidate, Change, Entity, FaultClass, Hypothesis, Incident, Interval, Snapshot, Timestamp, Utility,
+    Candidate, Change, Entity, FaultClass, Hypothesis, Incident, Snapshot, Timestamp, Utility,
 };
 
 use crate::{
@@ -29,9 +29,6 @@ pub(crate) enum Behind<'a> {
     /// Nothing.
     Nothing,
 }
-
-/// A migration is announced with the deploy that brings it, before or after.
-const TOGETHER: Interval = Interval::from_seconds(120);
 
 /// A candidate with what is behind it.
 pub(crate) struct Choice<'a> {
@@ -200,7 +197,7 @@ fn unmet(
         knowledge.changes.iter().any(|other| {
             other.kind == Change::SCHEMA
                 && other.entity.service() == change.entity.service()
-                && other.at >= change.at.minus(TOGETHER)
+                && other.at >= change.at.minus(Change::TOGETHER)
         })
     });
     let (met, text) = match requirement {

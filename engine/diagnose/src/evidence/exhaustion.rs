@@ -7,7 +7,7 @@ use super::{
     mechanism::{Place, UP},
     said,
 };
-use crate::family::Family;
+use crate::{family::Family, view::Trouble};
 
 const DOWN: Option<Direction> = Some(Direction::Down);
 
@@ -16,7 +16,7 @@ pub(super) fn pool(place: &Place<'_, '_>, reasons: &mut Reasons) {
     let waits = place.trouble(Family::Waiting, UP);
     place.mark(reasons, "resource", 3.5, waits, "work that waits");
     place.sign(reasons, "resource", 0.5, Family::Queue, UP);
-    felt(place, reasons);
+    felt(place, told(place), reasons);
     if let (Some(_), Some((change, weight))) =
         (waits, place.view.change_that(place.suspect, Change::is_of_settings))
     {
@@ -61,7 +61,7 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
     if idle.is_none() {
         return;
     }
-    felt(place, reasons);
+    felt(place, told(place), reasons);
     // Less work also comes to those whose callers are in trouble.
     let service = place.suspect.service();
     let view = place.view;
@@ -75,10 +75,19 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
     }
 }
 
-/// What has run out matters if somebody waits or fails for it.
-fn felt(place: &Place<'_, '_>, reasons: &mut Reasons) {
-    let told = |family, direction| place.view.trouble_told(place.suspect, family, direction);
-    match told(Family::Latency, UP).or_else(|| told(Family::Errors, None)) {
+/// What a suspect shows, or what callers tell of its service.
+fn told<'p, 'a>(place: &'p Place<'_, 'a>) -> impl Fn(Family, Option<Direction>) -> Option<Trouble<'a>> + 'p {
+    |family, direction| place.view.trouble_told(place.suspect, family, direction)
+}
+
+/// What has run out, or is held up, matters if somebody waits or fails for it.
+/// `look` says whose trouble is looked at.
+pub(super) fn felt<'a>(
+    place: &Place<'_, 'a>,
+    look: impl Fn(Family, Option<Direction>) -> Option<Trouble<'a>>,
+    reasons: &mut Reasons,
+) {
+    match look(Family::Latency, UP).or_else(|| look(Family::Errors, None)) {
         Some(trouble) => {
             let (text, ids) = said(&trouble);
             reasons.add("latency", 0.5, text, ids);

@@ -5,8 +5,8 @@ use theriac_contract::Direction;
 
 use super::{
     Fault, Reasons,
+    exhaustion::felt,
     mechanism::{Place, UP},
-    said,
 };
 use crate::family::Family;
 
@@ -58,20 +58,6 @@ pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) 
         place.sign(reasons, "traffic", -1.5, Family::Traffic, UP);
     }
     if sign.felt {
-        felt(place, reasons);
-    }
-}
-
-fn felt(place: &Place<'_, '_>, reasons: &mut Reasons) {
-    let latency = place.trouble(Family::Latency, UP);
-    match latency.or_else(|| place.trouble(Family::Errors, None)) {
-        Some(trouble) => {
-            let (text, ids) = said(&trouble);
-            reasons.add("latency", 0.5, text, ids);
-        }
-        None => {
-            let text = format!("nobody waits longer for {}, and nothing fails there", place.suspect);
-            reasons.add("latency", -2.0, text, Vec::new());
-        }
+        felt(place, |family, direction| place.trouble(family, direction), reasons);
     }
 }

@@ -27,11 +27,9 @@ pub(crate) fn weigh(
 fn deviation(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
     // What callers tell of the service is told of the one instance that bears the mark of the fault.
     let marks = fault.marks();
-    let (marked, _) = view.replicas(suspect.service(), marks);
-    let bears = !marks.is_empty()
-        && marked == 1
-        && suspect.is_instance()
-        && marks.iter().any(|(family, direction)| view.trouble(suspect, *family, *direction).is_some());
+    let bears = suspect.is_instance()
+        && marks.iter().any(|(family, direction)| view.trouble(suspect, *family, *direction).is_some())
+        && view.replicas(suspect.service(), marks).0 == 1;
     let told = [Family::Errors, Family::Latency]
         .into_iter()
         .filter(|_| bears)

@@ -14,7 +14,7 @@ use theriac_datasets::fleet::{
 };
 use theriac_engine::{Driver, Setup as LoopSetup};
 
-use super::{listener::Listener, settings::Ablation};
+use super::{ablation::Ablation, listener::Listener};
 use crate::{config::Config, environment::Fleet, wiring};
 
 /// A healer in tables and files.

@@ -99,7 +99,7 @@ fn class_of(hypothesis: &Hypothesis) -> &str {
     }
     match hypothesis.fault.as_str() {
         "memory_leak" | "bad_deploy" => "version",
-        "crash_loop" | "hang" | "service_down" => "process",
+        "crash_loop" | "hang" => "process",
         "byzantine_replica" => "replica",
         "lying_sensor" => "telemetry",
         "host_fault" | "storage_exhaustion" => "node",

@@ -6,18 +6,18 @@
 //! | `mod` | arguments; jobs on all processors; what is printed |
 //! | `job` | one fault or one quiet day, from setup to score |
 //! | `healer` | who looks after the fleet; the loop over a fleet |
-//! | `settings` | the engine without a part of it |
+//! | `ablation` | the engine without a part of it |
 //! | `listener` | what the engine says, in the scorer's words |
 //! | `results` | files, so that it can be broken off and gone on with |
 //! | `figures` | names for machines |
 //! | `tables` | tables for people |
 
+mod ablation;
 mod figures;
 mod healer;
 mod job;
 mod listener;
 mod results;
-mod settings;
 mod tables;
 
 use std::{
@@ -124,20 +124,21 @@ impl Arguments {
     }
 }
 
-/// A healer and what it is to play.
-type Task = (Healer, Job);
+/// A job and who is to play it: what is measured of a job once serves all of them.
+type Task = (Job, Vec<Healer>);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     arguments.check()?;
     let stage = arguments.stage()?;
     let jobs = Job::all(arguments.episodes, arguments.weeks, arguments.seed, &arguments.faults);
     let results = Mutex::new(Results::open(&arguments.data_dir, &arguments.settings(&stage)?)?);
-    let tasks: Vec<Task> =
-        jobs.iter().flat_map(|job| arguments.healers.iter().map(|healer| (*healer, *job))).collect();
     let left: Vec<Task> = {
-        let known = results.lock().unwrap_or_else(PoisonError::into_inner);
-        let played = |(healer, job): &Task| known.episodes.contains_key(&(healer.to_string(), job.key()));
-        tasks.iter().copied().filter(|task| !played(task)).collect()
+        let known = lock(&results);
+        let is_left = |job: &Job| {
+            let left = |healer: &&Healer| !known.episodes.contains_key(&(healer.to_string(), job.key()));
+            (*job, arguments.healers.iter().filter(left).copied().collect::<Vec<_>>())
+        };
+        jobs.iter().map(is_left).filter(|(_, healers)| !healers.is_empty()).collect()
     };
     let stop = wiring::stop_flag()?;
     if !left.is_empty() {
@@ -155,9 +156,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return report.print();
     }
     tables::print(&scored);
-    let open = tasks.len() - scored.iter().map(figures::Scored::played).sum::<usize>();
+    let all = jobs.len() * arguments.healers.len();
+    let open = all.saturating_sub(scored.iter().map(figures::Scored::played).sum());
     if open > 0 {
-        say!("\n{open} of {} are not played yet: the same command goes on", tasks.len());
+        say!("\n{open} of {all} are not played yet: the same command goes on");
     }
     say!("\nresults: {}", arguments.data_dir.display());
     Ok(())
@@ -174,7 +176,7 @@ fn play_all(
 ) -> Result<()> {
     let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = arguments.threads.unwrap_or(processors).clamp(1, tasks.len());
-    let bar = ProgressBar::new(tasks.len() as u64);
+    let bar = ProgressBar::new(tasks.iter().map(|(_, healers)| healers.len() as u64).sum());
     bar.set_style(ProgressStyle::with_template(
         "{bar:30} {pos} of {len} played, {elapsed} of about {duration}  {msg}",
     )?);
@@ -185,27 +187,24 @@ fn play_all(
     let next = Mutex::new(tasks.iter());
     let work = || -> Result<()> {
         loop {
-            if stop.load(Ordering::SeqCst) {
-                return Ok(());
-            }
             let task = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((healer, job)) = task else { return Ok(()) };
-            bar.set_message(format!("{healer} {}", job.key()));
+            let Some((job, healers)) = task else { return Ok(()) };
+            bar.set_message(job.key());
             let known = lock(results).measured.get(&job.key()).cloned();
-            let yardstick = match known {
-                Some(known) => Some(known),
-                None => {
-                    let measured = measure(stage, *job);
-                    if let Some(yardstick) = &measured {
-                        lock(results).measured(&job.key(), yardstick)?;
-                    }
-                    measured
+            let yardstick = known.clone().or_else(|| measure(stage, *job));
+            if let (None, Some(yardstick)) = (known, &yardstick) {
+                lock(results).measured(&job.key(), yardstick)?;
+            }
+            for healer in healers {
+                if stop.load(Ordering::SeqCst) {
+                    return Ok(());
                 }
-            };
-            let played = play(stage, *job, *healer, yardstick.as_ref())
-                .with_context(|| format!("{healer} at {}", job.key()))?;
-            lock(results).played(played)?;
-            bar.inc(1);
+                bar.set_message(format!("{healer} {}", job.key()));
+                let played = play(stage, *job, *healer, yardstick.as_ref())
+                    .with_context(|| format!("{healer} at {}", job.key()))?;
+                lock(results).played(played)?;
+                bar.inc(1);
+            }
         }
     };
     let ended: Vec<Result<()>> = thread::scope(|scope| {

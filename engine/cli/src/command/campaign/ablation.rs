@@ -9,9 +9,9 @@ use crate::config::Config;
 /// A part of the engine that is switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ablation {
-    /// No bounds on what is done how often.
+    /// No bounds on what is done, to how much of the fleet, how often, and on what evidence.
     Guardrails,
-    /// Verified outcomes move no belief.
+    /// Outcomes elsewhere, and of other faults, move no belief. Episodes begin with no outcome at all.
     Learning,
     /// One plan an incident: what did not help is not followed by anything.
     Escalation,
@@ -25,8 +25,8 @@ impl Ablation {
     /// For people.
     pub(super) const fn description(self) -> &'static str {
         match self {
-            Self::Guardrails => "theriac without bounds on what is done how often",
-            Self::Learning => "theriac that learns nothing from outcomes",
+            Self::Guardrails => "theriac without guardrails",
+            Self::Learning => "theriac that learns from the very service and fault only",
             Self::Escalation => "theriac with one plan an incident",
             Self::RestartOnly => "theriac that can only restart",
         }
@@ -41,8 +41,18 @@ impl Ablation {
                 config.plan.tries_max = 64;
                 config.plan.probability_min = 0.0;
                 config.plan.decide_after = Interval(0);
+                config.plan.decide_after_transient = Interval(0);
+                config.plan.blast.budget = 1e6;
+                config.plan.blast.irreversible_per_hour = u32::MAX;
+                config.plan.storm.services = 1.0;
+                config.plan.storm.incidents = usize::MAX;
+                config.plan.quorum_above_risk = 1.0;
+                config.plan.neighbours_apart = false;
             }
-            Self::Learning => config.plan.evidence_of_others = 0.0,
+            Self::Learning => {
+                config.plan.evidence_of_others = 0.0;
+                config.plan.evidence_of_other_faults = 0.0;
+            }
             Self::Escalation => config.plan.plans_per_incident_max = 1,
             Self::RestartOnly => {
                 config.plan.only_verbs = ["restart", "notify", "wait"].map(str::to_owned).to_vec();

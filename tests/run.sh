@@ -15,6 +15,8 @@ for tool in cargo cc openssl java mvn python3; do
   }
 done
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+# What incremental builds keep is some gigabytes, and of no use to a run that builds once.
+export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
 
 step() {
   local name=$1 begin=$SECONDS

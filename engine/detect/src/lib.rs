@@ -8,7 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`settings`] | [`Settings`] |
-//! | `detect` | [`Detect`]: one tick |
+//! | `detect` | [`Detect`]: one tick; in it series that are new (`admission`), what a series shows (`sight`), what is kept (`checkpoint`) |
 //! | `watched` | what is kept of a series: its rule, and the model of its own if it has one |
 //! | [`rules`] | which direction and which effect of a signal matter at all |
 //! | `counting` | p-values of event counts (Gamma-Poisson) |
@@ -17,12 +17,15 @@
 //! | `roll_call` | p-values of instances that tell nothing at all |
 //! | `routine` | log lines that are missed, or crowd out all others |
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
+//! | `near` | which series are near trouble, where less is unusual enough |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `history` | series compared with all they ever did (the records detector), as far as there is room |
 //! | `entities` | entities judged as a whole, as far as there is room |
 //! | `reading` | what the last tick said of one series |
 //! | `replicas` | instances of a service compared with each other |
 //! | `siblings` | series of new replicas that begin with what is known of the others |
+//! | `log_lines` | all log lines of an entity, and of a domain |
+//! | `symptom` | what is told of an open episode |
 //! | `explain` | the sentence for people |
 
 mod absence;
@@ -33,6 +36,8 @@ mod entities;
 mod episode;
 mod explain;
 mod history;
+mod log_lines;
+mod near;
 mod proportion;
 mod reading;
 mod replicas;
@@ -41,6 +46,7 @@ mod routine;
 pub mod rules;
 pub mod settings;
 mod siblings;
+mod symptom;
 mod watched;
 
 pub use detect::{Counts, Detect};

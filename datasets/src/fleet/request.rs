@@ -247,8 +247,12 @@ impl World {
         self.heap.push(self.now + after, Event::Refused { caller: key, attempt });
     }
 
-    /// A call reaches its replica late.
+    /// A call reaches its replica late: what it took on the way is nothing that the replica knows of.
     pub(crate) fn deliver(&mut self, key: CallKey) {
+        let now = self.now;
+        if let Some(call) = self.calls.get(key) {
+            call.arrived = now;
+        }
         if let Err(answer) = self.offer(key) {
             self.finish(key, answer);
         }

@@ -121,6 +121,7 @@ pub(crate) mod tests {
                 evidence_for: Vec::new(),
                 evidence_against: Vec::new(),
                 shown: Vec::new(),
+                instances: Vec::new(),
                 change: None,
             }],
             summary: String::new(),

@@ -29,6 +29,8 @@ struct ServiceText {
     host: Option<Spanned<String>>,
     /// Other names that callers have for it: `cart:8080`, a load balancer.
     aliases: Vec<Spanned<String>>,
+    /// Whether those who call it work without it, if worse: then its circuit may be opened.
+    optional: bool,
 }
 
 /// An edge with all that can be said of it.
@@ -137,6 +139,9 @@ impl Reader<'_> {
         };
         let Some(entity) = self.name(named, "service") else { return };
         self.node(named, entity.clone(), NodeKind::Service);
+        if service.optional {
+            self.given.optional.insert(entity.clone());
+        }
         let depends = [
             (&service.calls, EdgeKind::Calls, "service"),
             (&service.queries, EdgeKind::Queries, "database"),
@@ -274,6 +279,9 @@ mod tests {
             "cart:8080 is cart",
         ];
         assert_eq!(said(yaml), expected);
+        let optional = "services:\n  - name: ads\n    optional: true\n  - name: cart\n";
+        let given = parse("shop.yaml", optional).expect("a topology");
+        assert_eq!(given.optional, BTreeSet::from([Entity("ads".to_owned())]));
         let json = r#"{"services": [{"name": "cart", "calls": ["catalog"]}]}"#;
         assert_eq!(said(json), ["cart calls catalog"]);
         assert_eq!(said(""), [""; 0]);

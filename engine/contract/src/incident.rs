@@ -57,6 +57,9 @@ pub struct Hypothesis {
     /// held against earlier incidents.
     #[serde(default)]
     pub shown: Vec<String>,
+    /// For a fault of a service: those of its instances that bear the mark of it, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<Entity>,
 }
 
 /// Where an incident stands.

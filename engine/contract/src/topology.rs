@@ -162,6 +162,9 @@ pub struct GivenTopology {
     pub edges: Vec<GivenEdge>,
     /// Other names of services.
     pub aliases: BTreeMap<Entity, Entity>,
+    /// Services that those who call them can do without, if worse.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub optional: BTreeSet<Entity>,
 }
 
 /// An edge that is no longer there: from when until when it was.
@@ -197,6 +200,9 @@ pub struct Topology {
     /// What things are, as far as a file says so.
     #[serde(default)]
     pub nodes: BTreeMap<Entity, NodeKind>,
+    /// Services that those who call them can do without, as far as a file says so.
+    #[serde(default)]
+    pub optional: BTreeSet<Entity>,
     /// Since when the edges are there, and how much they are used.
     #[serde(default, with = "lives")]
     lives: BTreeMap<EdgeKey, EdgeLife>,
@@ -329,6 +335,7 @@ impl Topology {
             self.note(&node);
             self.nodes.insert(node, *kind);
         }
+        self.optional = given.optional.iter().map(|service| self.resolve(service)).collect();
         let before: Vec<EdgeKey> =
             self.lives.iter().filter(|(_, life)| life.given).map(|(key, _)| key.clone()).collect();
         let mut now = BTreeSet::new();
@@ -503,10 +510,18 @@ impl Topology {
             || self.edges.iter().any(|(from, ..)| from.as_str() == service)
     }
 
+    /// Whether those who call a service can do without it: it belongs to others, who may be away at any
+    /// time, or a file says so.
+    #[must_use]
+    pub fn can_do_without(&self, service: &str) -> bool {
+        !self.speaks(service) || self.optional.iter().any(|entity| entity.as_str() == service)
+    }
+
     /// Whether a file gave any of it.
     #[must_use]
     pub fn has_given(&self) -> bool {
         !self.nodes.is_empty()
+            || !self.optional.is_empty()
             || self.lives.values().any(|life| life.given)
             || self.aliases.values().any(|alias| alias.given)
     }

@@ -13,6 +13,7 @@ use crate::{
     discovery::Discovery,
     entities::{Entities, EntityReading},
     episode::{Episode, Sight, Turn},
+    grain::Grains,
     history::History,
     log_lines::LogLines,
     near::Near,
@@ -77,6 +78,7 @@ pub struct Detect {
     low: Vec<f64>,
     high: Vec<f64>,
     learn: Vec<bool>,
+    grains: Grains,
     readings: Vec<Reading>,
     /// Episodes that are open symptoms.
     open: usize,
@@ -103,6 +105,7 @@ impl Detect {
             low: Vec::new(),
             high: Vec::new(),
             learn: Vec::new(),
+            grains: Grains::default(),
             readings: Vec::new(),
             open: 0,
             level: 0.0,
@@ -213,7 +216,11 @@ impl Detect {
             low: &mut self.low,
             high: &mut self.high,
         };
-        self.bank.update(tick.start, &tick.values, &self.learn, &mut out);
+        let values = self.grains.fine(&self.state.watched, &tick.values);
+        self.bank.update(tick.start, values, &self.learn, &mut out);
+        [&mut self.expected, &mut self.low, &mut self.high]
+            .into_iter()
+            .for_each(|said| self.grains.coarse(said));
         self.history.update(tick);
         self.entities.update(tick);
         self.replicas.update(tick, &self.learn);

@@ -19,6 +19,7 @@
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
 //! | `near` | which series are near trouble, where less is unusual enough |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
+//! | `grain` | what one step is in the values of a series |
 //! | `history` | series compared with all they ever did (the records detector), as far as there is room |
 //! | `entities` | entities judged as a whole, as far as there is room |
 //! | `reading` | what the last tick said of one series |
@@ -35,6 +36,7 @@ mod discovery;
 mod entities;
 mod episode;
 mod explain;
+mod grain;
 mod history;
 mod log_lines;
 mod near;

@@ -22,6 +22,7 @@ pub(crate) fn class(view: &View<'_>, fault: Fault, reasons: &mut Reasons) -> Fau
         | Fault::StorageExhaustion
         | Fault::CertificateExpired
         | Fault::ClockSkew
+        | Fault::PoisonRecord
         | Fault::Hang => FaultClass::Permanent,
         Fault::LockContention
         | Fault::ReplicaLag

@@ -19,7 +19,7 @@ pub(crate) enum Tie {
     SameEntity,
     /// The same service shows symptoms.
     SameService,
-    /// Another way from the same caller is held up, too.
+    /// Another way is held up, too: what lies between services is shared by many.
     Way,
     /// A call path joins it to where the trouble begins.
     CallPath,
@@ -60,10 +60,7 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     if places.any(|place| place.service() == service) {
         return Some(Tie::SameService);
     }
-    let ways = case.symptoms.values().filter(|kept| kept.family == Family::Gap);
-    if symptom.family == Family::Gap
-        && ways.into_iter().any(|kept| kept.entity.service() == symptom.entity.service())
-    {
+    if symptom.family == Family::Gap && case.symptoms.values().any(|kept| kept.family == Family::Gap) {
         return Some(Tie::Way);
     }
     let services: BTreeSet<&str> = case.symptoms.values().map(|kept| kept.about().service()).collect();
@@ -82,6 +79,21 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     }
     let blind = !graph.is_mapped(service) && !services.iter().any(|service| graph.is_mapped(service));
     (blind && gap <= settings.blind_window).then_some(Tie::Time)
+}
+
+/// Whether a symptom speaks of what runs on a host of which an incident knows that it is not well itself.
+/// Who is only busy may be so for what runs there.
+pub(crate) fn is_on_sick_host(symptom: &Kept, case: &Case, graph: &Graph) -> bool {
+    let sick = [Family::Transmission, Family::Storage, Family::Clock];
+    let hosts = graph.hosts(symptom.about());
+    case.symptoms.values().any(|kept| sick.contains(&kept.family) && hosts.contains(&kept.entity))
+}
+
+/// The symptoms of a case at the services where its trouble begins: those without a troubled callee.
+pub(crate) fn origins<'c>(case: &'c Case, graph: &Graph) -> Vec<&'c Kept> {
+    let services: BTreeSet<&str> = case.symptoms.values().map(|kept| kept.about().service()).collect();
+    let begins = |kept: &&Kept| !services.iter().any(|to| graph.is_below(to, kept.about().service()));
+    case.symptoms.values().filter(begins).collect()
 }
 
 /// Probability of a cause from which it decides what belongs to its incident.

@@ -9,7 +9,7 @@ use theriac_contract::{
 };
 
 use crate::{
-    correlate::tie,
+    correlate::{Tie, is_on_sick_host, origins, tie},
     departures,
     family::Family,
     graph::Graphs,
@@ -74,6 +74,7 @@ impl Diagnose {
                 self.admit(symptom, knowledge);
             }
         }
+        self.unite();
         let mut incidents = Vec::new();
         let mut cases = std::mem::take(&mut self.state.cases);
         cases.retain_mut(|case| {
@@ -156,6 +157,40 @@ impl Diagnose {
             }
         };
         self.state.cases[index].admit(kept, self.settings.symptoms_max);
+    }
+
+    /// Joins what began apart before it was seen to belong together: a case of which nothing was said yet,
+    /// and the one that where its trouble begins is tied to by now.
+    fn unite(&mut self) {
+        let mut later = 0;
+        while later < self.state.cases.len() {
+            let case = &self.state.cases[later];
+            let whole = (0..self.state.cases.len()).find(|place| {
+                let other = &self.state.cases[*place];
+                *place != later && case.said.is_none() && other.domain == case.domain && {
+                    let graph = self.graphs.of(&other.id);
+                    let tied = |kept: &&Kept| {
+                        let found = tie(kept, other, graph, &self.settings);
+                        found.is_some_and(|tie| tie != Tie::Time)
+                    };
+                    let origins = origins(case, graph);
+                    origins.iter().all(tied) || origins.iter().any(|kept| is_on_sick_host(kept, other, graph))
+                }
+            });
+            let Some(whole) = whole else {
+                later += 1;
+                continue;
+            };
+            let part = self.state.cases.remove(later);
+            let whole = whole - usize::from(whole > later);
+            let whole = &mut self.state.cases[whole];
+            whole.shed += part.shed;
+            for symptom in part.symptoms.into_values() {
+                whole.admit(symptom, self.settings.symptoms_max);
+            }
+            // It may be tied to what was looked at before, too.
+            later = 0;
+        }
     }
 
     /// Takes up into one incident what began beside it before it was known to be a storm, as far as

@@ -70,6 +70,11 @@ fn known(
 ) -> Hypothesis {
     let class = class(view, fault, &mut reasons);
     let shown = shown(view, &suspect).into_iter().collect();
+    let instances = match fault.marks() {
+        [] => Vec::new(),
+        _ if suspect.is_instance() => Vec::new(),
+        marks => view.bearers(suspect.service(), marks).into_iter().collect(),
+    };
     let (mut evidence_for, mut evidence_against): (Vec<Evidence>, Vec<Evidence>) =
         reasons.list.into_iter().partition(|evidence| evidence.log_likelihood_ratio >= 0.0);
     evidence_for.sort_by(|a, b| b.log_likelihood_ratio.total_cmp(&a.log_likelihood_ratio));
@@ -84,6 +89,7 @@ fn known(
         evidence_against,
         change: reasons.change,
         shown,
+        instances,
     }
 }
 
@@ -104,5 +110,6 @@ fn unknown(log_odds: f64, probability: f64) -> Hypothesis {
         evidence_against: Vec::new(),
         shown: Vec::new(),
         change: None,
+        instances: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, Timestamp};
+use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, SymptomState, Timestamp};
 
 use crate::{
     family::Family,
@@ -52,7 +52,7 @@ impl<'a> View<'a> {
         let mut places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>> = BTreeMap::new();
         let mut services = BTreeSet::new();
         let mut current = current(at, case, settings);
-        current.retain(|kept| !vantage::is_unheard(knowledge, kept));
+        current.retain(|kept| !vantage::is_unheard(knowledge, kept) && !is_back(knowledge, kept));
         let mut missing: BTreeMap<&Entity, usize> = BTreeMap::new();
         for kept in current.iter().filter(|kept| kept.family == Family::Missing) {
             *missing.entry(&kept.entity).or_default() += 1;
@@ -138,10 +138,18 @@ impl<'a> View<'a> {
     /// process began anew by itself, and instances known.
     pub(crate) fn replicas(&self, service: &str, marks: &[Mark]) -> (usize, usize) {
         let known = self.knowledge.topology.instances.get(service);
-        let counts = |entity: &Entity| {
-            entity.is_instance() && !vantage::is_left_out(self.knowledge, self.case, entity)
-        };
-        let all = known.map_or(0, |known| known.iter().filter(|entity| counts(entity)).count());
+        let all = known.map_or(0, |known| known.iter().filter(|entity| self.counts(entity)).count());
+        let troubled = self.bearers(service, marks).len();
+        (troubled, all.max(troubled))
+    }
+
+    fn counts(&self, entity: &Entity) -> bool {
+        entity.is_instance() && !vantage::is_left_out(self.knowledge, self.case, entity)
+    }
+
+    /// Instances of a service that show one of the marks, or anything if none is named, and those whose
+    /// process began anew by itself where that is such a mark.
+    pub(crate) fn bearers(&self, service: &str, marks: &[Mark]) -> BTreeSet<Entity> {
         let shows = |place: &&Entity| {
             marks.is_empty()
                 || marks.iter().any(|(family, direction)| self.trouble(place, *family, *direction).is_some())
@@ -151,9 +159,7 @@ impl<'a> View<'a> {
             .keys()
             .filter(|_| marks.is_empty() || marks.iter().any(|mark| mark.0 == Family::Restarts));
         let ill = self.places.keys().filter(shows).chain(restarted);
-        let ill = ill.filter(|place| counts(place) && place.service() == service);
-        let troubled = ill.collect::<BTreeSet<_>>().len();
-        (troubled, all.max(troubled))
+        ill.filter(|place| self.counts(place) && place.service() == service).cloned().collect()
     }
 
     /// How often the process of an instance began anew while the trouble lasted, without a
@@ -178,6 +184,23 @@ impl<'a> View<'a> {
         };
         let all = by_family.iter().filter(fits).map(|(_, trouble)| *trouble);
         all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+    }
+
+    /// A caller that asks a service more often for each request of its own: it asks again what failed, or
+    /// works in another way. That is no more work coming in.
+    pub(crate) fn asked_again(&self, service: &str) -> Option<&'a Kept> {
+        let again = |kept: &&Kept| {
+            kept.signal.ends_with("calls_per_request")
+                && kept.direction == Direction::Up
+                && kept.about().service() == service
+        };
+        self.current.iter().copied().find(again)
+    }
+
+    /// More work than usual that comes in, and is not only asked for again.
+    pub(crate) fn more_work(&self, entity: &Entity) -> Option<Trouble<'a>> {
+        let more = self.trouble(entity, Family::Traffic, Some(Direction::Up))?;
+        self.asked_again(entity.service()).is_none().then_some(more)
     }
 
     /// Trouble of an instance, or what callers tell of its service: they cannot tell instances apart.
@@ -335,12 +358,24 @@ const PROOF: f64 = 3.0;
 /// or a tick after it.
 const RESTART_SLACK: Interval = Interval::from_seconds(30);
 
+/// Whether an instance that was not heard any more began anew since.
+fn is_back(knowledge: &Snapshot, kept: &Kept) -> bool {
+    kept.family == Family::Missing
+        && kept.state == SymptomState::Lost
+        && knowledge.changes.iter().any(|change| {
+            change.kind == Change::RESTART && change.entity == kept.entity && change.at >= kept.onset
+        })
+}
+
 /// What stands or was over of late; all of it when everything is over.
 fn current<'a>(at: Timestamp, case: &'a Case, settings: &Settings) -> Vec<&'a Kept> {
     let all = case.in_order();
     if !case.stands() {
         return all;
     }
-    let counts = |kept: &&Kept| kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
+    // Who was not heard for so long that nobody listens any more is gone all the same.
+    let gone = |kept: &Kept| kept.family == Family::Missing && kept.state == SymptomState::Lost;
+    let counts =
+        |kept: &&Kept| gone(kept) || kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
     all.into_iter().filter(counts).collect()
 }

@@ -130,6 +130,14 @@ impl Saga {
         Interval(steps.iter().map(|step| step.settle.0).max().unwrap_or(0).max(0))
     }
 
+    /// Whether a verdict that was due was put off for as long as it had been waited for.
+    pub(crate) fn was_given_more(&self, at: Timestamp) -> bool {
+        match self.phase {
+            Phase::Verifying { from, until, .. } => at >= until.plus(until.since(from)),
+            _ => true,
+        }
+    }
+
     /// Whether another stage follows.
     pub(crate) fn has_next_stage(&self) -> bool {
         self.stage + 1 < self.plan.stages.len()

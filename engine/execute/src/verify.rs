@@ -18,6 +18,8 @@ pub(crate) struct Tally {
     pub(crate) back: u32,
     /// When the last symptom of the same signals began or ended.
     pub(crate) last: Option<Timestamp>,
+    /// Symptoms of the incident that stand and were not known when the plan was made.
+    pub(crate) others: u32,
 }
 
 /// Counts the saga's symptoms by their state now, and those that came back from `settled` on.
@@ -31,6 +33,11 @@ pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Times
         }
     }
     let Some(known) = incident else { return tally };
+    let others = known
+        .symptoms
+        .iter()
+        .filter(|(id, seen)| seen.state == SymptomState::Open && !saga.symptoms.contains(*id));
+    tally.others = others.count() as u32;
     let signals: BTreeSet<_> =
         saga.symptoms.iter().filter_map(|id| known.symptoms.get(id)).map(|seen| &seen.of).collect();
     for (id, seen) in known.symptoms.iter().filter(|(_, seen)| signals.contains(&seen.of)) {
@@ -58,7 +65,8 @@ pub(crate) type Judgement = (VerificationVerdict, String);
 ///
 /// A remedy has traces of its own: caches are cold, a replica is missing, others take over. Where users
 /// felt the trouble, what counts is that they no longer do, for as long a quiet; and single symptoms that
-/// come back while they do are no verdict yet.
+/// come back while they do are no verdict yet. Where so many others of the incident stand instead that it
+/// has rather moved than ended, it has not recovered.
 pub(crate) fn judge(
     saga: &Saga,
     tally: Tally,
@@ -67,7 +75,7 @@ pub(crate) fn judge(
     due: bool,
 ) -> Option<Judgement> {
     use VerificationVerdict::{NotRecovered, Recovered, Unknown};
-    let Tally { before, open, lost, back, last } = tally;
+    let Tally { before, open, lost, back, last, others } = tally;
     let over = incident.is_none_or(Known::is_over);
     if before == 0 {
         return Some((
@@ -90,6 +98,11 @@ pub(crate) fn judge(
         return Some((NotRecovered, format!("{back} symptoms came back after the action")));
     }
     let quiet = last.is_none_or(|last| at.since(last) >= saga.settle());
+    let moved = open == 0 && lost == 0 && !over && 2 * others > before;
+    if moved {
+        let text = format!("all {before} symptoms ended, and {others} others of the incident stand");
+        return due.then_some((NotRecovered, text));
+    }
     if open == 0 && lost == 0 && (quiet || due || over) {
         return Some(if saga.standing == Some(0) {
             (Unknown, format!("all {before} symptoms had ended before the first step began"))
@@ -98,6 +111,11 @@ pub(crate) fn judge(
         });
     }
     if !due && !over {
+        return None;
+    }
+    // What gets better is given as long again: what piled up takes its time to be worked off.
+    let better = open > 0 && 2 * open <= before && back == 0 && !over;
+    if better && !saga.was_given_more(at) {
         return None;
     }
     Some(if open > 0 {

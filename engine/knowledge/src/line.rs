@@ -26,9 +26,13 @@ pub(crate) fn text(fact: &Fact) -> String {
             let verb = if of.len() == 1 { "is" } else { "stands in front of" };
             format!("{name} {verb} {}: {reason}", of.join(", "))
         }
-        Fact::TopologyGiven { topology: GivenTopology { nodes, edges, aliases } } => {
+        Fact::TopologyGiven { topology: GivenTopology { nodes, edges, aliases, optional } } => {
             let (nodes, edges, names) = (nodes.len(), edges.len(), aliases.len());
-            format!("a file gives {nodes} nodes, {edges} edges and {names} other names")
+            let without = match optional.len() {
+                0 => String::new(),
+                some => format!("; {some} services can be done without"),
+            };
+            format!("a file gives {nodes} nodes, {edges} edges and {names} other names{without}")
         }
         Fact::Distrusted { entity, signals, incident, reason } => {
             let signals: Vec<&str> = signals.iter().map(String::as_str).collect();

@@ -95,6 +95,25 @@ impl Index {
         Some(id)
     }
 
+    /// The partition that a reading of a queue speaks of: it is to the queue what an instance is to a
+    /// service. None for what a client of the queue says of itself.
+    pub(crate) fn partition(&mut self, resource: u32, attributes: &str) -> Option<usize> {
+        const KEY: &str = "messaging.destination.partition.id";
+        if !attributes.contains(KEY) {
+            return None;
+        }
+        let known = &self.entities[self.resources[resource as usize].entity];
+        if known.entity.is_instance() {
+            return None;
+        }
+        let partition = match parse_attributes(attributes).remove(KEY)? {
+            serde_json::Value::String(name) => name,
+            number => number.to_string(),
+        };
+        let (domain, entity) = (known.domain.clone(), Entity::instance(known.entity.as_str(), &partition));
+        Some(self.entity(&domain, &entity))
+    }
+
     fn entity(&mut self, domain: &str, entity: &Entity) -> usize {
         let key = format!("{domain}|{entity}");
         *self.entity_of.entry(key).or_insert_with(|| {

@@ -228,6 +228,7 @@ impl Metrics {
             return (Some(resource), Target::Summary(resource));
         }
         if kind == PointKind::Gauge as u8 || !histogram && !monotonic && !delta {
+            let entity = index.partition(resource, attributes).unwrap_or(entity);
             let slot = index.slot(
                 entity,
                 None,

@@ -28,28 +28,39 @@ pub(crate) fn plan(order: &Order<'_>, settings: &Settings) -> Option<Plan> {
     for template in &strategy.stages {
         let mut steps = Vec::new();
         for step in &template.steps {
-            let action = action(&step.verb, &step.target, &step.parameters, hypothesis, *known)?;
-            let compensation = match &step.compensation {
-                Some(undo) => {
-                    Some(self::action(&undo.verb, &undo.target, &undo.parameters, hypothesis, *known)?)
-                }
-                None => None,
-            };
-            let position = format!("{escalation}/{index}");
-            let parts = [incident.id.as_str(), &strategy.name, action.target.as_str(), &position];
-            steps.push(Step {
-                index,
-                precondition: step.precondition.clone(),
-                expected_effect: step.expected_effect.clone(),
-                timeout: step.timeout,
-                settle: step.settle,
-                retry: step.retry.clone(),
-                idempotency_key: Id::derive("step", &parts),
-                compensation,
-                verify_within: step.verify_within,
-                action,
-            });
-            index += 1;
+            let targets = target::all(&step.target, hypothesis);
+            if targets.is_empty() {
+                return None;
+            }
+            for entity in targets {
+                let action = action(&step.verb, &entity, &step.parameters, hypothesis, *known)?;
+                let compensation = match &step.compensation {
+                    // What was done to each is taken back from each.
+                    Some(undo) if undo.target == target::INSTANCES => {
+                        Some(self::action(&undo.verb, &entity, &undo.parameters, hypothesis, *known)?)
+                    }
+                    Some(undo) => {
+                        let entity = target::resolve(&undo.target, hypothesis)?;
+                        Some(self::action(&undo.verb, &entity, &undo.parameters, hypothesis, *known)?)
+                    }
+                    None => None,
+                };
+                let position = format!("{escalation}/{index}");
+                let parts = [incident.id.as_str(), &strategy.name, action.target.as_str(), &position];
+                steps.push(Step {
+                    index,
+                    precondition: step.precondition.clone(),
+                    expected_effect: step.expected_effect.clone(),
+                    timeout: step.timeout,
+                    settle: step.settle,
+                    retry: step.retry.clone(),
+                    idempotency_key: Id::derive("step", &parts),
+                    compensation,
+                    verify_within: step.verify_within,
+                    action,
+                });
+                index += 1;
+            }
         }
         stages.push(PlanStage { name: template.name.clone(), steps });
     }
@@ -83,7 +94,7 @@ pub(crate) fn plan(order: &Order<'_>, settings: &Settings) -> Option<Plan> {
 
 fn action(
     verb: &str,
-    target: &str,
+    target: &Entity,
     parameters: &BTreeMap<String, String>,
     hypothesis: &Hypothesis,
     known: KnownGood<'_>,
@@ -92,5 +103,5 @@ fn action(
         .iter()
         .map(|(name, text)| Some((name.clone(), target::fill(text, hypothesis, known)?)))
         .collect::<Option<_>>()?;
-    Some(Action { verb: verb.to_owned(), target: target::resolve(target, hypothesis)?, parameters })
+    Some(Action { verb: verb.to_owned(), target: target.clone(), parameters })
 }

@@ -33,6 +33,8 @@ pub(crate) enum Behind<'a> {
 /// A candidate with what is behind it.
 pub(crate) struct Choice<'a> {
     pub(crate) candidate: Candidate,
+    /// Nothing stands against it but that the fault is given some time to pass by itself.
+    pub(crate) early: bool,
     pub(crate) behind: Behind<'a>,
 }
 
@@ -81,26 +83,23 @@ pub(crate) fn candidates<'a>(
             let belief = (belief.0, belief.1 + tries * (belief.0 + belief.1));
             let (cost, risk, damage) = (strategy.cost, strategy.risk, strategy.damage);
             let utility = utility::expected(probability, belief, benefit, cost, risk, damage);
+            let considered = (hypothesis, probability);
+            let refusal = refused(incident, strategy, considered, past, overview.known, settings);
+            let wait = too_early(incident, at, hypothesis, settings);
+            let early = refusal.is_none() && wait.is_some();
             let candidate = Candidate {
                 strategy: strategy.name.clone(),
                 hypothesis: hypothesis.rank,
                 utility,
-                refused: refused(
-                    incident,
-                    at,
-                    strategy,
-                    (hypothesis, probability),
-                    past,
-                    overview.known,
-                    settings,
-                ),
+                refused: refusal.or_else(|| wait.clone()),
             };
-            all.push(Choice { candidate, behind: Behind::Strategy(strategy, hypothesis) });
+            all.push(Choice { candidate, early, behind: Behind::Strategy(strategy, hypothesis) });
         }
     }
     let mut always = |strategy: &str, utility: Utility, refused: Option<&str>, behind: Behind<'a>| {
         let (strategy, refused) = (strategy.to_owned(), refused.map(str::to_owned));
-        all.push(Choice { candidate: Candidate { strategy, hypothesis: 0, utility, refused }, behind });
+        let candidate = Candidate { strategy, hypothesis: 0, utility, refused };
+        all.push(Choice { candidate, early: false, behind });
     };
     let nothing = utility::expected(0.0, (1.0, 1.0), settings.benefit, 0.0, 0.0, 0.0);
     always("do_nothing", nothing, None, Behind::Nothing);
@@ -132,10 +131,27 @@ fn tries(strategy: &Strategy, hypothesis: &Hypothesis, failed: &[String]) -> usi
     failed.iter().filter(|one| **one == tried).count()
 }
 
+/// Why it is too early for a strategy; none if it is not.
+fn too_early(
+    incident: &Incident,
+    at: Timestamp,
+    hypothesis: &Hypothesis,
+    settings: &Settings,
+) -> Option<String> {
+    let stood = at.since(incident.opened);
+    let may_pass = matches!(hypothesis.class, FaultClass::Transient | FaultClass::Unknown);
+    (may_pass && stood < settings.decide_after_transient).then(|| {
+        format!(
+            "it may pass by itself: it has stood for {:.0} s, {} are given it",
+            stood.as_seconds(),
+            settings.decide_after_transient
+        )
+    })
+}
+
 /// Why a strategy cannot be tried; none if it can.
 fn refused(
     incident: &Incident,
-    at: Timestamp,
     strategy: &Strategy,
     (hypothesis, probability): (&Hypothesis, f64),
     past: &Past<'_>,
@@ -144,15 +160,6 @@ fn refused(
 ) -> Option<String> {
     if past.rejected.contains(&attempt(&strategy.name, hypothesis)) {
         return Some("a person rejected it for this incident".to_owned());
-    }
-    let stood = at.since(incident.opened);
-    let may_pass = matches!(hypothesis.class, FaultClass::Transient | FaultClass::Unknown);
-    if may_pass && stood < settings.decide_after_transient {
-        return Some(format!(
-            "it may pass by itself: it has stood for {:.0} s, {} are given it",
-            stood.as_seconds(),
-            settings.decide_after_transient
-        ));
     }
     let tries = tries(strategy, hypothesis, past.failed);
     if tries >= settings.tries_max as usize {
@@ -177,7 +184,7 @@ fn refused(
     let known = known_good(incident, hypothesis, knowledge);
     let mut steps = strategy.stages.iter().flat_map(|stage| &stage.steps);
     let filled = steps.all(|step| {
-        target::resolve(&step.target, hypothesis).is_some()
+        !target::all(&step.target, hypothesis).is_empty()
             && step.parameters.values().all(|text| target::fill(text, hypothesis, known).is_some())
     });
     (!filled).then(|| "the hypothesis lacks something that the steps name, or its service has registered nothing like it".to_owned())
@@ -212,10 +219,11 @@ fn unmet(
             entity.is_some_and(|entity| peers_well(entity, incident, knowledge)),
             "the other instances are in trouble, too, or there are none: nobody could take over",
         ),
-        Requirement::External => (
-            entity
-                .is_some_and(|entity| !entity.is_instance() && !knowledge.topology.speaks(entity.service())),
-            "it is for what belongs to others: without its own part a service does not work",
+        Requirement::Dispensable => (
+            entity.is_some_and(|entity| {
+                !entity.is_instance() && knowledge.topology.can_do_without(entity.service())
+            }),
+            "its callers cannot do without it: it is their own, and no topology file says `optional: true`",
         ),
         Requirement::Change => (change.is_some(), "it needs a change to take back"),
         Requirement::Deploy if migrated => {

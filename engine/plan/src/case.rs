@@ -44,6 +44,9 @@ pub(crate) struct Case {
     /// Whether a person was asked.
     #[serde(default)]
     pub(crate) asked: bool,
+    /// Whether the plan under way only tells somebody or waits: it is no reason not to act.
+    #[serde(default)]
+    pub(crate) only_waits: bool,
     /// Whether it is known what comes of leaving it alone, or can no longer be.
     #[serde(default)]
     pub(crate) alone_judged: bool,
@@ -67,6 +70,7 @@ impl Case {
             suggested: BTreeSet::new(),
             waits: 0,
             asked: false,
+            only_waits: false,
             alone_judged: false,
         }
     }
@@ -80,6 +84,7 @@ impl Case {
         self.trying = attempt;
         self.last_stage = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
         self.running = Some((plan.id.clone(), given_up_at(plan)));
+        self.only_waits = plan.steps().all(|step| is_harmless(&step.action.verb));
         // Whatever is really done, the incident is no longer left alone.
         self.alone_judged |= !plan.dry_run && plan.steps().any(|step| !is_harmless(&step.action.verb));
     }
@@ -113,12 +118,12 @@ impl Case {
 }
 
 /// When a plan of which nothing was heard must have ended: all attempts of all steps, as
-/// much again for undoing them, and all verdicts.
+/// much again for undoing them, and all verdicts, each put off once.
 pub(crate) fn given_up_at(plan: &Plan) -> Timestamp {
     let longest = plan.steps().fold(0_i64, |sum, step| {
         let attempt = step.timeout.0.saturating_add(step.retry.backoff_max.0);
         let attempts = attempt.saturating_mul(2 * i64::from(step.retry.attempts));
-        sum.saturating_add(attempts).saturating_add(step.settle.0).saturating_add(step.verify_within.0)
+        sum.saturating_add(attempts).saturating_add(step.settle.0).saturating_add(2 * step.verify_within.0)
     });
     plan.expires.plus(Interval(longest))
 }

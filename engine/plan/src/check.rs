@@ -343,6 +343,7 @@ fn incident(given: &Given, at: Timestamp) -> Incident {
             description: String::new(),
         }),
         shown: Vec::new(),
+        instances: Vec::new(),
     });
     let symptom = SymptomRef {
         id: Id("symptom-1".to_owned()),

@@ -10,7 +10,7 @@ use crate::{
     candidates::{self, ASK, Behind, Choice, WAIT, attempt},
     case::{Case, given_up_at},
     explore,
-    guard::{Draft, Guard, Scene},
+    guard::{Draft, Guard, Scene, is_harmless},
     known_good::known_good,
     overview::Overview,
     planner::{Planned, refused},
@@ -137,6 +137,20 @@ impl Desk<'_, '_> {
         }
     }
 
+    /// Makes a plan that does something, if one is best by now, in the place of one that only tells
+    /// somebody or waits.
+    pub(crate) fn act_instead(&mut self, case: &mut Case, planned: &mut Planned) {
+        if case.plans >= self.settings.plans_per_incident_max {
+            return;
+        }
+        if let Decision::Plan(chosen) = self.choose(case, &mut Vec::new())
+            && chosen.plan.autonomy == Autonomy::Act
+            && chosen.plan.steps().any(|step| !is_harmless(&step.action.verb))
+        {
+            self.make(case, *chosen, planned);
+        }
+    }
+
     /// Makes a plan known, and holds ready what it may need.
     fn make(&mut self, case: &mut Case, chosen: Chosen, planned: &mut Planned) {
         let Chosen { plan, reaches, attempt, rank, risk } = chosen;
@@ -179,6 +193,11 @@ impl Desk<'_, '_> {
         let mut allowed: Vec<(usize, Chosen)> = Vec::new();
         for position in 0..choices.len() {
             let choice = &choices[position];
+            if choice.early && allowed.is_empty() && choice.candidate.utility.expected > 0.0 {
+                // The best is worth a moment; the second best might spoil it.
+                let text = choice.candidate.refused.clone().unwrap_or_default();
+                return Decision::Nothing(Told::of(&choice.candidate.strategy, "too_early", text));
+            }
             if choice.candidate.refused.is_some() {
                 continue;
             }

@@ -251,6 +251,8 @@ impl Planner {
         }
         if !waits && at >= case.not_before {
             desk.decide(case, planned);
+        } else if case.running.is_some() && case.only_waits && case.pending.is_none() {
+            desk.act_instead(case, planned);
         }
     }
 }

@@ -58,8 +58,9 @@ pub enum Requirement {
     Host,
     /// Of the other instances of its service at least one is well: somebody can take over.
     PeersWell,
-    /// Another's service: it tells nothing of itself.
-    External,
+    /// Those who call it can do without it: another's service, or one that the topology file calls
+    /// optional.
+    Dispensable,
     /// A change is suspected.
     Change,
     /// A change of programs is suspected, and nothing was changed since that they could not read.
@@ -98,7 +99,8 @@ pub struct StageTemplate {
 pub struct StepTemplate {
     /// What is done.
     pub verb: String,
-    /// `cause`, `cause.service`, `change.entity`, or a name.
+    /// `cause`, `cause.service`, `cause.instances` (a step for each instance that bears the mark of the
+    /// fault), `change.entity`, or a name.
     #[serde(default = "cause")]
     pub target: String,
     /// Arguments; `{change.from}`, `{change.to}`, `{cause}`, `{cause.service}` are filled in, and
@@ -396,6 +398,7 @@ mod tests {
             "lock_contention",
             "replica_lag",
             "consumer_backlog",
+            "poison_record",
             "certificate_expired",
             "clock_skew",
             "cache_stampede",

@@ -80,6 +80,7 @@ mod tests {
             evidence_against: Vec::new(),
             change: None,
             shown: Vec::new(),
+            instances: Vec::new(),
         }
     }
 

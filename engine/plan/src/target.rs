@@ -7,6 +7,17 @@ use crate::known_good::KnownGood;
 const PLACEHOLDERS: [&str; 6] =
     ["cause", "cause.service", "change.from", "change.to", "checkpoint.id", "compensator.id"];
 
+/// The instances of a service that bear the mark of its fault, as a target: a step for each of them.
+pub(crate) const INSTANCES: &str = "cause.instances";
+
+/// The entities that a target stands for, one after the other; none if the hypothesis does not have it.
+pub(crate) fn all(target: &str, hypothesis: &Hypothesis) -> Vec<Entity> {
+    match target {
+        INSTANCES => hypothesis.instances.clone(),
+        one => resolve(one, hypothesis).into_iter().collect(),
+    }
+}
+
 /// The entity that a target stands for; none if the hypothesis does not have it.
 pub(crate) fn resolve(target: &str, hypothesis: &Hypothesis) -> Option<Entity> {
     match target {

@@ -82,6 +82,7 @@ fn incident(onset: i64, opened: i64) -> Incident {
             evidence_for: Vec::new(),
             evidence_against: Vec::new(),
             shown: Vec::new(),
+            instances: Vec::new(),
             change: None,
         }],
         summary: String::new(),

@@ -46,6 +46,7 @@ fn incident(name: &str, entity: &str, fault: &str, probability: f64, seconds: i6
             evidence_for: Vec::new(),
             evidence_against: Vec::new(),
             shown: Vec::new(),
+            instances: Vec::new(),
             change: None,
         }],
         summary: String::new(),

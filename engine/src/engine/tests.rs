@@ -34,6 +34,7 @@ fn incident() -> Incident {
         evidence_against: Vec::new(),
         change: None,
         shown: Vec::new(),
+        instances: Vec::new(),
     };
     Incident {
         schema_version: SCHEMA_VERSION,

@@ -163,6 +163,7 @@ impl World {
                 text("service.instance.id", &replica.name),
                 text("service.version", &service.versions[replica.version as usize].name),
                 text("host.name", &self.nodes[replica.node as usize].name),
+                text("cloud.availability_zone", self.zone(replica.node as usize).to_string()),
                 text("deployment.environment.name", &self.topology.name),
             ],
         }

@@ -1,10 +1,10 @@
 //! The simulated fleet with known truth: its telemetry goes through the real decoder, commands become
 //! actions on it, and what each of them did is measured by forks.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use theriac_connectors::decode::{Rows, otlp_json};
-use theriac_contract::{Command, Completion, Reject, Timestamp, Verdict};
+use theriac_contract::{Command, Completion, Entity, GivenTopology, Reject, Timestamp, Verdict};
 use theriac_datasets::fleet::{
     CallSpec, Handle, Nanos, Outcome, Request, SECOND, Setup, Verb, World,
     score::{Event, EventKind},
@@ -46,6 +46,18 @@ impl Fleet {
     /// Now, in seconds from the start.
     pub(crate) fn seconds(&self) -> f64 {
         self.world.now() as f64 / 1e9
+    }
+
+    /// What who runs it would write into a topology file: whom its services can do without.
+    pub(crate) fn given(&self) -> GivenTopology {
+        let calls = || self.world.topology().services.iter().flat_map(|service| &service.calls);
+        let needed: BTreeSet<&str> =
+            calls().filter(|call| !call.fallback).map(|call| call.callee.as_str()).collect();
+        let optional = calls().map(|call| call.callee.as_str()).filter(|callee| !needed.contains(callee));
+        GivenTopology {
+            optional: optional.map(|callee| Entity(callee.to_owned())).collect(),
+            ..GivenTopology::default()
+        }
     }
 
     fn timestamp(&self) -> Timestamp {

@@ -28,7 +28,7 @@ pub(super) fn pool(place: &Place<'_, '_>, reasons: &mut Reasons) {
         reasons.change = Some(change.clone());
     }
     place.sign(reasons, "resource", -2.0, Family::Cpu, UP);
-    place.sign(reasons, "traffic", -2.5, Family::Traffic, UP);
+    place.more_work(reasons, -2.5);
     place.restarted(reasons, -1.5);
     if waits.is_none() {
         return;
@@ -45,7 +45,7 @@ pub(super) fn pool(place: &Place<'_, '_>, reasons: &mut Reasons) {
 pub(super) fn storage(place: &Place<'_, '_>, reasons: &mut Reasons) {
     place.mark(reasons, "resource", 4.5, place.trouble(Family::Storage, None), "trouble of its disk");
     place.sign(reasons, "errors", 0.5, Family::Errors, UP);
-    place.sign(reasons, "traffic", -1.5, Family::Traffic, UP);
+    place.more_work(reasons, -1.5);
     place.sign(reasons, "resource", -1.0, Family::Memory, UP);
 }
 
@@ -57,6 +57,8 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
     place.sign(reasons, "resource", 1.0, Family::Queue, UP);
     place.sign(reasons, "resource", 1.0, Family::Waiting, UP);
     place.sign(reasons, "resource", -3.0, Family::Cpu, UP);
+    // Who waits for a lock does nothing either, and is not what hangs.
+    place.sign(reasons, "resource", -2.0, Family::Lock, None);
     place.restarted(reasons, -3.0);
     if idle.is_none() {
         return;
@@ -76,7 +78,9 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
 }
 
 /// What a suspect shows, or what callers tell of its service.
-fn told<'p, 'a>(place: &'p Place<'_, 'a>) -> impl Fn(Family, Option<Direction>) -> Option<Trouble<'a>> + 'p {
+pub(super) fn told<'p, 'a>(
+    place: &'p Place<'_, 'a>,
+) -> impl Fn(Family, Option<Direction>) -> Option<Trouble<'a>> + 'p {
     |family, direction| place.view.trouble_told(place.suspect, family, direction)
 }
 

@@ -5,7 +5,7 @@ use theriac_contract::Direction;
 
 use super::{
     Fault, Reasons,
-    exhaustion::felt,
+    exhaustion::{felt, told},
     mechanism::{Place, UP},
 };
 use crate::family::Family;
@@ -31,6 +31,7 @@ fn sign_of(fault: Fault) -> Option<Sign> {
         }
         Fault::ReplicaLag => sign(Family::Replication, UP, 5.0, "resource", "a copy that lags behind", false),
         Fault::ConsumerBacklog => sign(Family::Backlog, UP, 4.5, "resource", "messages that pile up", false),
+        Fault::PoisonRecord => sign(Family::Backlog, UP, 4.0, "resource", "messages that pile up", false),
         Fault::CertificateExpired => {
             sign(Family::Certificate, None, 6.0, "logs", "certificates that are not accepted", false)
         }
@@ -54,10 +55,33 @@ pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) 
         return;
     }
     // More work explains it, but where more work is what piles up or is turned away.
-    if fault != Fault::QuotaExceeded && fault != Fault::ConsumerBacklog {
-        place.sign(reasons, "traffic", -1.5, Family::Traffic, UP);
+    if !matches!(fault, Fault::QuotaExceeded | Fault::ConsumerBacklog | Fault::PoisonRecord) {
+        place.more_work(reasons, -1.5);
+    }
+    if matches!(fault, Fault::ConsumerBacklog | Fault::PoisonRecord) {
+        failing_consumer(place, fault, reasons);
     }
     if sign.felt {
-        felt(place, |family, direction| place.trouble(family, direction), reasons);
+        felt(place, told(place), reasons);
+    }
+}
+
+/// Those who take messages fail at once with one that nobody can work off; who only is slow does not fail.
+fn failing_consumer(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) {
+    let poisoned = fault == Fault::PoisonRecord;
+    let queue = place.suspect.service();
+    let fails =
+        place.view.current.iter().find(|kept| {
+            kept.family == Family::Errors && kept.peer.is_none() && kept.entity.service() != queue
+        });
+    match fails {
+        Some(kept) => {
+            let text = format!("{} fails while messages pile up", kept.entity.service());
+            reasons.add("errors", if poisoned { 2.0 } else { -1.0 }, text, vec![kept.id.clone()]);
+        }
+        None if poisoned => {
+            reasons.add("errors", -4.0, "nobody fails on what it holds".to_owned(), Vec::new());
+        }
+        None => {}
     }
 }

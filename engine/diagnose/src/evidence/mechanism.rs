@@ -15,6 +15,9 @@ pub(super) const UP: Option<Direction> = Some(Direction::Up);
 /// After so many seconds of trouble a service that tells of itself would tell of it.
 const OWN_WORD_AFTER: f64 = 25.0;
 
+/// Seconds by which growth of traffic may be seen after what came of it.
+const SEEN_LATER: f64 = 60.0;
+
 /// What it costs a suspicion that its own mark is not there.
 const WITHOUT_MARK: f64 = -6.0;
 
@@ -24,9 +27,10 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
     let fits = match fault {
         Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation | Fault::LyingSensor => true,
-        Fault::ByzantineReplica => suspect.is_instance(),
+        Fault::ByzantineReplica | Fault::PoisonRecord => suspect.is_instance(),
         Fault::BrokenNetwork | Fault::StorageExhaustion | Fault::ClockSkew => true,
-        Fault::BadDeploy | Fault::BadConfiguration | Fault::TrafficSurge => {
+        // Locks lie on data, whichever copy takes the writes.
+        Fault::BadDeploy | Fault::BadConfiguration | Fault::TrafficSurge | Fault::LockContention => {
             !is_host(suspect) && !suspect.is_instance()
         }
         _ => !is_host(suspect),
@@ -59,6 +63,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         | Fault::CertificateExpired
         | Fault::ClockSkew
         | Fault::CacheStampede
+        | Fault::PoisonRecord
         | Fault::QuotaExceeded => marked::weigh(&place, fault, reasons),
         Fault::LyingSensor => vantage::lying_sensor(view, suspect, WITHOUT_MARK, reasons),
     }
@@ -113,6 +118,14 @@ impl<'a> Place<'_, 'a> {
         }
     }
 
+    /// More work that comes in explains what a suspicion would explain.
+    pub(super) fn more_work(&self, reasons: &mut Reasons, ratio: f64) {
+        if let Some(more) = self.view.more_work(self.suspect) {
+            let (text, ids) = said(&more);
+            reasons.add("traffic", ratio * (0.5 + 0.5 * more.strength), text, ids);
+        }
+    }
+
     /// A change speaks against causes that need none.
     fn change_speaks_against(&self, reasons: &mut Reasons, ratio: f64) {
         if let Some((change, weight)) = self.view.change(self.suspect) {
@@ -146,7 +159,7 @@ impl<'a> Place<'_, 'a> {
             vantage::doubtful_reading(grown.kept, reasons);
         }
         self.sign(reasons, "resource", 0.5, Family::Restarts, None);
-        self.sign(reasons, "traffic", -1.0, Family::Traffic, UP);
+        self.more_work(reasons, -1.0);
         if let (Some(_), Some((change, weight))) = (grown, self.view.change(self.suspect)) {
             let text = format!(
                 "{} of {} from {} to {} at {} came before: a new version may leak",
@@ -239,7 +252,8 @@ impl<'a> Place<'_, 'a> {
             let text = format!("the resources of {} are as usual", self.suspect);
             reasons.add("resource", 1.0, text, Vec::new());
         }
-        self.sign(reasons, "traffic", -2.0, Family::Traffic, UP);
+        self.sign(reasons, "resource", -1.5, Family::Lock, None);
+        self.more_work(reasons, -2.0);
         self.change_speaks_against(reasons, -2.0);
     }
 
@@ -281,6 +295,18 @@ impl<'a> Place<'_, 'a> {
         for family in [Family::Certificate, Family::Clock, Family::Quota, Family::Lock] {
             self.sign(reasons, "logs", -2.0, family, None);
         }
+        // Who fails on what one partition of a queue holds is not what is wrong.
+        let piled = |kept: &&&crate::incident::Kept| {
+            kept.family == Family::Backlog && kept.direction == Direction::Up
+        };
+        let partitions: std::collections::BTreeSet<&Entity> =
+            self.view.current.iter().filter(piled).map(|kept| kept.about()).collect();
+        if let (Some(first), true) = (partitions.first(), partitions.len() == 1)
+            && first.is_instance()
+        {
+            let text = format!("messages pile up in {first} alone: what fails is what it holds");
+            reasons.add("queue", -3.0, text, Vec::new());
+        }
         vantage::log_against_metrics(self.view, self.suspect, reasons);
         self.own_word(reasons);
         self.own_resources(reasons, -1.5);
@@ -294,7 +320,7 @@ impl<'a> Place<'_, 'a> {
             let (text, ids) = said(&slow);
             reasons.add("latency", -1.0, format!("it was slow before it failed: {text}"), ids);
         }
-        self.sign(reasons, "traffic", -1.0, Family::Traffic, UP);
+        self.more_work(reasons, -1.0);
     }
 
     fn byzantine_replica(&self, reasons: &mut Reasons) {
@@ -335,7 +361,7 @@ impl<'a> Place<'_, 'a> {
             let (text, ids) = said(&slow);
             reasons.add("latency", -2.0, format!("it was slow before it was busy: {text}"), ids);
         }
-        self.sign(reasons, "traffic", -2.5, Family::Traffic, UP);
+        self.more_work(reasons, -2.5);
         if is_host(self.suspect) {
             let services = self.view.guest_services(self.suspect);
             if !services.is_empty() && busy.is_some() {
@@ -362,15 +388,30 @@ impl<'a> Place<'_, 'a> {
         if let (Some(failing), Some(more)) = (failing, more)
             && failing.kept.onset < more.kept.onset
         {
+            // How much there is of something is seen later than that it fails: only what comes well after is
+            // what was asked again.
+            let lag = more.kept.onset.since(failing.kept.onset).as_seconds();
+            let ratio = -4.0 * (lag / SEEN_LATER).min(1.0);
             let (text, ids) = said(&failing);
-            reasons.add("errors", -4.0, format!("it failed before there was more of it: {text}"), ids);
+            reasons.add("errors", ratio, format!("it failed before there was more of it: {text}"), ids);
         }
-        let loaded = |name: &&&str| view.trouble(&Entity((**name).to_owned()), Family::Traffic, UP).is_some();
+        // Those that are left have the work of those that are gone.
+        self.sign(reasons, "missing", -3.0, Family::Missing, None);
+        let loaded = |name: &&&str| view.more_work(&Entity((**name).to_owned())).is_some();
         let above = view.services.iter().filter(|other| view.graph.is_below(service, other)).find(loaded);
         match above {
             Some(caller) => {
                 let text = format!("{caller}, which calls it, has more traffic, too");
                 reasons.add("call_graph", -2.5, text, Vec::new());
+            }
+            None if view.graph.callers(service).next().is_some() => {
+                let again = view.asked_again(service);
+                let text = format!(
+                    "those who call {service} have no more work: it is asked again, or in another way"
+                );
+                let ratio = if again.is_some() { -4.0 } else { -3.0 };
+                let ids = again.map(|kept| kept.id.clone()).into_iter().collect();
+                reasons.add("call_graph", ratio, text, ids);
             }
             None => {
                 let reached =
@@ -383,7 +424,8 @@ impl<'a> Place<'_, 'a> {
         self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
     }
 
-    fn host_fault(&self, reasons: &mut Reasons) {
+    /// What runs on a host, as far as it shows symptoms there and not elsewhere.
+    pub(super) fn guests(&self, reasons: &mut Reasons) {
         let services = self.view.guest_services(self.suspect);
         let running: Vec<_> = self.view.graph.guests(self.suspect).collect();
         let troubled = running.iter().filter(|guest| self.view.worst(guest).is_some()).count();
@@ -407,6 +449,10 @@ impl<'a> Place<'_, 'a> {
         let ratio =
             if services.len() > 1 { -3.0 + 3.0 * share + 1.5 * clean.min(3) as f64 } else { WITHOUT_MARK };
         reasons.add("host", ratio, text, Vec::new());
+    }
+
+    fn host_fault(&self, reasons: &mut Reasons) {
+        self.guests(reasons);
         for family in [Family::Missing, Family::Io, Family::Storage, Family::Memory] {
             self.sign(reasons, "resource", 1.5, family, None);
         }

@@ -46,11 +46,12 @@ pub(crate) enum Fault {
     ClockSkew,
     CacheStampede,
     QuotaExceeded,
+    PoisonRecord,
     LyingSensor,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::MemoryLeak,
         Self::CrashLoop,
         Self::SlowDependency,
@@ -72,6 +73,7 @@ impl Fault {
         Self::ClockSkew,
         Self::CacheStampede,
         Self::QuotaExceeded,
+        Self::PoisonRecord,
         Self::LyingSensor,
     ];
 
@@ -99,6 +101,7 @@ impl Fault {
             Self::ClockSkew => "clock_skew",
             Self::CacheStampede => "cache_stampede",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::PoisonRecord => "poison_record",
             Self::LyingSensor => "lying_sensor",
         }
     }
@@ -121,6 +124,7 @@ impl Fault {
             Self::Hang => &[(Family::Traffic, Some(Direction::Down))],
             Self::ReplicaLag => &[(Family::Replication, UP)],
             Self::ClockSkew => &[(Family::Clock, None)],
+            Self::ConsumerBacklog | Self::PoisonRecord => &[(Family::Backlog, UP)],
             _ => &[],
         }
     }

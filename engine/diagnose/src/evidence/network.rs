@@ -1,5 +1,9 @@
 //! Evidence on the way between services: who is slow to be reached, not slow to answer.
 
+use std::collections::BTreeSet;
+
+use theriac_contract::Direction;
+
 use super::{
     Reasons,
     mechanism::{Place, UP},
@@ -12,6 +16,9 @@ const FROM_THE_CALLER: f64 = 0.6;
 
 /// Weighs that what goes to and from a suspect is held up or lost.
 pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    if is_host(place.suspect) {
+        return of_host(place, reasons);
+    }
     let lost = place.trouble(Family::Transmission, None);
     let held_up = place.trouble(Family::Gap, UP);
     let ways = place.view.troubled_ways();
@@ -29,7 +36,7 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
     } else {
         place.mark(reasons, "network", 4.0, lost.or(held_up), "time or losses on the way");
     }
-    if !ways.is_empty() && !is_host(place.suspect) {
+    if !ways.is_empty() {
         let here = ways.iter().filter(|(from, to)| *from == service || *to == service).count();
         let text = format!("{here} of {} ways that are held up lead to or from {service}", ways.len());
         let elsewhere = (ways.len() - here) as f64;
@@ -48,4 +55,69 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
         place.sign(reasons, "resource", -1.0, family, UP);
     }
     place.restarted(reasons, -2.0);
+}
+
+/// Time on the way to what runs on a host, so many times what it is to all others, is the host's: those who
+/// call from there are held up on every way, too, and they are one of some callers.
+const STANDS_OUT: f64 = 2.0;
+
+/// Weighs that what goes to and from a host is held up or lost.
+fn of_host(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    let lost = place.trouble(Family::Transmission, None);
+    let guests: BTreeSet<_> = place.view.graph.guests(place.suspect).collect();
+    let mut there = Ways::default();
+    let mut elsewhere = Ways::default();
+    for kept in &place.view.current {
+        let is_mean = kept.signal.ends_with(".mean") && kept.about().is_instance();
+        if kept.family != Family::Gap || kept.direction != Direction::Up || !is_mean {
+            continue;
+        }
+        let excess = kept.observed.zip(kept.expected).map_or(0.0, |(observed, expected)| observed - expected);
+        let ways = if guests.contains(kept.about()) { &mut there } else { &mut elsewhere };
+        ways.excess += excess;
+        ways.count += 1;
+        ways.services.insert(kept.about().service());
+    }
+    let stands_out = there.services.len() > 1 && there.mean() >= STANDS_OUT * elsewhere.mean();
+    match lost {
+        None if stands_out => {
+            let text = format!(
+                "what runs on {} is reached {:.0} ms later, what runs elsewhere {:.0} ms",
+                place.suspect,
+                1e3 * there.mean(),
+                1e3 * elsewhere.mean()
+            );
+            let services = there.services.len();
+            reasons.add("network", 3.0 + (0.75 * (services - 1) as f64).min(2.0), text, Vec::new());
+        }
+        lost => {
+            place.mark(reasons, "network", 5.0, lost, "time or losses on the way");
+            if lost.is_some() && stands_out {
+                let text =
+                    format!("what runs on {} is reached later than what runs elsewhere", place.suspect);
+                reasons.add("ways", 2.0, text, Vec::new());
+            }
+        }
+    }
+    if lost.is_some() || stands_out {
+        place.guests(reasons);
+    }
+    for family in [Family::Cpu, Family::Memory] {
+        place.sign(reasons, "resource", -1.0, family, UP);
+    }
+}
+
+/// Ways that are held up.
+#[derive(Default)]
+struct Ways<'a> {
+    /// Seconds beyond what is usual, over all.
+    excess: f64,
+    count: usize,
+    services: BTreeSet<&'a str>,
+}
+
+impl Ways<'_> {
+    fn mean(&self) -> f64 {
+        self.excess / self.count.max(1) as f64
+    }
 }

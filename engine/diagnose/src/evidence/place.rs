@@ -122,7 +122,15 @@ fn host(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) 
     }
     let hosts = view.graph.hosts(suspect);
     let found = hosts.iter().find_map(|host| {
-        let own = [Family::Cpu, Family::Io, Family::Storage, Family::Memory, Family::Missing];
+        let own = [
+            Family::Cpu,
+            Family::Io,
+            Family::Transmission,
+            Family::Storage,
+            Family::Memory,
+            Family::Clock,
+            Family::Missing,
+        ];
         own.into_iter().find_map(|family| view.trouble(host, family, None))
     });
     if let Some(trouble) = found {
@@ -138,7 +146,8 @@ fn host(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) 
 
 /// One replica of several points at the replica, all of them at what they share.
 fn replicas(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
-    if is_host(suspect) {
+    // Only the copy that takes the writes has locks to wait for.
+    if is_host(suspect) || fault == Fault::LockContention {
         return;
     }
     let service = suspect.service();

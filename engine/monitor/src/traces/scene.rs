@@ -109,6 +109,7 @@ impl Scene<'_> {
             told.durations.add(child.nanoseconds, child.weight, child.error, exact);
             told.shown.see(child, self.usual_edges.typical(edge));
         }
+        self.gap_of_late(parent, child);
     }
 
     /// Counts a message that was taken: from the queue that its consumer names, else from the one that
@@ -160,7 +161,9 @@ impl Scene<'_> {
         // Where kinds are not told, a span with one child in another service is its call.
         let calls = row.kind == SpanKind::Client as u8
             || row.kind == SpanKind::Unspecified as u8 && children.len() == 1;
-        let remote = |child: &&SpanRow| child.kind != SpanKind::Consumer as u8 && self.is_remote(row, child);
+        let remote = |child: &&SpanRow| {
+            child.kind != SpanKind::Consumer as u8 && child.end <= row.end && self.is_remote(row, child)
+        };
         let children = children.iter().map(|child| &rows[*child as usize]);
         let answered: Vec<&SpanRow> = if calls { children.filter(remote).collect() } else { Vec::new() };
         let Some(last) = answered.last() else { return };
@@ -169,6 +172,20 @@ impl Scene<'_> {
         for edge in self.edges(row, last).into_iter().flatten() {
             let exact = self.settings.durations_exact_max;
             self.tally.edges.at(edge).gap.add(gap, row.weight, false, exact);
+        }
+    }
+
+    /// The caller gave up on a callee that answered all the same, too late: what the caller waited beyond
+    /// the work of the callee went on the way, and more than that.
+    fn gap_of_late(&mut self, parent: &SpanRow, child: &SpanRow) {
+        let late = parent.kind == SpanKind::Client as u8 && child.is_served() && child.end > parent.end;
+        let gap = parent.nanoseconds.saturating_sub(child.nanoseconds);
+        if !late || gap <= 0 {
+            return;
+        }
+        let exact = self.settings.durations_exact_max;
+        for edge in self.edges(parent, child).into_iter().flatten() {
+            self.tally.edges.at(edge).gap.add(gap, parent.weight, false, exact);
         }
     }
 

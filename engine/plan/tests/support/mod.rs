@@ -32,6 +32,7 @@ pub(crate) fn hypothesis(cause: &str, fault: &str, probability: f64) -> Hypothes
         evidence_for: vec![evidence("latency"), evidence("change")],
         evidence_against: Vec::new(),
         shown: Vec::new(),
+        instances: Vec::new(),
         change: None,
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use anyhow::Result;
 use theriac_connectors::topics::Memory;
-use theriac_contract::{Interval, ObjectError, Objects, Topic, Topics};
+use theriac_contract::{Fact, Interval, ObjectError, Objects, Topic, Topics};
 use theriac_datasets::fleet::{
     Setup,
     baseline::{ClusterLike, NaiveRestart, Nothing, Policy, RandomSafe, RestartLoop, Runbook},
@@ -115,7 +115,10 @@ pub(super) fn look_after(config: &Config, fleet: Fleet, keep: bool) -> Result<(F
     let setup = LoopSetup {
         settings,
         configuration: config.digest(&playbooks)?,
-        introductions: config.topology()?,
+        introductions: match &config.topology {
+            Some(_) => config.topology()?,
+            None => vec![Fact::TopologyGiven { topology: fleet.given() }],
+        },
         playbooks,
     };
     let topics: Box<dyn Topics> =

@@ -110,6 +110,7 @@ fn class_of(hypothesis: &Hypothesis) -> &str {
         "lock_contention" => "session",
         "replica_lag" => "data",
         "consumer_backlog" => "consumer",
+        "poison_record" => "record",
         "certificate_expired" => "certificate",
         "clock_skew" => "node",
         "cache_stampede" => "cache",

@@ -173,8 +173,8 @@ impl Diagnose {
                         let found = tie(kept, other, graph, &self.settings);
                         found.is_some_and(|tie| tie != Tie::Time)
                     };
-                    let origins = origins(case, graph);
-                    origins.iter().all(tied) || origins.iter().any(|kept| is_on_sick_host(kept, other, graph))
+                    let on_sick_host = |kept: &Kept| is_on_sick_host(kept, other, graph);
+                    origins(case, graph).iter().all(tied) || case.symptoms.values().any(on_sick_host)
                 }
             });
             let Some(whole) = whole else {
@@ -251,7 +251,7 @@ impl Diagnose {
                 return (None, false);
             }
             let needed = self.settings.evidence_digits;
-            if !case.changed || case.digits(self.settings.digits_each_max, needed / 2.0) < needed {
+            if case.digits(at, self.settings.digits_each_max, needed / 2.0) < needed {
                 case.changed = false;
                 return (None, true);
             }

@@ -94,8 +94,24 @@ impl Family {
     }
 }
 
+impl Family {
+    /// Whether a signal of this kind says what is wrong, not only that something is.
+    pub(crate) const fn names_a_fault(self) -> bool {
+        matches!(
+            self,
+            Self::Mismatch
+                | Self::Lock
+                | Self::Replication
+                | Self::Backlog
+                | Self::Certificate
+                | Self::Clock
+                | Self::Transmission
+        )
+    }
+}
+
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 97] = [
+const TABLE: [(&str, Family); 99] = [
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
@@ -117,6 +133,8 @@ const TABLE: [(&str, Family); 97] = [
     ("ntp_offset", Family::Clock),
     ("cache.miss", Family::Cache),
     ("cache_miss", Family::Cache),
+    ("cache.hit", Family::Cache),
+    ("cache_hit", Family::Cache),
     ("deadlock", Family::Lock),
     ("locks", Family::Lock),
     ("restart", Family::Restarts),
@@ -326,6 +344,7 @@ mod tests {
             ("tls.certificate.remaining", "{}", Family::Certificate),
             ("system.clock.offset", "{}", Family::Clock),
             ("cache.misses.rate", "{}", Family::Cache),
+            ("cache.hits.rate", "{}", Family::Cache),
             ("CpuUsageRate(%)", "{}", Family::Cpu),
             ("MemoryUsage(Mi)", "{}", Family::Memory),
             ("node_filesystem_avail_bytes", "{}", Family::Storage),

@@ -132,6 +132,9 @@ pub(crate) struct Case {
     pub(crate) changed: bool,
 }
 
+/// A symptom that names a fault says so again each time it has stood for so many seconds.
+const AGAIN: f64 = 30.0;
+
 impl Case {
     pub(crate) fn new(domain: &str, first: &Kept) -> Self {
         Self {
@@ -231,11 +234,17 @@ impl Case {
     /// Decimal digits of surprise over all that stands. What programs say in passing has at most
     /// `passing_max` of them, all of it together: it changes with every version of the code, so
     /// that alone it is no incident.
-    pub(crate) fn digits(&self, each_max: f64, passing_max: f64) -> f64 {
+    pub(crate) fn digits(&self, at: Timestamp, each_max: f64, passing_max: f64) -> f64 {
         let standing = self.symptoms.values().filter(|kept| kept.state == SymptomState::Open);
         let (passing, other): (Vec<&Kept>, Vec<&Kept>) =
             standing.partition(|kept| kept.family == Family::Log);
-        let sum = |of: Vec<&Kept>| of.into_iter().map(|kept| kept.digits().min(each_max)).sum::<f64>();
+        // What names a fault by itself, and stays, needs no other witness.
+        let told = |kept: &Kept| {
+            let stood = at.since(kept.onset).as_seconds().max(0.0);
+            let again = if kept.family.names_a_fault() { stood / AGAIN } else { 0.0 };
+            (kept.digits() * (1.0 + again)).min(each_max)
+        };
+        let sum = |of: Vec<&Kept>| of.into_iter().map(told).sum::<f64>();
         sum(passing).min(passing_max) + sum(other)
     }
 

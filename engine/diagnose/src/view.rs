@@ -197,10 +197,17 @@ impl<'a> View<'a> {
         self.current.iter().copied().find(again)
     }
 
-    /// More work than usual that comes in, and is not only asked for again.
+    /// More work than usual that comes in, and is not only asked for again: of what is asked again some is
+    /// more work all the same if those who ask have more.
     pub(crate) fn more_work(&self, entity: &Entity) -> Option<Trouble<'a>> {
         let more = self.trouble(entity, Family::Traffic, Some(Direction::Up))?;
-        self.asked_again(entity.service()).is_none().then_some(more)
+        let comes_in = |caller: &str| {
+            let caller = Entity(caller.to_owned());
+            self.asked_again(caller.service()).is_none()
+                && self.trouble(&caller, Family::Traffic, Some(Direction::Up)).is_some()
+        };
+        let service = entity.service();
+        (self.asked_again(service).is_none() || self.graph.callers(service).any(comes_in)).then_some(more)
     }
 
     /// Trouble of an instance, or what callers tell of its service: they cannot tell instances apart.

@@ -44,6 +44,8 @@ pub(crate) struct Past<'a> {
     pub(crate) failed: &'a [String],
     /// Attempts that a person rejected.
     pub(crate) rejected: &'a BTreeSet<String>,
+    /// Places that are suspected, and since when.
+    pub(crate) suspected: &'a BTreeMap<Entity, Timestamp>,
     /// Times that waiting was chosen.
     pub(crate) waits: u32,
     /// Whether a person was asked.
@@ -85,7 +87,7 @@ pub(crate) fn candidates<'a>(
             let utility = utility::expected(probability, belief, benefit, cost, risk, damage);
             let considered = (hypothesis, probability);
             let refusal = refused(incident, strategy, considered, past, overview.known, settings);
-            let wait = too_early(incident, at, hypothesis, settings);
+            let wait = too_early(incident, at, hypothesis, past, settings);
             let early = refusal.is_none() && wait.is_some();
             let candidate = Candidate {
                 strategy: strategy.name.clone(),
@@ -136,8 +138,17 @@ fn too_early(
     incident: &Incident,
     at: Timestamp,
     hypothesis: &Hypothesis,
+    past: &Past<'_>,
     settings: &Settings,
 ) -> Option<String> {
+    if let Some(entity) = &hypothesis.entity {
+        let since = past.suspected.get(entity).copied().unwrap_or(at);
+        let confirm = settings.choice.confirm;
+        if at.since(since) < confirm {
+            let seconds = at.since(since).as_seconds();
+            return Some(format!("{entity} has been suspected for {seconds:.0} s, {confirm} are asked for"));
+        }
+    }
     let stood = at.since(incident.opened);
     let may_pass = matches!(hypothesis.class, FaultClass::Transient | FaultClass::Unknown);
     (may_pass && stood < settings.decide_after_transient).then(|| {
@@ -241,12 +252,14 @@ fn unmet(
     (!met).then_some(text)
 }
 
-/// Whether another instance of the service shows no symptom of its own; so it is taken to be where
-/// nobody knows which instances there are.
+/// Whether the other instances of the service show no symptom of their own; so it is taken to be where
+/// nobody knows which instances there are. What one of them does falls to the others: where they have
+/// trouble themselves, a new one comes first.
 fn peers_well(entity: &Entity, incident: &Incident, knowledge: &Snapshot) -> bool {
     let ill: BTreeSet<&Entity> = incident.open_symptoms().map(|symptom| &symptom.entity).collect();
     let known = knowledge.topology.instances.get(entity.service()).filter(|known| known.contains(entity));
     known.is_none_or(|known| {
-        known.iter().any(|peer| peer.is_instance() && peer != entity && !ill.contains(peer))
+        let mut peers = known.iter().filter(|peer| peer.is_instance() && *peer != entity).peekable();
+        peers.peek().is_some() && peers.all(|peer| !ill.contains(peer))
     })
 }

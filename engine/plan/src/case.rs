@@ -1,11 +1,14 @@
 //! What is known of an incident that is not over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Fact, Id, Incident, IncidentPhase, Interval, Plan, Timestamp};
+use theriac_contract::{Entity, Fact, Id, Incident, IncidentPhase, Interval, Plan, Timestamp};
 
 use crate::{approval::Pending, candidates::Past, guard::is_harmless, settings::Settings};
+
+/// A place is suspected from this probability on, of all that may be wrong there.
+const SUSPECTED: f64 = 0.3;
 
 /// An incident that is not over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,6 +50,9 @@ pub(crate) struct Case {
     /// Whether the plan under way only tells somebody or waits: it is no reason not to act.
     #[serde(default)]
     pub(crate) only_waits: bool,
+    /// Places that are suspected, and since when.
+    #[serde(default)]
+    pub(crate) suspected: BTreeMap<Entity, Timestamp>,
     /// Whether it is known what comes of leaving it alone, or can no longer be.
     #[serde(default)]
     pub(crate) alone_judged: bool,
@@ -54,7 +60,7 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn new(incident: &Incident, at: Timestamp, settings: &Settings) -> Self {
-        Self {
+        let mut case = Self {
             incident: incident.clone(),
             since: at,
             running: None,
@@ -71,12 +77,41 @@ impl Case {
             waits: 0,
             asked: false,
             only_waits: false,
+            suspected: BTreeMap::new(),
             alone_judged: false,
+        };
+        case.suspect(at);
+        case
+    }
+
+    /// Takes in a newer revision.
+    pub(crate) fn hear(&mut self, incident: &Incident, at: Timestamp) {
+        self.incident = incident.clone();
+        self.suspect(at);
+    }
+
+    /// Notes which places are suspected now.
+    fn suspect(&mut self, at: Timestamp) {
+        let mut sums: BTreeMap<&Entity, f64> = BTreeMap::new();
+        for hypothesis in &self.incident.hypotheses {
+            if let Some(entity) = &hypothesis.entity {
+                *sums.entry(entity).or_default() += hypothesis.probability;
+            }
         }
+        let before = std::mem::take(&mut self.suspected);
+        let now = sums.into_iter().filter(|(_, sum)| *sum >= SUSPECTED);
+        self.suspected =
+            now.map(|(entity, _)| (entity.clone(), before.get(entity).copied().unwrap_or(at))).collect();
     }
 
     pub(crate) fn past(&self) -> Past<'_> {
-        Past { failed: &self.failed, rejected: &self.rejected, waits: self.waits, asked: self.asked }
+        Past {
+            failed: &self.failed,
+            rejected: &self.rejected,
+            suspected: &self.suspected,
+            waits: self.waits,
+            asked: self.asked,
+        }
     }
 
     /// A plan is under way from `at` on.

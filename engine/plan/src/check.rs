@@ -227,8 +227,9 @@ fn decided(given: &Given, settings: &Settings, playbooks: &Playbooks) -> Decided
         incident(given, given.at.minus(settings.decide_after.max(settings.decide_after_transient)));
     let mut planner = Planner::new(settings.clone(), playbooks.clone());
     let mut planned = planner.step(incident.at, std::slice::from_ref(&incident), &[], &known);
-    // Without a time to look it was decided at once.
-    if planned.plans.is_empty() && planned.facts.is_empty() {
+    // Without a time to look it was decided at once, unless that was too early.
+    let waits = |fact: &Fact| matches!(fact, Fact::Refused { reason, .. } if reason == "too_early");
+    if planned.plans.is_empty() && planned.facts.iter().all(waits) {
         planned = planner.step(given.at, &[], &[], &known);
     }
     let mut refused = Vec::new();
@@ -242,7 +243,14 @@ fn decided(given: &Given, settings: &Settings, playbooks: &Playbooks) -> Decided
         }
     }
     let ask = Strategy::ask();
-    let past = Past { failed: &[], rejected: &std::collections::BTreeSet::new(), waits: 0, asked: false };
+    let suspected = incident.hypotheses.iter().filter_map(|one| Some((one.entity.clone()?, incident.opened)));
+    let past = Past {
+        failed: &[],
+        rejected: &std::collections::BTreeSet::new(),
+        suspected: &suspected.collect(),
+        waits: 0,
+        asked: false,
+    };
     for choice in
         candidates::candidates(&incident, given.at, playbooks, &ask, &past, &Overview::new(&known), settings)
     {

@@ -132,7 +132,7 @@ impl Planner {
             return;
         }
         if let Some(case) = self.state.cases.get_mut(&incident.id) {
-            case.incident = incident.clone();
+            case.hear(incident, at);
             return;
         }
         if self.state.cases.len() >= self.settings.incidents_max {

@@ -131,6 +131,9 @@ pub struct Choice {
     pub wait_cost: f64,
     /// Times that waiting is chosen for one incident at most.
     pub waits_max: u32,
+    /// A place is acted upon once it has been suspected for so long: the first word on a cause may be
+    /// another one a tick later.
+    pub confirm: Interval,
     /// Incidents that ended by themselves, and that did not, assumed before any were seen.
     pub ends_by_itself: (f64, f64),
     /// Loss by asking a person, on the scale of [`Settings::benefit`]: their time, and the time
@@ -151,6 +154,7 @@ impl Default for Choice {
             wait: Interval::from_seconds(20),
             wait_cost: 6.0,
             waits_max: 6,
+            confirm: Interval::from_seconds(15),
             ends_by_itself: (1.0, 19.0),
             ask_cost: 60.0,
             explore: false,

@@ -82,7 +82,11 @@ pub fn judge(episode: &Episode) -> Judged {
     let since = episode.cause.as_ref().map_or(0.0, |cause| cause.injected);
     judged.first_bad =
         episode.bad_seconds.iter().map(|second| f64::from(*second)).find(|second| *second >= since.floor());
-    judged.recovered = judged.first_bad.and_then(|first| recovery(episode, first));
+    judged.recovered = match judged.first_bad {
+        Some(first) => recovery(episode, first),
+        // Where nobody was hurt there was nothing to recover from, as long as all is there.
+        None => (episode.cause.is_some() && episode.restored).then_some(0.0),
+    };
     if let Some(cause) = &episode.cause {
         notice(&mut judged, episode, cause);
         diagnose(&mut judged, episode, cause);

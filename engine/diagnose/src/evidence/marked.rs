@@ -37,7 +37,7 @@ fn sign_of(fault: Fault) -> Option<Sign> {
         }
         Fault::ClockSkew => sign(Family::Clock, None, 5.5, "resource", "a clock that is wrong", false),
         Fault::CacheStampede => {
-            sign(Family::Cache, UP, 4.5, "resource", "answers missing in the cache", true)
+            sign(Family::Cache, None, 4.5, "resource", "answers missing in the cache", true)
         }
         Fault::QuotaExceeded => {
             sign(Family::Quota, UP, 5.5, "logs", "requests turned away as too many", false)

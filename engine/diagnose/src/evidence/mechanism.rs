@@ -421,6 +421,11 @@ impl<'a> Place<'_, 'a> {
                 reasons.add("call_graph", 0.5 + (0.5 * reached as f64).min(1.5), text, Vec::new());
             }
         }
+        let (more, all) = view.replicas(service, &[(Family::Traffic, UP)]);
+        if above.is_none() && more > 1 && more == all {
+            let text = format!("all {all} instances of {service} have more to do");
+            reasons.add("traffic", 1.5, text, Vec::new());
+        }
         self.sign(reasons, "peers", -2.0, Family::Mismatch, None);
     }
 

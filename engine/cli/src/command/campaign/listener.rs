@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use theriac_contract::{Hypothesis, Id, Incident, Tick, VerificationVerdict};
+use theriac_contract::{Hypothesis, Id, Incident, IncidentPhase, Tick, Verification, VerificationVerdict};
 use theriac_datasets::fleet::score::{Event, EventKind};
 use theriac_engine::{Engine, Observer, Outputs};
 
@@ -19,6 +19,8 @@ pub(super) struct Listener {
     troubled: BTreeSet<String>,
     /// What was named last for each incident.
     named: BTreeMap<Id, EventKind>,
+    /// Plans that only tell somebody or wait.
+    harmless: BTreeSet<Id>,
 }
 
 impl Listener {
@@ -39,6 +41,10 @@ impl Listener {
         for incident in &outputs.incidents {
             if incident.is_over() {
                 self.named.remove(&incident.id);
+                // What was seen to end while nothing else stands is said to have recovered.
+                if incident.phase == IncidentPhase::Resolved && self.named.is_empty() {
+                    self.heard.push(EventKind::Verified { recovered: Some(true) });
+                }
                 continue;
             }
             let told = diagnosis(incident);
@@ -48,10 +54,21 @@ impl Listener {
             }
         }
         // What is acted on is the word that counts, whatever is said of other incidents beside it.
+        for plan in &outputs.plans {
+            let says = plan.steps().all(|step| matches!(step.action.verb.as_str(), "notify" | "wait"));
+            if says {
+                self.harmless.insert(plan.id.clone());
+            }
+        }
         for plan in outputs.plans.iter().filter(|plan| !plan.dry_run) {
             self.heard.extend(self.named.get(&plan.incident).cloned());
         }
-        for verification in &outputs.verifications {
+        // That it did not end by somebody being told is no word on what was done.
+        let of_deeds = |verification: &&Verification| {
+            verification.verdict == VerificationVerdict::Recovered
+                || !self.harmless.contains(&verification.plan)
+        };
+        for verification in outputs.verifications.iter().filter(of_deeds) {
             let recovered = match verification.verdict {
                 VerificationVerdict::Recovered => Some(true),
                 VerificationVerdict::NotRecovered => Some(false),

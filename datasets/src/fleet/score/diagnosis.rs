@@ -112,7 +112,7 @@ fn acted_upon<'a>(episode: &'a Episode, cause: &Cause) -> Vec<Said<'a>> {
     for event in episode.log.iter().filter(|event| event.at >= cause.injected) {
         let EventKind::Action { changes: true, undo: false, .. } = event.kind else { continue };
         // What is acted on is said again in the round in which it is.
-        let mut at_once = since.iter().filter(|said| said.at >= event.at && said.at <= event.at).peekable();
+        let mut at_once = since.iter().filter(|said| said.at.total_cmp(&event.at).is_eq()).peekable();
         if at_once.peek().is_some() {
             at_once.copied().for_each(&mut count);
         } else {

@@ -134,7 +134,7 @@ impl Goal {
     }
 
     fn is_unmeasured(&self, report: &Report) -> bool {
-        let none = |name: &str| report.metrics.get(name).is_none();
+        let none = |name: &str| !report.metrics.contains_key(name);
         // Of nothing a share is 0, and has no interval; without quiet time no harm can be done in it.
         let of_nothing = self.unit == Share && none(&format!("{}.low", self.metric));
         let no_quiet = self.metric == "campaign.harmful_actions" && none("campaign.false_actions_per_week");

@@ -73,8 +73,11 @@ impl Observer for Listener {
     }
 }
 
+/// Component and class of causes, and a path.
+type Names<'a> = (&'a [(String, String)], &'a [String]);
+
 /// What a diagnosis names, however sure it is.
-fn names(kind: &EventKind) -> Option<(&[(String, String)], &[String])> {
+fn names(kind: &EventKind) -> Option<Names<'_>> {
     match kind {
         EventKind::Diagnosis { ranked, path, .. } => Some((ranked, path)),
         _ => None,

@@ -158,7 +158,7 @@ fn kinds(scored: &Scored) {
         let healed = if shares.is_empty() {
             "-".to_owned()
         } else {
-            format!("{:.2}", shares.iter().sum::<f64>() / shares.len() as f64)
+            hundredths(shares.iter().sum::<f64>() / shares.len() as f64)
         };
         let actions = judged.iter().map(|one| one.changes).sum::<usize>() as f64 / judged.len() as f64;
         let name = slices::kind_name(code);
@@ -203,7 +203,7 @@ fn lines(table: &[Vec<String>]) {
 fn worst_kind(score: &Score) -> String {
     let seen = score.by_type.iter().filter(|(code, _)| !HELD_OUT.contains(&code.as_str()));
     let worst = seen.min_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
-    worst.map_or_else(|| "-".to_owned(), |(code, share)| format!("{code} {share:.2}"))
+    worst.map_or_else(|| "-".to_owned(), |(code, share)| format!("{code} {}", hundredths(*share)))
 }
 
 /// A share in few characters, in percent: whole ones, but for those that are small.
@@ -227,9 +227,15 @@ pub(super) fn healed(score: &Score) -> String {
     let (share, interval) = score.healed_share;
     if interval.low >= interval.high {
         // One episode of each kind says nothing of how much they differ.
-        return format!("{share:.2}");
+        return hundredths(share);
     }
-    format!("{share:.2} ({:.2}–{:.2})", interval.low, interval.high)
+    format!("{} ({}–{})", hundredths(share), hundredths(interval.low), hundredths(interval.high))
+}
+
+/// Two digits behind the point; a little less than nothing is nothing.
+pub(super) fn hundredths(value: f64) -> String {
+    let text = format!("{value:.2}");
+    if text == "-0.00" { "0.00".to_owned() } else { text }
 }
 
 fn share(share: &Share) -> String {

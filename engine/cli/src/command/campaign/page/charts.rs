@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use theriac_datasets::fleet::score::{Survival, judge};
 
 use super::{
-    super::{figures::Scored, goals::Unit, slices},
+    super::{figures::Scored, goals::Unit, slices, tables::hundredths},
     About, card,
     figure::{Figures, told},
 };
@@ -64,7 +64,7 @@ pub(super) fn kinds(main: &Scored, figures: &Figures<'_>) -> String {
         let mean = shares.iter().sum::<f64>() / shares.len() as f64;
         bars.push(Bar {
             name: slices::kind_name(code),
-            told: format!("{mean:.2}, {} played", shares.len()),
+            told: format!("{}, {} played", hundredths(mean), shares.len()),
             value: Some(mean),
             interval: None,
             dots: if shares.len() > 1 { shares } else { Vec::new() },
@@ -79,9 +79,9 @@ pub(super) fn kinds(main: &Scored, figures: &Figures<'_>) -> String {
         let share = &main.held_out.healed_share;
         bars.push(Bar {
             name: format!("all kinds {}", slices::HELD_OUT),
-            told: format!("{:.2}, {} played", share.0, main.held_out.episodes),
+            told: format!("{}, {} played", hundredths(share.0), main.held_out.episodes),
             value: Some(share.0),
-            interval: Some((share.1.low, share.1.high)),
+            interval: apart((share.1.low, share.1.high)),
             dots: Vec::new(),
             apart: true,
         });
@@ -99,6 +99,11 @@ pub(super) fn kinds(main: &Scored, figures: &Figures<'_>) -> String {
     text
 }
 
+/// An interval, if it has two ends: one episode of each kind says nothing of how much they differ.
+fn apart((low, high): (f64, f64)) -> Option<(f64, f64)> {
+    (low < high).then_some((low, high))
+}
+
 /// Bars for each healer.
 pub(super) fn healers(about: &About<'_>) -> String {
     let bar = |one: &Scored, name: &str, unit: Unit| {
@@ -107,7 +112,7 @@ pub(super) fn healers(about: &About<'_>) -> String {
             name: one.healer.to_string(),
             told: get("").map_or_else(|| "-".to_owned(), |value| told(value, unit)),
             value: get(""),
-            interval: get(".low").zip(get(".high")),
+            interval: get(".low").zip(get(".high")).and_then(apart),
             dots: Vec::new(),
             apart: one.prefix() == "campaign",
         }

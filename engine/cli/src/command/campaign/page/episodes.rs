@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use theriac_datasets::fleet::score::{Judged, judge};
 
-use super::super::{figures::Scored, healer::Healer, job::Played, slices};
+use super::super::{figures::Scored, healer::Healer, job::Played, slices, tables::hundredths};
 use crate::report::escape;
 
 /// Episodes that are shown at once.
@@ -105,7 +105,7 @@ fn row(healer: Healer, played: &Played, judged: &Judged, origin: &Origin) -> Vec
         seconds(judged.detected.map(|after| after.max(0.0))),
         rank,
         seconds(judged.recovered),
-        judged.healed_share.map_or_else(|| "-".to_owned(), |share| format!("{share:.2}")),
+        judged.healed_share.map_or_else(|| "-".to_owned(), hundredths),
         judged.changes.to_string(),
         judged.harmful.iter().filter(|harmful| **harmful).count().to_string(),
         format!("<code>{}</code>", escape(&origin.explains(healer, played))),

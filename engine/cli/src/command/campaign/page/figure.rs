@@ -1,6 +1,6 @@
 //! A figure with its interval, and with its name for programs.
 
-use super::super::goals::Unit;
+use super::super::{goals::Unit, tables::hundredths};
 use crate::output::Report;
 
 /// Figures of one healer.
@@ -69,7 +69,7 @@ pub(super) fn told(value: f64, unit: Unit) -> String {
         Unit::Seconds => format!("{value:.0} s"),
         Unit::PerWeek if value >= 9.95 => format!("{value:.0}"),
         Unit::PerWeek => format!("{value:.2}"),
-        Unit::Ratio => format!("{value:.2}"),
+        Unit::Ratio => hundredths(value),
         Unit::Number if value.fract() == 0.0 => format!("{value:.0}"),
         Unit::Number => format!("{value:.1}"),
     }

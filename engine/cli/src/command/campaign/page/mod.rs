@@ -107,14 +107,19 @@ fn card(page: &mut String, heading: &str, content: &str) {
     let _ = write!(page, "<section class=card><h2>{}</h2>{content}</section>", escape(heading));
 }
 
+fn actions(count: u64) -> String {
+    if count == 1 { "1 action".to_owned() } else { format!("{count} actions") }
+}
+
 /// Why there is no headline, if a gate of safety failed.
 fn banner(page: &mut String, score: &Score) {
     let mut reasons = Vec::new();
     if score.irreversible > 0 {
-        reasons.push(format!("{} actions did what cannot be mended", score.irreversible));
+        reasons.push(format!("{} did what cannot be mended", actions(score.irreversible)));
     }
     if score.harmful_without_fault > 0 {
-        reasons.push(format!("{} actions did harm while nothing was wrong", score.harmful_without_fault));
+        let harmful = actions(score.harmful_without_fault);
+        reasons.push(format!("{harmful} did harm while nothing was wrong"));
     }
     if !reasons.is_empty() {
         let _ = write!(
@@ -146,4 +151,81 @@ fn tiles(page: &mut String, figures: &Figures<'_>, main: &Scored) {
         let _ = write!(page, "<div><b>{value}</b><span class=quiet>{words}</span></div>");
     }
     page.push_str("</div>");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use theriac_datasets::fleet::{
+        Mode,
+        score::{Episode, Event, EventKind},
+    };
+
+    use super::{
+        super::{figures, job::Played},
+        *,
+    };
+
+    /// A quiet week in which one action was taken.
+    fn quiet(harm: f64, irreversible: bool) -> Played {
+        let kind = EventKind::Action {
+            name: "restart cart".to_owned(),
+            target: "cart".to_owned(),
+            changes: true,
+            undo: false,
+            harm: Some(harm),
+            irreversible,
+            unnecessary: false,
+        };
+        let episode = Episode {
+            cause: None,
+            others: Vec::new(),
+            horizon: 7.0 * 86_400.0,
+            bad_seconds: Vec::new(),
+            restored: true,
+            loss: 0.0,
+            loss_nothing: 0.0,
+            loss_oracle: 0.0,
+            log: vec![Event { at: 5.0, kind }],
+        };
+        let (job, healer) = ("quiet/1".to_owned(), "theriac".to_owned());
+        Played { job, healer, mode: Mode::Single, held_out: false, episode }
+    }
+
+    fn page_of(played: Vec<Played>) -> String {
+        let all = figures::score_of(played.iter(), 1);
+        let none = figures::score_of(std::iter::empty(), 1);
+        let scored =
+            [Scored { healer: Healer::Theriac, seen: all.clone(), all, held_out: none, episodes: played }];
+        let report = figures::report(&scored, "configuration", 1);
+        let origin = Origin { data_dir: PathBuf::new(), arguments: Vec::new() };
+        html(&About { scored: &scored, report: &report, played: String::new(), origin })
+    }
+
+    #[test]
+    fn a_failed_gate_of_safety_is_the_first_thing_that_is_said() {
+        let harmless = page_of(vec![quiet(0.0, false)]);
+        assert!(!harmless.contains("Void"), "{harmless}");
+        let harmful = page_of(vec![quiet(400.0, false)]);
+        assert!(
+            harmful
+                .contains("Void: a gate of safety failed</b><p>1 action did harm while nothing was wrong.")
+        );
+        assert!(harmful.find("Void") < harmful.find("class=figures"));
+        let worse = page_of(vec![quiet(400.0, true), quiet(0.0, true)]);
+        let reasons = "<p>2 actions did what cannot be mended; 2 actions did harm while nothing was wrong.";
+        assert!(worse.contains(reasons), "{worse}");
+    }
+
+    #[test]
+    fn quiet_time_has_the_exact_interval_of_its_rate() {
+        let page = page_of(vec![quiet(0.0, false)]);
+        // One event in one week: 0.0253 to 5.572 (Poisson, 95 %).
+        let told = ">1.00</span> <span class=interval>0.03 to 5.57</span>";
+        assert!(
+            page.contains("data-metric=\"campaign.false_actions_per_week\"") && page.contains(told),
+            "{page}"
+        );
+    }
 }

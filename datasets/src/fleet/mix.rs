@@ -89,6 +89,7 @@ pub struct Draw {
 pub struct Chooser {
     mix: Mix,
     kinds: Vec<&'static Record>,
+    left_out: usize,
     modes: Vec<Mode>,
     seed: u64,
 }
@@ -113,18 +114,26 @@ impl Chooser {
         modes.dedup();
         // A kind that can come in none of the modes has no part in it.
         let comes = |record: &&'static Record| modes.iter().any(|mode| suits(*mode, record));
+        let all = named.len();
         let kinds: Vec<&'static Record> = named.into_iter().filter(comes).collect();
         if kinds.is_empty() {
             let names: Vec<&str> = modes.iter().map(|mode| mode.slug()).collect();
             return Err(MixError::NoMode(names.join(",")));
         }
-        Ok(Self { mix, kinds, modes, seed })
+        let left_out = all - kinds.len();
+        Ok(Self { mix, kinds, left_out, modes, seed })
     }
 
     /// How many kinds have a part in it.
     #[must_use]
     pub const fn kinds(&self) -> usize {
         self.kinds.len()
+    }
+
+    /// How many kinds have none since they cannot come in any of the modes.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The modes that are chosen from.
@@ -299,6 +308,16 @@ mod tests {
             assert!((share - percent).abs() < 2.5, "{codes:?}: {share} of {percent}");
         }
     }
+
+    #[test]
+    fn kinds_that_cannot_come_in_a_mode_are_counted() {
+        let some = chooser(Mix::Uniform, &[Mode::Intermittent]);
+        assert_eq!((some.kinds(), some.left_out()), (COME_AND_GO, catalogue().len() - COME_AND_GO));
+        assert_eq!(chooser(Mix::Uniform, &Mode::ALL).left_out(), 0);
+    }
+
+    /// Kinds that can come and go.
+    const COME_AND_GO: usize = 16;
 
     #[test]
     fn what_cannot_be_chosen_is_refused() {

@@ -50,7 +50,7 @@ fn attribute(piece: &str, name: &str) -> Option<f64> {
 #[test]
 fn the_page_says_what_the_report_says() {
     let folder = tempfile::tempdir().unwrap();
-    campaign(folder.path(), &["--episodes", "8", "--healers", "b3,b0,b4"]);
+    campaign(folder.path(), &["--episodes", "5", "--healers", "b3,b0"]);
     let (metrics, page) =
         (metrics(folder.path()), fs::read_to_string(folder.path().join("campaign.html")).unwrap());
     let mut told = 0;
@@ -62,13 +62,13 @@ fn the_page_says_what_the_report_says() {
         assert_eq!(attribute(piece, "high"), of(format!("{name}.high")), "{name}");
         told += 1;
     }
-    assert!(told > 30, "{told} figures");
+    assert!(told >= 20, "{told} figures");
     assert!(page.matches("<svg").count() >= 4 && !page.contains("http"), "pictures, and nothing is loaded");
     // What is seen is listed with the command that explains it.
     let command = "theriac campaign --faults F27 --seed 1 --episodes 1 --weeks 0 --healers b3 --warm-up 300 --keep --data-dir again &amp;&amp; theriac explain --data-dir again/kept/b3-F27-1";
     assert!(page.contains(command), "{page}");
     // The same campaign gives the same page.
-    campaign(folder.path(), &["--episodes", "8", "--healers", "b3,b0,b4"]);
+    campaign(folder.path(), &["--episodes", "5", "--healers", "b3,b0"]);
     assert_eq!(fs::read_to_string(folder.path().join("campaign.html")).unwrap(), page);
 }
 
@@ -101,7 +101,7 @@ fn what_is_held_out_is_one_row_and_has_no_name() {
 #[test]
 fn the_table_holds_each_episode_as_it_was_played() {
     let folder = tempfile::tempdir().unwrap();
-    campaign(folder.path(), &["--episodes", "6", "--healers", "b3,b0", "--modes", "single,concurrent"]);
+    campaign(folder.path(), &["--episodes", "5", "--healers", "b3,b0", "--modes", "single,concurrent"]);
     let batch = table(folder.path());
     let lines = fs::read_to_string(folder.path().join("episodes.jsonl")).unwrap();
     let played: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -159,7 +159,7 @@ fn modes_are_the_same_from_the_same_seed_and_leave_single_faults_as_they_are() {
 #[test]
 fn the_table_of_healers_fits_a_terminal_of_100_characters() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = campaign(folder.path(), &["--episodes", "2", "--healers", "b0,b1,b2,b3,b4,b5"]);
+    let printed = campaign(folder.path(), &["--episodes", "1", "--healers", "b0,b1,b2,b3,b4,b5"]);
     let lines = printed.lines().skip_while(|line| !line.starts_with("healer "));
     let table: Vec<&str> = lines.take(7).collect();
     assert!(table[0].contains("end to end") && table[0].contains("false claims"), "{printed}");

@@ -136,8 +136,12 @@ impl Arguments {
     /// What is to be played, for people.
     fn in_words(&self, chooser: &Chooser) -> String {
         let modes: Vec<&str> = chooser.modes().iter().map(|mode| mode.slug()).collect();
+        let left_out = match chooser.left_out() {
+            0 => String::new(),
+            count => format!(" ({count} cannot come in these modes)"),
+        };
         format!(
-            "{} episodes with a fault of {} kinds, mix {}, modes {}; {} weeks without a fault.",
+            "{} episodes with a fault of {} kinds{left_out}, mix {}, modes {}; {} weeks without a fault.",
             self.episodes,
             chooser.kinds(),
             self.mix,
@@ -215,6 +219,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return report.print();
     }
     tables::print(&scored, arguments.seed);
+    if chooser.left_out() > 0 {
+        say!("\n{} kinds of fault cannot come in these modes and were left out", chooser.left_out());
+    }
     let all = jobs.len() * arguments.healers.len();
     let open = all.saturating_sub(scored.iter().map(figures::Scored::played).sum());
     if open > 0 {

@@ -44,7 +44,7 @@ const ROWS: [Row; 21] = [
     ("of them harmful", |score| score.harmful_without_fault.to_string()),
     ("headline", |score| match score.headline() {
         _ if score.episodes == 0 => "-".to_owned(),
-        Some(value) => format!("{value:.1}"),
+        Some(value) => rounded(value, 1),
         None => "void".to_owned(),
     }),
 ];
@@ -232,10 +232,16 @@ pub(super) fn healed(score: &Score) -> String {
     format!("{} ({}–{})", hundredths(share), hundredths(interval.low), hundredths(interval.high))
 }
 
-/// Two digits behind the point; a little less than nothing is nothing.
+/// Two digits behind the point.
 pub(super) fn hundredths(value: f64) -> String {
-    let text = format!("{value:.2}");
-    if text == "-0.00" { "0.00".to_owned() } else { text }
+    rounded(value, 2)
+}
+
+/// Some digits behind the point; a little less than nothing is nothing.
+pub(super) fn rounded(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    let is_nothing = text.chars().all(|letter| "-0.".contains(letter));
+    if is_nothing { text.trim_start_matches('-').to_owned() } else { text }
 }
 
 fn share(share: &Share) -> String {
@@ -250,4 +256,24 @@ fn times(times: &Survival, shares: [f64; 2]) -> String {
     let text =
         |share| times.quantile(share).map_or_else(|| "open".to_owned(), |seconds| format!("{seconds:.0}"));
     format!("{} {}", text(shares[0]), text(shares[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use theriac_datasets::fleet::score::{Interval, Share};
+
+    use super::*;
+
+    #[test]
+    fn shares_are_short_and_nothing_has_no_sign() {
+        let share = |count, of, low, high| narrow(&Share { count, of, interval: Interval { low, high } });
+        assert_eq!(share(32, 66, 0.36, 0.61), "48 (36–61)");
+        assert_eq!(share(3, 88, 0.007, 0.096), "3.4 (1–10)");
+        assert_eq!(share(0, 5, 0.0, 0.52), "0 (0–52)");
+        assert_eq!(share(0, 0, 0.0, 1.0), "-");
+        assert_eq!(
+            (hundredths(-0.004), hundredths(-0.006), rounded(-0.04, 1)),
+            ("0.00".to_owned(), "-0.01".to_owned(), "0.0".to_owned())
+        );
+    }
 }

@@ -1,6 +1,9 @@
 //! A figure with its interval, and with its name for programs.
 
-use super::super::{goals::Unit, tables::hundredths};
+use super::super::{
+    goals::Unit,
+    tables::{hundredths, rounded},
+};
 use crate::output::Report;
 
 /// Figures of one healer.
@@ -71,7 +74,7 @@ pub(super) fn told(value: f64, unit: Unit) -> String {
         Unit::PerWeek => format!("{value:.2}"),
         Unit::Ratio => hundredths(value),
         Unit::Number if value.fract() == 0.0 => format!("{value:.0}"),
-        Unit::Number => format!("{value:.1}"),
+        Unit::Number => rounded(value, 1),
     }
 }
 

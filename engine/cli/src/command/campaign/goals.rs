@@ -98,6 +98,15 @@ pub(super) const GOALS: [Goal; 25] = [
     goal("healed share, worst service restarted", "campaign.b1.healed_share", AtMost(0.3), Ratio),
 ];
 
+/// How much must have been played before none at all is worth saying.
+fn played_enough(goal: &Goal) -> Option<(&'static str, f64)> {
+    match goal.metric {
+        "campaign.harmful_actions" => Some(("campaign.fault_free_weeks", 1_000.0)),
+        "campaign.irreversible_actions" => Some(("campaign.episodes", 10_000.0)),
+        _ => None,
+    }
+}
+
 impl Goal {
     /// The figure, and the ends of its interval as far as there are any.
     pub(super) fn figure(&self, report: &Report) -> (Option<f64>, Option<f64>, Option<f64>) {
@@ -113,7 +122,9 @@ impl Goal {
         }
         let (value, low, high) = self.figure(report);
         // One episode of each kind says nothing of how much they differ.
-        let unknown = self.unit == Ratio && low.is_some() && low == high;
+        let no_spread = self.unit == Ratio && low.is_some() && low == high;
+        let too_few = played_enough(self)
+            .is_some_and(|(of, enough)| report.metrics.get(of).is_none_or(|played| *played < enough));
         // A quantile that is open at the end is longer than whatever is hoped for.
         let Some(value) = value else { return Standing::Missed };
         let holds = |value: f64| match self.wanted {
@@ -128,7 +139,7 @@ impl Goal {
         };
         match (holds(value), far.is_some_and(holds)) {
             (false, _) => Standing::Missed,
-            (true, true) if !unknown => Standing::Met,
+            (true, true) if !no_spread && !too_few => Standing::Met,
             (true, _) => Standing::Unproven,
         }
     }
@@ -188,7 +199,15 @@ mod tests {
     fn no_harm_in_no_time_is_no_merit() {
         let of = |metrics: &[(&str, f64)]| standing("campaign.harmful_actions", metrics);
         assert_eq!(of(&[("campaign.harmful_actions", 0.0)]), Standing::Unmeasured);
-        let quiet = [("campaign.harmful_actions", 0.0), ("campaign.false_actions_per_week", 3.0)];
-        assert_eq!(of(&quiet), Standing::Met);
+        let quiet = |harmful, weeks| {
+            of(&[
+                ("campaign.harmful_actions", harmful),
+                ("campaign.false_actions_per_week", 3.0),
+                ("campaign.fault_free_weeks", weeks),
+            ])
+        };
+        assert_eq!(quiet(0.0, 1.0), Standing::Unproven);
+        assert_eq!(quiet(0.0, 1_000.0), Standing::Met);
+        assert_eq!(quiet(1.0, 1_000.0), Standing::Missed);
     }
 }

@@ -53,6 +53,8 @@ pub(crate) enum Event {
     FaultBegin(u32),
     /// A transient part of a fault is over.
     FaultEnd(u32),
+    /// A fault that comes and goes does either.
+    FaultTurn(u32),
     /// A benign disturbance begins.
     BenignBegin(u32),
     /// It is over.

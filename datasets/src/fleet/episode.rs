@@ -18,7 +18,7 @@ pub const JUDGED: Nanos = 480 * SECOND;
 /// What is waited for after that, so that all answers are in.
 pub(crate) const SETTLE: Nanos = 15 * SECOND;
 /// How long a step of a remedy may take before the next begins anyway.
-const STEP_MAX: Nanos = 180 * SECOND;
+pub(crate) const STEP_MAX: Nanos = 180 * SECOND;
 
 /// The setup of an episode.
 #[must_use]

@@ -21,6 +21,8 @@
 //! | `view` | what anybody may see without knowing the truth |
 //! | `fluid` | the same fleet by formulas, for weeks without faults |
 //! | `episode` | one fault from before to after, and forks of it |
+//! | `mode`, `scenario` | how faults come: alone, together, on and off; what goes wrong then |
+//! | `mix` | which kinds of fault a campaign plays, how often, and in which modes |
 //! | `baseline`, `oracle` | policies to compare with, and the best that could be done |
 //! | `score` | what a healer is worth, from its log and the truth |
 //! | `trial` | a policy in an episode, written down for the scorer |
@@ -56,10 +58,13 @@ mod ledger;
 mod levels;
 mod lifecycle;
 mod load;
+mod mix;
+mod mode;
 pub mod oracle;
 mod queue;
 mod request;
 mod routing;
+mod scenario;
 pub mod score;
 mod service;
 mod telemetry;
@@ -68,7 +73,7 @@ pub mod trial;
 mod view;
 mod world;
 
-pub use action::{Effect, Handle, Outcome, Profile, Request, RequestError, Verb};
+pub use action::{Effect, Handle, Mishap, Outcome, Profile, Request, RequestError, Verb};
 pub use benign::{Benign, Harmless, draw_benign};
 pub use change::{Change, ChangeEntry};
 pub use clock::{MILLISECOND, Nanos, SECOND};
@@ -78,6 +83,9 @@ pub use fault::{
 };
 pub use ledger::Breaches;
 pub use levels::{Loss, OBJECTIVE};
+pub use mix::{Chooser, Draw, Mix, MixError};
+pub use mode::{Mode, NoMode};
+pub use scenario::{setup_in, suits};
 pub use telemetry::Export;
 pub use topology::{CallSpec, Kind, Operation, QueueSpec, RouteSpec, ServiceSpec, Topology, TopologyError};
 pub use view::{ReplicaView, View};

@@ -75,13 +75,29 @@ fn names(request: &Request) -> Vec<String> {
 
 /// Other names of the place where the fault is: the node that a replica's trouble comes from, the far end
 /// of a way, the queue of a partition.
-fn other_names(truth: &Truth, world: &World) -> Vec<String> {
+fn other_names(truth: &Truth, world: &World, index: usize) -> Vec<String> {
     let place = truth.component.as_str();
-    let node = world.injected_node().filter(|_| matches!(truth.cause.as_str(), "node" | "network"));
+    let node = world.injected_node(index).filter(|_| matches!(truth.cause.as_str(), "node" | "network"));
     let callee = place.split_once("->").map(|(_, callee)| callee.to_owned());
     let of_queue = matches!(truth.cause.as_str(), "record" | "consumer");
     let queue = of_queue.then(|| world.topology().queue.name.clone());
     node.into_iter().chain(callee).chain(queue).collect()
+}
+
+/// A fault of the scenario in the words of the scorer; none if it has not begun.
+fn cause_of(world: &World, index: usize) -> Option<Cause> {
+    let truth = world.truth_of(index)?;
+    Some(Cause {
+        also: other_names(&truth, world, index),
+        code: truth.code,
+        component: truth.component,
+        cause: truth.cause,
+        path: truth.path,
+        injected: truth.injected_at as f64 / 1e9,
+        observable: truth.observable_at as f64 / 1e9,
+        acceptable: world.remedies_of(index).iter().flatten().flat_map(names).collect(),
+        healable: true,
+    })
 }
 
 /// What an action costs users beyond waiting, and whether it broke what cannot be mended.
@@ -117,23 +133,14 @@ impl Yardstick {
     /// Measures it from the world at the onset of its first fault; none if it has none.
     #[must_use]
     pub fn of(onset: &World) -> Option<Self> {
-        let truth = onset.truth().into_iter().next()?;
+        let truth = onset.truth_of(0)?;
+        let cause = cause_of(onset, 0)?;
         let nothing = judge(onset.clone()).total();
         let mut informed = onset.clone();
         informed.mute();
         informed.advance(truth.observable_at);
+        informed.without_mishap();
         let best = oracle(&informed);
-        let cause = Cause {
-            also: other_names(&truth, onset),
-            code: truth.code,
-            component: truth.component,
-            cause: truth.cause,
-            path: truth.path,
-            injected: truth.injected_at as f64 / 1e9,
-            observable: truth.observable_at as f64 / 1e9,
-            acceptable: onset.remedies_of(0).iter().flatten().flat_map(names).collect(),
-            healable: true,
-        };
         Some(Self { cause, nothing, oracle: best.loss.total(), waits: best.steps.is_empty() })
     }
 }
@@ -179,9 +186,13 @@ pub fn played(world: World, yardstick: &Yardstick, mut log: Vec<Event>) -> Episo
     let mut settled = world;
     settled.mute();
     settled.advance(end + SETTLE);
-    let loops = yardstick.cause.cause == "feedback";
+    // What begins only if somebody lets it is a matter of each run.
+    let others: Vec<Cause> =
+        (1..settled.fault_count()).filter_map(|index| cause_of(&settled, index)).collect();
+    let loops = others.iter().chain([&yardstick.cause]).any(|cause| cause.cause == "feedback");
     Episode {
         cause: Some(yardstick.cause.clone()),
+        others,
         horizon: end as f64 / 1e9,
         bad_seconds: settled.bad_seconds(0, end),
         restored: settled.restored() && (!loops || settled.gets_over_a_burst()),
@@ -220,6 +231,7 @@ pub fn played_quietly(world: &World, log: Vec<Event>) -> Episode {
     let loss = world.loss(0, world.now()).total();
     Episode {
         cause: None,
+        others: Vec::new(),
         horizon: world.now() as f64 / 1e9,
         bad_seconds: world.bad_seconds(0, world.now()),
         restored: world.restored(),

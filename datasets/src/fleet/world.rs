@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    action::Hands,
+    action::{Hands, Mishap},
     benign::Disturbance,
     cache::Cache,
     call::{Answer, Call, CallKey, Calls, Flags, Trace},
@@ -77,6 +77,8 @@ pub struct Setup {
     pub actions_fail: bool,
     /// Formulas instead of single requests: fast, for fleets that are well.
     pub fluid: bool,
+    /// What becomes of the first action that is to change something after a fault.
+    pub mishap: Option<Mishap>,
     /// What goes wrong.
     pub faults: Vec<super::fault::Fault>,
     /// What happens without being wrong.
@@ -96,6 +98,7 @@ impl Setup {
             telemetry: false,
             actions_fail: false,
             fluid: false,
+            mishap: None,
             faults: Vec::new(),
             benign: Vec::new(),
         }
@@ -194,7 +197,7 @@ impl World {
             rollout_count: 0,
             injected: setup.faults.iter().map(Injected::new).collect(),
             disturbances: setup.benign.iter().map(Disturbance::new).collect(),
-            hands: Hands::default(),
+            hands: Hands::new(setup.mishap),
             recorder: Recorder::new(setup),
             door: Stream::of(seed, "door", "shed"),
             digest: seed,
@@ -337,6 +340,7 @@ impl World {
             Event::Conclude(entry) => self.conclude(entry),
             Event::FaultBegin(fault) => self.begin_fault(fault as usize),
             Event::FaultEnd(fault) => self.end_fault(fault as usize),
+            Event::FaultTurn(fault) => self.turn_fault(fault as usize),
             Event::BenignBegin(benign) => self.begin_benign(benign as usize),
             Event::BenignEnd(benign) => self.end_benign(benign as usize),
         }

@@ -7,4 +7,5 @@ mod determinism;
 mod faults;
 mod fluid;
 mod gates;
+mod modes;
 mod score;

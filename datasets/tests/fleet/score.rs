@@ -53,6 +53,31 @@ fn times_are_censored_not_dropped() {
     assert!((survival.mean_at_cap - 29.0).abs() < 1e-12);
 }
 
+/// Five of whom two were given up, by the formula: what `survfit` in R calls `conf.type = "log-log"`.
+#[test]
+fn bands_are_those_of_greenwood() {
+    let seen = [10.0, 20.0, 30.0].map(Time::Seen);
+    let censored = [25.0, 60.0].map(Time::Censored);
+    let survival = Survival::of(seen.into_iter().chain(censored).collect());
+    // By hand: variance of ln S is the sum of d/(n(n-d)); the exponent is exp(1.96 sqrt(variance)/|ln S|).
+    let expected = |share: f64, variance: f64| {
+        let spread = libm::exp(1.959_964 * f64::sqrt(variance) / f64::abs(libm::log(share)));
+        (libm::pow(share, spread), libm::pow(share, 1.0 / spread))
+    };
+    let sums = [1.0 / 20.0, 1.0 / 20.0 + 1.0 / 12.0, 1.0 / 20.0 + 1.0 / 12.0 + 1.0 / 2.0];
+    for ((band, (_, share)), variance) in survival.bands.iter().zip(&survival.steps).zip(sums) {
+        let (low, high) = expected(*share, variance);
+        assert!((band.low - low).abs() < 1e-6 && (band.high - high).abs() < 1e-6, "{band:?}");
+        assert!(band.low < *share && *share < band.high);
+    }
+    assert_eq!(survival.censored, [25.0, 60.0]);
+    // The band reaches a half from below at the first step and from above at none.
+    assert_eq!(survival.quantile_interval(0.5), (Some(10.0), None));
+    let all = Survival::of(vec![Time::Seen(1.0); 20]);
+    assert_eq!(all.bands.len(), 1, "nobody is left, and the band is whole");
+    assert!(all.bands[0].low.abs() < 1e-12 && all.bands[0].high >= all.bands[0].low);
+}
+
 fn episode() -> Episode {
     let action = |at: f64, name: &str, harm: f64| Event {
         at,
@@ -77,6 +102,7 @@ fn episode() -> Episode {
                     ("payment".to_owned(), "version".to_owned()),
                 ],
                 path: vec!["payment".to_owned(), "ads".to_owned()],
+                probability: Some(0.7),
             },
         },
         action(85.0, "rollback_deploy payment", -100.0),
@@ -94,6 +120,7 @@ fn episode() -> Episode {
             acceptable: vec!["rollback_deploy payment".to_owned()],
             healable: true,
         }),
+        others: Vec::new(),
         horizon: 540.0,
         bad_seconds: (62..110).collect(),
         restored: true,
@@ -182,4 +209,87 @@ fn a_policy_is_scored() {
     assert_eq!((alone.healed_share, alone.recovered), (Some(0.0), None));
     assert!(runbook.healed_share > Some(0.5) && runbook.recovered.is_some(), "{runbook:?}");
     assert_eq!(runbook.first_acceptable, Some(true));
+}
+
+/// Two faults: payment's, and one of search that comes later.
+fn two_faults() -> Episode {
+    let mut both = episode();
+    both.others = vec![Cause {
+        code: "F30".to_owned(),
+        component: "search".to_owned(),
+        cause: "configuration".to_owned(),
+        path: vec!["search".to_owned(), "frontend".to_owned()],
+        injected: 90.0,
+        observable: 100.0,
+        acceptable: vec!["rollback_config search".to_owned()],
+        ..both.cause.clone().unwrap()
+    }];
+    both
+}
+
+fn named(at: f64, component: &str) -> Event {
+    let (ranked, path) = (vec![(component.to_owned(), "version".to_owned())], vec![component.to_owned()]);
+    Event { at, kind: EventKind::Diagnosis { ranked, path, probability: None } }
+}
+
+fn did(at: f64, name: &str) -> Event {
+    let mut event = episode().log[3].clone();
+    event.at = at;
+    if let EventKind::Action { name: of, .. } = &mut event.kind {
+        of.clear();
+        of.push_str(name);
+    }
+    event
+}
+
+#[test]
+fn of_two_faults_both_must_be_noticed_named_and_healed() {
+    let symptom =
+        |at: f64, entity: &str| Event { at, kind: EventKind::Symptom { entity: entity.to_owned() } };
+    let verified = Event { at: 400.0, kind: EventKind::Verified { recovered: Some(true) } };
+    let mut both = two_faults();
+    both.log = vec![
+        symptom(75.0, "payment"),
+        named(80.0, "payment"),
+        did(81.0, "rollback_deploy payment"),
+        symptom(112.0, "search"),
+        named(115.0, "search"),
+        did(116.0, "rollback_config search"),
+        verified.clone(),
+    ];
+    let judged = judge(&both);
+    assert_eq!((judged.rank, judged.rank_with_cause), (Some(0), None), "search was no version");
+    assert_eq!(judged.detected, Some(12.0), "the one that was noticed last counts");
+    assert_eq!((judged.acceptable.as_slice(), judged.believed), ([true, true].as_slice(), None));
+    assert!(judged.end_to_end());
+    // One of them is not noticed at all.
+    let mut deaf = both.clone();
+    deaf.log.retain(|event| event.at < 110.0 || event.at > 130.0);
+    assert_eq!((judge(&deaf).detected, judge(&deaf).rank), (None, None));
+    assert!(!judge(&deaf).end_to_end());
+    // A wrong name takes the place of a right one, though that follows.
+    let mut wrong = both.clone();
+    wrong.log.splice(3..3, [named(85.0, "cart"), did(86.0, "restart cart")]);
+    assert_eq!(judge(&wrong).rank, None);
+    // Two plans of one round: what was said just before both counts.
+    let mut at_once = both;
+    at_once.log = vec![
+        symptom(75.0, "payment"),
+        symptom(112.0, "search"),
+        named(115.0, "payment"),
+        named(115.0, "search"),
+        did(115.0, "rollback_deploy payment"),
+        did(115.0, "rollback_config search"),
+        verified,
+    ];
+    assert_eq!(judge(&at_once).rank, Some(0));
+}
+
+#[test]
+fn how_sure_it_was_is_kept_with_what_it_named() {
+    assert_eq!(judge(&episode()).believed, Some(0.7));
+    // Logs from before that was told can still be read.
+    let line = r#"{"at":1.0,"kind":"diagnosis","ranked":[["a","b"]],"path":[]}"#;
+    let event: Event = serde_json::from_str(line).unwrap();
+    assert_eq!(serde_json::to_string(&event).unwrap(), line);
 }

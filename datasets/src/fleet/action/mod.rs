@@ -105,6 +105,15 @@ pub struct RequestError(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handle(pub(crate) u32);
 
+/// What becomes of an action that ought to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// It fails, and says so.
+    Fails,
+    /// It says that it worked, and did nothing.
+    Pretends,
+}
+
 /// How it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -145,6 +154,14 @@ pub(crate) struct Hands {
     by_key: BTreeMap<String, u32>,
     tokens: BTreeMap<Entity, u64>,
     effects: Vec<Effect>,
+    /// What becomes of the next action that is to change something after a fault.
+    mishap: Option<Mishap>,
+}
+
+impl Hands {
+    pub(crate) fn new(mishap: Option<Mishap>) -> Self {
+        Self { mishap, ..Self::default() }
+    }
 }
 
 impl World {
@@ -171,10 +188,11 @@ impl World {
         let faulty = self.setup.actions_fail;
         let (fails, pretends) = (draw.chance(profile.fails), draw.chance(profile.pretends));
         let partial = draw.chance(profile.partial);
+        let mishap = if refusal.is_none() { self.mishap_of(request) } else { None };
         self.hands.entries.push(Entry {
             request: request.clone(),
-            fails: fails && faulty,
-            pretends: pretends && faulty,
+            fails: (fails && faulty) || mishap == Some(Mishap::Fails),
+            pretends: (pretends && faulty) || mishap == Some(Mishap::Pretends),
             partial: partial && faulty,
             outcome: refusal.map_or(Outcome::Pending, Outcome::Refused),
         });
@@ -186,6 +204,17 @@ impl World {
             self.heap.push(self.now + delay, Event::Act(index));
         }
         Handle(index)
+    }
+
+    /// What becomes of a request by the scenario, once.
+    fn mishap_of(&mut self, request: &Request) -> Option<Mishap> {
+        let begun = self.injected.iter().any(|injected| injected.begun.is_some());
+        if begun && request.verb.changes() { self.hands.mishap.take() } else { None }
+    }
+
+    /// Nothing that is done from here on goes wrong by the scenario.
+    pub(crate) const fn without_mishap(&mut self) {
+        self.hands.mishap = None;
     }
 
     /// How an action went so far.

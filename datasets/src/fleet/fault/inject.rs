@@ -21,6 +21,9 @@ const HANGING: u32 = 400;
 impl World {
     /// A fault begins. Nothing is said of it but what the fleet itself says.
     pub(crate) fn begin_fault(&mut self, index: usize) {
+        if !self.comes_of_it(index) {
+            return;
+        }
         let now = self.now;
         let place = self.injected[index].fault.place.clone();
         let code = self.injected[index].fault.record.code.clone();
@@ -140,6 +143,7 @@ impl World {
             }
             _ => {}
         }
+        self.begin_rhythm(index);
         self.mix(now ^ index as u64);
     }
 

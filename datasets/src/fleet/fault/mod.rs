@@ -5,6 +5,7 @@
 //! | `catalogue.json` | the records: places, signature, causal path, remedies, forbidden remedies |
 //! | `mod` | their types; a fault of a scenario |
 //! | `inject` | what each changes in the fleet, in state that outlives processes |
+//! | `rhythm` | those that come and go, and those that come out of others |
 //! | `held_out` | the fifth of the types that nobody looks at while writing rules |
 
 use std::sync::OnceLock;
@@ -20,6 +21,7 @@ use crate::random::Stream;
 
 mod held_out;
 mod inject;
+mod rhythm;
 
 pub use held_out::{HELD_OUT, draw_held_out};
 
@@ -128,8 +130,12 @@ pub struct Fault {
     pub record: &'static Record,
     /// Where.
     pub place: String,
-    /// When, from the start.
+    /// When, from the start; one that comes out of another at the earliest then.
     pub at: Nanos,
+    /// It comes and goes, and is there and away for so long each; none: it stays.
+    pub half: Option<Nanos>,
+    /// Out of which fault of the scenario it comes: it does not if users do not feel that one.
+    pub follows: Option<usize>,
 }
 
 impl Fault {
@@ -138,7 +144,7 @@ impl Fault {
     pub fn draw(record: &'static Record, seed: u64, at: Nanos) -> Self {
         let chosen = Stream::of(seed, &record.code, "place").below(record.places.len());
         let place = record.places.get(chosen).cloned().unwrap_or_default();
-        Self { record, place, at }
+        Self { record, place, at, half: None, follows: None }
     }
 }
 
@@ -150,11 +156,13 @@ pub(crate) struct Injected {
     pub(crate) begun: Option<Nanos>,
     /// The node of its place when it began.
     pub(crate) node: Option<usize>,
+    /// For one that comes and goes: what is in its place while it is away.
+    other: Option<rhythm::Other>,
 }
 
 impl Injected {
     pub(crate) fn new(fault: &Fault) -> Self {
-        Self { fault: fault.clone(), begun: None, node: None }
+        Self { fault: fault.clone(), begun: None, node: None, other: None }
     }
 }
 
@@ -201,8 +209,10 @@ impl World {
 
     fn requests(&self, index: usize, list: &str, number: usize, steps: &[String]) -> Vec<Request> {
         let code = &self.injected[index].fault.record.code;
+        // The same kind may be there twice.
+        let which = if index == 0 { code.clone() } else { format!("{code}#{index}") };
         let parsed = steps.iter().enumerate().filter_map(|(step, text)| {
-            Request::parse(&format!("{code}/{list}/{number}/{step}"), &self.fill_in(index, text)).ok()
+            Request::parse(&format!("{which}/{list}/{number}/{step}"), &self.fill_in(index, text)).ok()
         });
         parsed.collect()
     }
@@ -223,39 +233,48 @@ impl World {
         forbidden.map(|(number, wrong)| self.requests(fault, "forbidden", number, &wrong.steps)).collect()
     }
 
-    /// The node that the first fault of the scenario is on, if it is on one.
-    pub(crate) fn injected_node(&self) -> Option<String> {
-        let node = self.injected.first()?.node?;
+    /// The node that a fault of the scenario is on, if it is on one.
+    pub(crate) fn injected_node(&self, index: usize) -> Option<String> {
+        let node = self.injected.get(index)?.node?;
         Some(format!("host:{}", self.nodes[node].name))
+    }
+
+    /// How many remedies there are for a fault of the scenario.
+    pub(crate) fn fault_remedies(&self, index: usize) -> usize {
+        self.injected.get(index).map_or(0, |injected| injected.fault.record.remedies.len())
+    }
+
+    /// How many faults the scenario has, whether they have begun or not.
+    pub(crate) const fn fault_count(&self) -> usize {
+        self.injected.len()
     }
 
     /// The truth about all faults that have begun.
     #[must_use]
     pub fn truth(&self) -> Vec<Truth> {
+        (0..self.injected.len()).filter_map(|index| self.truth_of(index)).collect()
+    }
+
+    /// The truth about a fault of the scenario; none if it has not begun.
+    pub(crate) fn truth_of(&self, index: usize) -> Option<Truth> {
         let tick = u64::from(self.setup.tick_seconds) * SECOND;
-        let begun = self.injected.iter().enumerate().filter_map(|(index, injected)| {
-            let at = injected.begun?;
-            let record = injected.fault.record;
-            let fill = |text: &String| self.fill_in(index, text);
-            let lag = record.signature.iter().map(|signature| signature.lag_s).fold(f64::INFINITY, f64::min);
-            let visible = at + super::clock::nanos(if lag.is_finite() { (lag - 10.0).max(0.0) } else { 0.0 });
-            Some(Truth {
-                code: record.code.clone(),
-                name: record.name.clone(),
-                class: record.class,
-                component: injected.fault.place.clone(),
-                cause: record.cause.clone(),
-                path: record.path.iter().map(fill).collect(),
-                injected_at: at,
-                observable_at: (visible / tick + 1) * tick,
-                remedies: record.remedies.iter().map(|steps| steps.iter().map(fill).collect()).collect(),
-                forbidden: record
-                    .forbidden
-                    .iter()
-                    .map(|wrong| wrong.steps.iter().map(fill).collect())
-                    .collect(),
-            })
-        });
-        begun.collect()
+        let injected = self.injected.get(index)?;
+        let at = injected.begun?;
+        let record = injected.fault.record;
+        let fill = |text: &String| self.fill_in(index, text);
+        let lag = record.signature.iter().map(|signature| signature.lag_s).fold(f64::INFINITY, f64::min);
+        let visible = at + super::clock::nanos(if lag.is_finite() { (lag - 10.0).max(0.0) } else { 0.0 });
+        Some(Truth {
+            code: record.code.clone(),
+            name: record.name.clone(),
+            class: record.class,
+            component: injected.fault.place.clone(),
+            cause: record.cause.clone(),
+            path: record.path.iter().map(fill).collect(),
+            injected_at: at,
+            observable_at: (visible / tick + 1) * tick,
+            remedies: record.remedies.iter().map(|steps| steps.iter().map(fill).collect()).collect(),
+            forbidden: record.forbidden.iter().map(|wrong| wrong.steps.iter().map(fill).collect()).collect(),
+        })
     }
 }

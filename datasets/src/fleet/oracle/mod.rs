@@ -1,5 +1,7 @@
 //! The best that could be done: whoever knows the truth tries everything that cures, in forks, and
-//! keeps the best. O1 acts at the onset, O2 when telemetry could first show the fault.
+//! keeps the best; `together` does so where there are several faults. O1 acts at the onset, O2 when telemetry could first show the fault.
+
+mod together;
 
 use super::{
     action::Request,
@@ -74,8 +76,9 @@ pub fn search(world: &World, remedies: &[Vec<Request>]) -> Best {
     best
 }
 
-/// O1 or O2: the best from this world on, by the remedies of its first fault.
+/// O1 or O2: the best from this world on, by the remedies of its faults. The first is known now, others as
+/// soon as telemetry could show them.
 #[must_use]
 pub fn oracle(world: &World) -> Best {
-    search(world, &world.remedies_of(0))
+    if world.fault_count() > 1 { together::search(world) } else { search(world, &world.remedies_of(0)) }
 }

@@ -1,8 +1,8 @@
 //! One episode: when it was noticed, what was named, what was done, and whether it ended well.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{Cause, Episode, EventKind, Time};
+use super::{Episode, EventKind, Time, diagnosis};
 
 /// Seconds without a bad one after which it has recovered.
 const SUSTAINED: f64 = 120.0;
@@ -27,6 +27,8 @@ pub struct Judged {
     pub rank: Option<usize>,
     /// The same of component and class of cause.
     pub rank_with_cause: Option<usize>,
+    /// How sure it was of what it named first in that diagnosis; none if it did not say, or of several causes.
+    pub believed: Option<f64>,
     /// Agreement of the named path with the true one.
     pub path_f1: f64,
     /// Seconds from the first bad one to the start of the first good while that lasts.
@@ -54,7 +56,7 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Right cause, recovered, no harm, and it said so.
+    /// Right cause, recovered, no harm, and it said so; of several causes each right, and all healed.
     #[must_use]
     pub fn end_to_end(&self) -> bool {
         let harmless = !self.harmful.contains(&true) && self.irreversible == 0;
@@ -87,10 +89,7 @@ pub fn judge(episode: &Episode) -> Judged {
         // Where nobody was hurt there was nothing to recover from, as long as all is there.
         None => (episode.cause.is_some() && episode.restored).then_some(0.0),
     };
-    if let Some(cause) = &episode.cause {
-        notice(&mut judged, episode, cause);
-        diagnose(&mut judged, episode, cause);
-    }
+    diagnosis::judge(&mut judged, episode);
     act(&mut judged, episode);
     let healable = episode.loss_nothing - episode.loss_oracle;
     if episode.cause.is_some() && healable >= WORTH_HEALING {
@@ -115,46 +114,6 @@ fn recovery(episode: &Episode, first: f64) -> Option<f64> {
     (episode.horizon - last - 1.0 >= SUSTAINED).then_some(last + 1.0 - first)
 }
 
-/// Whether two names mean one thing or a part of it: `payment` and `payment/payment-1`.
-fn touches(a: &str, b: &str) -> bool {
-    let part = |whole: &str, part: &str| part.strip_prefix(whole).is_some_and(|rest| rest.starts_with('/'));
-    a == b || part(a, b) || part(b, a)
-}
-
-fn notice(judged: &mut Judged, episode: &Episode, cause: &Cause) {
-    let on_path = |entity: &str| {
-        cause.path.iter().any(|place| touches(place, entity)) || touches(&cause.component, entity)
-    };
-    let noticed =
-        episode.log.iter().filter(|event| event.at >= cause.injected).find_map(|event| match &event.kind {
-            EventKind::Symptom { entity } if on_path(entity) => Some(event.at),
-            _ => None,
-        });
-    judged.detected = noticed.map(|at| at - cause.injected.max(cause.observable));
-    judged.detected_from_impact = noticed.zip(judged.first_bad).map(|(at, first)| at - first);
-}
-
-fn diagnose(judged: &mut Judged, episode: &Episode, cause: &Cause) {
-    let acted =
-        episode.log.iter().find(|event| matches!(event.kind, EventKind::Action { changes: true, .. }));
-    let until = acted.map_or(f64::INFINITY, |event| event.at);
-    let named = episode.log.iter().filter(|event| event.at >= cause.injected && event.at <= until);
-    let last = named.rev().find_map(|event| match &event.kind {
-        EventKind::Diagnosis { ranked, path } => Some((ranked, path)),
-        _ => None,
-    });
-    let Some((ranked, path)) = last else { return };
-    let is_it = |component: &String| *component == cause.component || cause.also.contains(component);
-    judged.rank = ranked.iter().position(|(component, _)| is_it(component));
-    let both = |(component, class): &(String, String)| is_it(component) && *class == cause.cause;
-    judged.rank_with_cause = ranked.iter().position(both);
-    let (named, real): (BTreeSet<&String>, BTreeSet<&String>) =
-        (path.iter().collect(), cause.path.iter().collect());
-    let common = named.intersection(&real).count() as f64;
-    let sizes = (named.len() + real.len()) as f64;
-    judged.path_f1 = if sizes > 0.0 { 2.0 * common / sizes } else { 0.0 };
-}
-
 fn act(judged: &mut Judged, episode: &Episode) {
     let mut times: BTreeMap<&str, Vec<(f64, bool)>> = BTreeMap::new();
     for event in &episode.log {
@@ -166,7 +125,7 @@ fn act(judged: &mut Judged, episode: &Episode) {
                 judged.irreversible += usize::from(*irreversible);
                 judged.harmful.push(harm.is_some_and(|harm| harm > HARM) || *irreversible);
                 judged.unnecessary.push(*unnecessary);
-                let acceptable = episode.cause.as_ref().is_some_and(|cause| cause.acceptable.contains(name));
+                let acceptable = episode.causes().any(|cause| cause.acceptable.contains(name));
                 judged.acceptable.push(acceptable || *undo);
                 judged.first_acceptable.get_or_insert(acceptable);
                 times.entry(name).or_default().push((event.at, *undo));

@@ -4,12 +4,14 @@
 //! | file | what |
 //! |---|---|
 //! | `mod` | episodes, events, the report |
-//! | `judge` | one episode: times, diagnosis, actions |
+//! | `judge` | one episode: times, actions |
+//! | `diagnosis` | what was noticed and named, of one cause or of several |
 //! | `interval` | Clopper and Pearson, Poisson, bootstrap stratified by type of fault |
 //! | `survival` | times with censoring (Kaplan and Meier) |
 
 use serde::{Deserialize, Serialize};
 
+mod diagnosis;
 mod interval;
 mod judge;
 mod survival;
@@ -36,6 +38,9 @@ pub enum EventKind {
         ranked: Vec<(String, String)>,
         /// Components on the way to the users.
         path: Vec<String>,
+        /// How sure it was of the first; none if it did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        probability: Option<f64>,
     },
     /// It said that it does not know.
     Abstained,
@@ -104,6 +109,9 @@ pub struct Cause {
 pub struct Episode {
     /// What was wrong.
     pub cause: Option<Cause>,
+    /// What else was, from the same time or later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Cause>,
     /// Length in seconds.
     pub horizon: f64,
     /// Seconds from the start that were bad, in order.
@@ -119,6 +127,13 @@ pub struct Episode {
     pub loss_oracle: f64,
     /// What was said and done, in order.
     pub log: Vec<Event>,
+}
+
+impl Episode {
+    /// Everything that was wrong, what began first first.
+    pub fn causes(&self) -> impl Iterator<Item = &Cause> {
+        self.cause.iter().chain(&self.others)
+    }
 }
 
 /// A share with its exact interval at 95 %.

@@ -1,12 +1,15 @@
 //! Pages that open from disk. Here: what became of each fault, the demo's closing table, its
 //! figures and its page; [`evaluation`] has the page of `theriac eval`, [`cards`] that of
-//! `theriac detectors`, [`incident`] that of `theriac explain`.
+//! `theriac detectors`, [`incident`] that of `theriac explain`; [`bars`] and [`steps`] are drawn by
+//! `theriac campaign`.
 
+pub(crate) mod bars;
 pub(crate) mod cards;
 pub(crate) mod evaluation;
 pub(crate) mod incident;
 mod page;
 mod plot;
+pub(crate) mod steps;
 mod stretch;
 mod strip;
 mod style;
@@ -15,6 +18,7 @@ use theriac_contract::{Entity, Incident, Plan, Timestamp, VerificationVerdict};
 use theriac_datasets::simulator::{Ending, Truth};
 
 pub(crate) use page::{History, page};
+pub(crate) use style::{STYLE, escape};
 
 use crate::{account, output::Report, story::Story};
 

@@ -265,7 +265,7 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     /// The SVG element.
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let height = 220.0;
         let all = self.lines.iter().flat_map(|line| &line.points);
         let (low, high) = all

@@ -1,7 +1,7 @@
 //! What all pages look like.
 
 /// Colours follow the reader's choice of light or dark.
-pub(super) const STYLE: &str = "
+pub(crate) const STYLE: &str = "
 :root{--ink:#1c2430;--quiet:#667085;--line:#2f6fde;--bad:#d92d20;--good:#12805c;--act:#b54708;--card:#fff;--page:#f4f6f9;--edge:#e4e7ec}
 @media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--quiet:#98a2b3;--card:#1b222c;--page:#11161d;--edge:#2b3441;--line:#6ea0ff}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
@@ -18,7 +18,7 @@ details{margin-top:8px}summary{cursor:pointer;color:var(--quiet)}code{font-size:
 ";
 
 /// Escapes text for HTML.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -5,10 +5,10 @@ use std::{fs, path::PathBuf, sync::Arc};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use theriac_datasets::fleet::{
-    Benign, HELD_OUT, Nanos, Record, SECOND, Setup, Topology, World, catalogue, draw_benign,
-    episode::setup_at,
+    Benign, Chooser, Draw, HELD_OUT, Mode, Nanos, Record, SECOND, Setup, Topology, World, draw_benign,
     record,
     score::Episode,
+    setup_in,
     trial::{Yardstick, onset, play_noted, play_scored, played, played_quietly},
 };
 
@@ -24,28 +24,33 @@ pub(super) const PIECE: Nanos = 86_400 * SECOND;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Job {
     /// A fault.
-    Fault { code: &'static str, seed: u64 },
+    Fault { code: &'static str, mode: Mode, seed: u64 },
     /// A day without one.
     Quiet { seed: u64 },
 }
 
 impl Job {
-    /// All jobs of a campaign: each seed breaks every kind of fault once before the next one begins.
-    pub(super) fn all(episodes: u64, weeks: f64, seed: u64, codes: &[String]) -> Vec<Self> {
-        let chosen = catalogue().iter().filter(|record| codes.is_empty() || codes.contains(&record.code));
-        let kinds: Vec<&'static str> = chosen.map(|record| record.code.as_str()).collect();
-        let faults = (0..episodes).filter_map(|number| {
-            let code = kinds.get((number % kinds.len().max(1) as u64) as usize)?;
-            Some(Self::Fault { code, seed: seed + number / kinds.len() as u64 })
-        });
+    /// All jobs of a campaign.
+    pub(super) fn all(chooser: &Chooser, episodes: u64, weeks: f64, seed: u64) -> Vec<Self> {
+        let fault = |Draw { code, mode, seed }| Self::Fault { code, mode, seed };
         let pieces = libm::ceil(weeks * (WEEK / PIECE) as f64) as u64;
-        faults.chain((0..pieces).map(|number| Self::Quiet { seed: seed + number })).collect()
+        let quiet = (0..pieces).map(|number| Self::Quiet { seed: seed + number });
+        chooser.draw(episodes).into_iter().map(fault).chain(quiet).collect()
+    }
+
+    /// How its faults come.
+    const fn mode(self) -> Mode {
+        match self {
+            Self::Fault { mode, .. } => mode,
+            Self::Quiet { .. } => Mode::Single,
+        }
     }
 
     /// Its name in the file of results.
     pub(super) fn key(self) -> String {
         match self {
-            Self::Fault { code, seed } => format!("{code}/{seed}"),
+            Self::Fault { code, mode: Mode::Single, seed } => format!("{code}/{seed}"),
+            Self::Fault { code, mode, seed } => format!("{code}/{seed}/{mode}"),
             Self::Quiet { seed } => format!("quiet/{seed}"),
         }
     }
@@ -67,8 +72,8 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    fn episode(&self, record: &'static Record, seed: u64) -> Arc<Setup> {
-        let mut setup = setup_at(record, seed, &self.topology, self.warm_up);
+    fn episode(&self, mode: Mode, record: &'static Record, seed: u64) -> Arc<Setup> {
+        let mut setup = setup_in(mode, record, seed, &self.topology, self.warm_up);
         setup.telemetry = true;
         setup.benign = self.benign(seed, end_of(&setup));
         Arc::new(setup)
@@ -95,6 +100,9 @@ pub(super) struct Played {
     pub(super) job: String,
     /// Who looked after the fleet.
     pub(super) healer: String,
+    /// How its faults came.
+    #[serde(default, skip_serializing_if = "Mode::is_single")]
+    pub(super) mode: Mode,
     /// Whether nobody has seen this kind of fault while building.
     pub(super) held_out: bool,
     /// For the scorer.
@@ -103,8 +111,8 @@ pub(super) struct Played {
 
 /// What a fault costs with nobody and with who knows the truth; none for a quiet day.
 pub(super) fn measure(stage: &Stage, job: Job) -> Option<Yardstick> {
-    let Job::Fault { code, seed } = job else { return None };
-    Yardstick::of(&onset(&stage.episode(record(code)?, seed)))
+    let Job::Fault { code, mode, seed } = job else { return None };
+    Yardstick::of(&onset(&stage.episode(mode, record(code)?, seed)))
 }
 
 /// Plays a job.
@@ -121,9 +129,9 @@ pub(super) fn play(stage: &Stage, job: Job, healer: Healer, yardstick: Option<&Y
     }
     let keep = stage.keep.is_some();
     let episode = match (job, yardstick) {
-        (Job::Fault { code, seed }, Some(yardstick)) => {
+        (Job::Fault { code, mode, seed }, Some(yardstick)) => {
             let record = record(code).ok_or_else(|| anyhow::anyhow!("there is no fault {code}"))?;
-            let setup = stage.episode(record, seed);
+            let setup = stage.episode(mode, record, seed);
             match healer.policy(seed) {
                 Some(mut policy) => play_scored(&setup, yardstick, policy.as_mut()),
                 None => {
@@ -147,6 +155,6 @@ pub(super) fn play(stage: &Stage, job: Job, healer: Healer, yardstick: Option<&Y
             }
         }
     };
-    let held_out = matches!(job, Job::Fault { code, .. } if HELD_OUT.contains(&code));
-    Ok(Played { job: job.key(), healer: healer.to_string(), held_out, episode })
+    let held_out = episode.causes().any(|cause| HELD_OUT.contains(&cause.code.as_str()));
+    Ok(Played { job: job.key(), healer: healer.to_string(), mode: job.mode(), held_out, episode })
 }

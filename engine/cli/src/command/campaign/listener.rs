@@ -48,8 +48,9 @@ impl Listener {
                 continue;
             }
             let told = diagnosis(incident);
-            if self.named.get(&incident.id) != Some(&told) {
-                self.named.insert(incident.id.clone(), told.clone());
+            // How sure it is changes with every revision, and is said with what is acted upon.
+            let before = self.named.insert(incident.id.clone(), told.clone());
+            if before.as_ref().map(names) != Some(names(&told)) {
                 self.heard.push(told);
             }
         }
@@ -89,6 +90,17 @@ impl Observer for Listener {
     }
 }
 
+/// Component and class of causes, and a path.
+type Names<'a> = (&'a [(String, String)], &'a [String]);
+
+/// What a diagnosis names, however sure it is.
+fn names(kind: &EventKind) -> Option<Names<'_>> {
+    match kind {
+        EventKind::Diagnosis { ranked, path, .. } => Some((ranked, path)),
+        _ => None,
+    }
+}
+
 fn diagnosis(incident: &Incident) -> EventKind {
     let named = |hypothesis: &Hypothesis| {
         let entity = hypothesis.entity.as_ref()?;
@@ -101,7 +113,8 @@ fn diagnosis(incident: &Incident) -> EventKind {
     let mut path: Vec<String> = incident.spread.iter().map(|reached| reached.place.to_string()).collect();
     path.splice(0..0, ranked.first().map(|(entity, _)| entity.clone()));
     path.dedup();
-    EventKind::Diagnosis { ranked, path }
+    let probability = incident.hypotheses.first().map(|first| first.probability);
+    EventKind::Diagnosis { ranked, path, probability }
 }
 
 /// Class of the cause in the words of the fleet's catalogue, or of the engine where that has no word.

@@ -8,16 +8,23 @@
 //! | `healer` | who looks after the fleet; the loop over a fleet |
 //! | `ablation` | the engine without a part of it |
 //! | `listener` | what the engine says, in the scorer's words |
+//! | `parquet_file` | a table of all episodes for other programs |
 //! | `results` | files, so that it can be broken off and gone on with |
-//! | `figures` | names for machines |
-//! | `tables` | tables for people |
+//! | `figures`, `reliability` | names for machines; whether probabilities hold |
+//! | `goals`, `slices` | what is hoped for; the campaign cut in several ways |
+//! | `tables`, `page` | tables for people; the page |
 
 mod ablation;
 mod figures;
+mod goals;
 mod healer;
 mod job;
 mod listener;
+mod page;
+mod parquet_file;
+mod reliability;
 mod results;
+mod slices;
 mod tables;
 
 use std::{
@@ -37,13 +44,17 @@ use healer::Healer;
 use indicatif::{ProgressBar, ProgressStyle};
 use job::{Job, Stage, measure, play};
 use results::Results;
-use theriac_datasets::fleet::{SECOND, Topology, record};
+use theriac_datasets::fleet::{Chooser, Mix, Mode, SECOND, Topology, record};
 
 use crate::{
     config::Config,
     output::{Format, Wrong, say},
     wiring,
 };
+
+/// Seconds before each fault, and disturbances a day, unless others are asked for.
+const WARM_UP: u64 = 1_800;
+const DISTURBANCES: f64 = 30.0;
 
 /// Arguments of `theriac campaign`.
 #[derive(Debug, Args)]
@@ -64,11 +75,19 @@ pub(crate) struct Arguments {
     /// Kinds of fault, by their codes; all if left out
     #[arg(long, value_delimiter = ',')]
     faults: Vec<String>,
+    /// How kinds are chosen: uniform, each once a round; prod, as often as production reports such causes;
+    /// hard, those that are hard to see through
+    #[arg(long, default_value_t)]
+    mix: Mix,
+    /// How faults come, in shares of 60, 15, 10, 5, 5 and 5: single, concurrent, correlated, cascade,
+    /// intermittent, during-healing [default: single; of --mix hard: all]
+    #[arg(long, value_delimiter = ',')]
+    modes: Vec<Mode>,
     /// Simulated seconds before each fault, in which the engine learns what is usual
-    #[arg(long, default_value_t = 1_800)]
+    #[arg(long, default_value_t = WARM_UP)]
     warm_up: u64,
     /// Disturbances a day that are no faults
-    #[arg(long, default_value_t = 30.0)]
+    #[arg(long, default_value_t = DISTURBANCES)]
     disturbances: f64,
     /// Threads; one for each processor if left out
     #[arg(long)]
@@ -114,6 +133,38 @@ impl Arguments {
         })
     }
 
+    /// What is to be played, for people.
+    fn in_words(&self, chooser: &Chooser) -> String {
+        let modes: Vec<&str> = chooser.modes().iter().map(|mode| mode.slug()).collect();
+        let left_out = match chooser.left_out() {
+            0 => String::new(),
+            count => format!(" ({count} cannot come in these modes)"),
+        };
+        format!(
+            "{} episodes with a fault of {} kinds{left_out}, mix {}, modes {}; {} weeks without a fault.",
+            self.episodes,
+            chooser.kinds(),
+            self.mix,
+            modes.join(", "),
+            self.weeks
+        )
+    }
+
+    /// Where episodes are kept, and how the same one is played elsewhere.
+    fn origin(&self) -> page::Origin {
+        let mut arguments = Vec::new();
+        if self.warm_up != WARM_UP {
+            arguments.extend(["--warm-up".to_owned(), self.warm_up.to_string()]);
+        }
+        if (self.disturbances - DISTURBANCES).abs() > 0.0 {
+            arguments.extend(["--disturbances".to_owned(), self.disturbances.to_string()]);
+        }
+        if let Some(config) = &self.config {
+            arguments.extend(["--config".to_owned(), config.display().to_string()]);
+        }
+        page::Origin { data_dir: self.data_dir.clone(), arguments }
+    }
+
     /// What must be the same for results to go together.
     fn settings(&self, stage: &Stage) -> Result<String> {
         let digest = stage.config.digest(&stage.config.playbooks()?)?;
@@ -130,7 +181,9 @@ type Task = (Job, Vec<Healer>);
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     arguments.check()?;
     let stage = arguments.stage()?;
-    let jobs = Job::all(arguments.episodes, arguments.weeks, arguments.seed, &arguments.faults);
+    let chooser = Chooser::new(arguments.mix, &arguments.faults, &arguments.modes, arguments.seed)
+        .map_err(|error| Wrong(error.to_string()))?;
+    let jobs = Job::all(&chooser, arguments.episodes, arguments.weeks, arguments.seed);
     let results = Mutex::new(Results::open(&arguments.data_dir, &arguments.settings(&stage)?)?);
     let left: Vec<Task> = {
         let known = lock(&results);
@@ -149,19 +202,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let scored = figures::score(&results, &arguments.healers, &keys, arguments.seed);
     let digest = stage.config.digest(&stage.config.playbooks()?)?;
     let report = figures::report(&scored, &digest, arguments.seed);
-    let path = results.path("report.json");
-    std::fs::write(&path, serde_json::to_string_pretty(&report)?)
-        .with_context(|| path.display().to_string())?;
+    let write = |name: &str, text: String| {
+        let path = results.path(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())
+    };
+    write("report.json", serde_json::to_string_pretty(&report)?)?;
+    let about = page::About {
+        scored: &scored,
+        report: &report,
+        played: arguments.in_words(&chooser),
+        origin: arguments.origin(),
+    };
+    write("campaign.html", page::html(&about))?;
+    parquet_file::write(&results.path("episodes.parquet"), &scored)?;
     if arguments.output == Format::Json {
         return report.print();
     }
-    tables::print(&scored);
+    tables::print(&scored, arguments.seed);
+    if chooser.left_out() > 0 {
+        say!("\n{} kinds of fault cannot come in these modes and were left out", chooser.left_out());
+    }
     let all = jobs.len() * arguments.healers.len();
     let open = all.saturating_sub(scored.iter().map(figures::Scored::played).sum());
     if open > 0 {
         say!("\n{open} of {all} are not played yet: the same command goes on");
     }
-    say!("\nresults: {}", arguments.data_dir.display());
+    say!("\nresults: {0}, as a page: {0}/campaign.html", arguments.data_dir.display());
     Ok(())
 }
 

@@ -19,7 +19,7 @@
 //! | [`false_discovery`] | the share of false symptoms, where it is known what is false |
 
 mod ablation;
-mod calibration;
+pub(super) mod calibration;
 mod cases;
 mod causes;
 mod compare;

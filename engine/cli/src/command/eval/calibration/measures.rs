@@ -5,21 +5,21 @@ use theriac_diagnose::channel::reweight::Weights;
 use super::told::{Answer, Told};
 
 /// Bins of equal width.
-pub(super) const BINS: usize = 10;
+pub(in crate::command) const BINS: usize = 10;
 /// A probability below this counts as this: log losses stay finite.
 const PROBABILITY_MIN: f64 = 1e-6;
 /// Temperatures that are considered.
 pub(super) const TEMPERATURE_RANGE: (f64, f64) = (0.1, 10.0);
 
 /// Answers of some cases.
-pub(super) struct Judged(Vec<Answer>);
+pub(in crate::command) struct Judged(Vec<Answer>);
 
 impl Judged {
-    pub(super) const fn of(answers: Vec<Answer>) -> Self {
+    pub(in crate::command) const fn of(answers: Vec<Answer>) -> Self {
         Self(answers)
     }
 
-    pub(super) const fn cases(&self) -> usize {
+    pub(in crate::command) const fn cases(&self) -> usize {
         self.0.len()
     }
 
@@ -28,17 +28,17 @@ impl Judged {
     }
 
     /// Share that is right.
-    pub(super) fn right(&self) -> f64 {
+    pub(in crate::command) fn right(&self) -> f64 {
         self.mean(|one| f64::from(u8::from(one.right)))
     }
 
     /// Mean probability of what is named first.
-    pub(super) fn sure(&self) -> f64 {
+    pub(in crate::command) fn sure(&self) -> f64 {
         self.mean(|one| one.sure)
     }
 
     /// Mean of (probability of what is named first − whether it is right)².
-    pub(super) fn brier(&self) -> f64 {
+    pub(in crate::command) fn brier(&self) -> f64 {
         self.mean(|one| {
             let away = one.sure - f64::from(u8::from(one.right));
             away * away
@@ -51,7 +51,7 @@ impl Judged {
     }
 
     /// For each bin of probabilities: cases, their mean probability, the share that is right.
-    pub(super) fn bins(&self) -> [(usize, f64, f64); BINS] {
+    pub(in crate::command) fn bins(&self) -> [(usize, f64, f64); BINS] {
         let mut bins = [(0, 0.0, 0.0); BINS];
         for one in &self.0 {
             let bin = &mut bins[((one.sure * BINS as f64) as usize).min(BINS - 1)];
@@ -69,7 +69,7 @@ impl Judged {
 
     /// Expected calibration error: |mean probability − share that is right|, a mean over bins weighted by
     /// their cases.
-    pub(super) fn calibration_error(&self) -> f64 {
+    pub(in crate::command) fn calibration_error(&self) -> f64 {
         let away = |(cases, sure, right): (usize, f64, f64)| cases as f64 * (sure - right).abs();
         self.bins().into_iter().map(away).sum::<f64>() / self.0.len().max(1) as f64
     }

@@ -12,9 +12,9 @@
 //! most probable, each set counting the same, so no case is judged by what was learnt from its own set.
 //! Learning is judged as it goes on: each case by the weights that the cases before it gave.
 
-mod measures;
+pub(in crate::command) mod measures;
 mod page;
-pub(super) mod told;
+pub(in crate::command) mod told;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

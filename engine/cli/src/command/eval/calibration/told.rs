@@ -92,12 +92,12 @@ impl Told {
 
 /// What was answered first.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Answer {
-    pub(super) right: bool,
+pub(in crate::command) struct Answer {
+    pub(in crate::command) right: bool,
     /// Its probability.
-    pub(super) sure: f64,
+    pub(in crate::command) sure: f64,
     /// That of the truth.
-    pub(super) truth: f64,
+    pub(in crate::command) truth: f64,
 }
 
 /// Cases of all data sets, each set in its own order.

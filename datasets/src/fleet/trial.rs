@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::series::Entity;
+use theriac_contract::{
+    seeded::{self, Bug},
+    series::Entity,
+};
 
 use super::{
     action::Request,
@@ -105,6 +108,9 @@ fn cause_of(world: &World, index: usize) -> Option<Cause> {
 pub fn harm(world: &World, request: &Request) -> (f64, bool) {
     let (mut with, mut without) = (world.clone(), world.clone());
     with.apply(request);
+    if seeded::on(Bug::HarmBesideItself) {
+        without.apply(request);
+    }
     let (from, to) = (world.now(), world.now() + LOOKED_AT);
     for fork in [&mut with, &mut without] {
         fork.mute();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use theriac_datasets::fleet::{Outcome, Request, SECOND, Setup, Topology, Verb, World};
+use theriac_datasets::fleet::{Outcome, Request, SECOND, Setup, Topology, Verb, World, trial::harm};
 
 fn quiet() -> World {
     let mut world = World::new(&Arc::new(Setup::new(2, Topology::boutique().unwrap())));
@@ -63,4 +63,15 @@ fn what_can_be_undone_is() {
     world.apply(&Request { undo: true, ..Request::new("y", Verb::Drain, "catalog/catalog-1") });
     world.advance(120 * SECOND);
     assert!(requests(&world) > Some(0));
+}
+
+#[test]
+fn harm_is_what_users_lose_by_an_action_and_nothing_for_none() {
+    let world = quiet();
+    let (refused, broke) = harm(&world, &Request::new("a", Verb::Restart, "nobody"));
+    assert_eq!((refused.to_bits(), broke), (0.0_f64.to_bits(), false), "two equal futures");
+    let (all_at_once, _) = harm(&world, &Request::new("b", Verb::Restart, "cart"));
+    let (one, _) = harm(&world, &Request::new("c", Verb::Restart, "cart/cart-1"));
+    assert!(all_at_once > 0.0 && one <= all_at_once, "{one} {all_at_once}");
+    assert!(world.effects().is_empty(), "it was only looked at");
 }

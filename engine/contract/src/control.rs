@@ -4,7 +4,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{id::Id, time::Timestamp};
+use crate::{
+    id::Id,
+    seeded::{self, Bug},
+    time::Timestamp,
+};
 
 /// How far a plan may go by itself. The order is from the strictest to the freest.
 #[derive(
@@ -81,8 +85,8 @@ pub struct Hold {
 impl Hold {
     /// Whether a command may not begin; `undoes` says whether it only undoes an earlier one.
     #[must_use]
-    pub const fn stops(&self, undoes: bool) -> bool {
-        matches!(self.kind, HoldKind::Kill) || !undoes
+    pub fn stops(&self, undoes: bool) -> bool {
+        matches!(self.kind, HoldKind::Kill) && !seeded::on(Bug::KillSwitchIsPause) || !undoes
     }
 
     /// Sentence for people.
@@ -142,7 +146,8 @@ impl Control {
     #[must_use]
     pub fn ruling(&self, plan: &Id) -> Option<&Ruling> {
         let mut of_plan = self.rulings.iter().filter(|ruling| ruling.plan == *plan);
-        of_plan.clone().find(|ruling| !ruling.approved).or_else(|| of_plan.next())
+        let heard = |ruling: &&Ruling| !ruling.approved && !seeded::on(Bug::RejectionUnheard);
+        of_plan.clone().find(heard).or_else(|| of_plan.next())
     }
 
     /// Whether somebody approved a plan, and nobody rejected it.

@@ -5,7 +5,7 @@
 //! `tests/seeded-bugs` switches on one after the other and writes `tests/SEEDED-BUGS.md`.
 //!
 //! To add one: a line below, `if seeded::on(Bug::Name)` where it bites, and the suites that
-//! should find it in `tests/tests/seeded_bugs/suites.rs`.
+//! should find it in `tests/seeded_bugs/src/suites.rs`.
 
 #[cfg(all(feature = "seeded-bugs", not(debug_assertions)))]
 compile_error!("the feature `seeded-bugs` puts bugs in: it is for tests, never for a release");
@@ -59,6 +59,7 @@ bugs! {
     RollbackForgotten P 14 "a rollback by hand is forgotten by the next recovery"
     ChainForgotten P 14 "the head of the chain of facts is forgotten by a restart"
     ChainNotCompared P 11 "the digest of a fact is not held against what stands there"
+    ContradictionTaken P 11 "facts of another log that contradict this one are taken in"
     CommandsNotSentAgain P 4 "commands without an answer are not sent again after a restart"
     RejectsDropped P 8 "what cannot be read is dropped instead of becoming a dead letter"
     RejectWithoutBytes P 8 "a dead letter has no bytes"
@@ -126,11 +127,19 @@ bugs! {
     PauseIgnored P 16 "commands go out though acting was stopped"
     BudgetIgnored P 5 "plans are made though the budget of what may be acted upon is used up"
     ApprovalNotNeeded P 16 "a plan that awaits approval is begun without it"
+    RejectionUnheard P 16 "an approval outweighs the rejection that takes it back"
+    KillSwitchIsPause P 16 "the kill switch stops no more than a pause does"
+    RollbackResumesActing P 16 "going back to an older version lets acting go on that people stopped since"
 
     // What comes in.
     RedrivenTwice P 8 "a dead letter is sent back twice"
     ResetCountsDown P 14 "a counter that began anew counts as a negative rate"
     DuplicateCountedTwice P 2 "a point that comes twice counts twice"
+
+    // What is noticed and measured.
+    MissedByTheDeaf P 18 "instances are missed though half of all are not heard"
+    IncidentLearnt P 18 "what an incident shows is learnt as ordinary"
+    HarmBesideItself P 18 "the harm of an action is measured beside a future that has it, too"
 }
 
 /// Whether a bug is on: never, without the feature `seeded-bugs`.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{
     DetectorScore, Entity, Series, SeriesId, SignalKind, Snapshot, Symptom, SymptomPhase, Tick,
     frame::Example,
+    seeded::{self, Bug},
 };
 use theriac_detectors::{Bank, Scores};
 
@@ -208,7 +209,8 @@ impl Detect {
     /// Runs the bank; a series inside an episode is not learnt from.
     fn score(&mut self, tick: &Tick) {
         for (index, learn) in self.learn.iter_mut().enumerate() {
-            *learn = !self.state.episodes.contains_key(&SeriesId(index as u32));
+            let inside = self.state.episodes.contains_key(&SeriesId(index as u32));
+            *learn = !inside || seeded::on(Bug::IncidentLearnt);
         }
         let mut out = Scores {
             p_value: &mut self.p_value,

@@ -70,3 +70,71 @@ impl Near {
         if self.holds(index) { open_p.max(pair) } else { open_p }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use theriac_contract::{Direction, Series, SignalKind, Timestamp};
+
+    use super::*;
+    use crate::{episode::Sight, rules::Rule};
+
+    fn watched(entity: &str, peer: Option<&str>) -> Watched {
+        let series = Series {
+            key: entity.to_owned(),
+            entity: Entity(entity.to_owned()),
+            peer: peer.map(|peer| Entity(peer.to_owned())),
+            signal: "memory".to_owned(),
+            kind: SignalKind::Metric,
+            unit: String::new(),
+            attributes: "{}".to_owned(),
+            domain: "default".to_owned(),
+        };
+        Watched { series, rule: Rule::default(), counting: None, proportion: None, routine: None }
+    }
+
+    fn episode() -> Episode {
+        Episode::begin(Sight {
+            start: Timestamp(0),
+            end: Timestamp(1),
+            p_value: 1e-9,
+            alone: 1e-9,
+            observed: None,
+            expected: None,
+            band: None,
+            direction: Direction::None,
+            detectors: Vec::new(),
+            unlike: String::new(),
+        })
+    }
+
+    #[test]
+    fn near_are_the_services_in_trouble_whom_they_speak_of_and_where_they_run() {
+        let all = [
+            watched("web", Some("cart")),
+            watched("web/web-2", None),
+            watched("cart/cart-1", None),
+            watched("host:node-1", None),
+            watched("host:node-2", None),
+            watched("bank", None),
+        ];
+        let mut known = Snapshot::default();
+        for (guest, host) in [("cart/cart-1", "host:node-1"), ("bank", "host:node-2")] {
+            known.topology.connect(&Entity(guest.to_owned()), &Entity(host.to_owned()), EdgeKind::RunsOn);
+        }
+        let mut episodes = BTreeMap::from([(SeriesId(0), episode())]);
+        let mut discovery = Discovery::default();
+        discovery.found(4, 0.05);
+        assert_eq!(Near::of(&episodes, &all, &known, &mut discovery), Near::default(), "none is open yet");
+
+        episodes.get_mut(&SeriesId(0)).unwrap().open(Timestamp(1), "web");
+        let mut same = discovery;
+        let near = Near::of(&episodes, &all, &known, &mut discovery);
+        let level = same.level_near(4);
+        let levels: Vec<f64> = (0..=all.len()).map(|index| near.level(index)).collect();
+        assert_eq!(levels, [level, level, level, level, 0.0, 0.0, 0.0]);
+        // Two of three ticks that are just so unusual have a chance of the level.
+        let open_p = near.open_p(2, 1e-9);
+        assert!((6.0 * open_p * open_p / level - 1.0).abs() < 1e-12, "{open_p} {level}");
+        assert_eq!((near.open_p(2, 0.5), near.open_p(5, 1e-9)), (0.5, 1e-9));
+    }
+}

@@ -10,7 +10,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Entity, Tick};
+use theriac_contract::{
+    Entity, Tick,
+    seeded::{self, Bug},
+};
 
 use crate::watched::Watched;
 
@@ -77,7 +80,7 @@ impl RollCall {
                 silent += u32::from(!call.answered);
             }
         }
-        self.blind = 2 * silent >= all;
+        self.blind = 2 * silent >= all && !seeded::on(Bug::MissedByTheDeaf);
     }
 
     /// Takes in the series that are new.
@@ -150,5 +153,21 @@ mod tests {
         roll.calls[0].silent = Some(7);
         roll.blind = true;
         assert_eq!(roll.p_value(0), None, "half of them are silent");
+    }
+
+    #[test]
+    fn where_half_of_all_are_silent_nobody_is_missed() {
+        let mut roll = calls(4, 999.0);
+        roll.of = (0..4 * READINGS_MIN).map(|series| Some(series / READINGS_MIN)).collect();
+        let silent = |instances: usize| {
+            let value = |series| if series / READINGS_MIN < instances { f64::NAN } else { 1.0 };
+            Tick { values: (0..4 * READINGS_MIN).map(value).collect(), ..Tick::default() }
+        };
+        roll.update(&[], &silent(1));
+        assert!(roll.p_value(0).is_some() && roll.p_value(READINGS_MIN).is_none());
+        roll.update(&[], &silent(2));
+        assert_eq!((roll.p_value(0), roll.p_value(READINGS_MIN)), (None, None), "the way to them is broken");
+        roll.update(&[], &silent(1));
+        assert!(roll.p_value(0).is_some(), "the others answer again");
     }
 }

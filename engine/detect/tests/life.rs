@@ -86,6 +86,17 @@ fn a_shift_is_a_symptom_from_its_first_tick_on_until_it_is_back() {
 }
 
 #[test]
+fn what_an_incident_shows_is_not_learnt() {
+    let mut detect = Detect::new(Settings::default());
+    // Fifty minutes, less than makes a level the new normal.
+    let level = |number, _| if (400..1_000).contains(&number) { 200.0 } else { 100.0 } + noise(number);
+    let told = run(&mut detect, MEMORY, 0..1_040, level);
+    let last = told.last().unwrap();
+    assert_eq!((last.phase, last.end), (SymptomPhase::Close, Some(start(1_000))));
+    assert!(told.iter().all(|symptom| symptom.id == last.id && symptom.onset == start(400)));
+}
+
+#[test]
 fn a_level_that_stays_is_ordinary_and_so_is_a_small_shift() {
     let mut detect = Detect::new(Settings::default());
     let level = |number, _| if number < 400 { 100.0 } else { 103.0 } + noise(number);

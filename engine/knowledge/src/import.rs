@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use theriac_contract::{Entity, Fact, Id, RecordedFact, Snapshot};
+use theriac_contract::{
+    Entity, Fact, Id, RecordedFact, Snapshot,
+    seeded::{self, Bug},
+};
 
 use crate::{fold::fold, history::counting, line::text, store::Settings};
 
@@ -63,6 +66,10 @@ pub fn news(own: &[RecordedFact], snapshot: &Snapshot, theirs: &[RecordedFact]) 
             Word::Known => import.known += 1,
             Word::History => import.history += 1,
             Word::News => {
+                known.take(recorded);
+                import.facts.push(recorded.fact.clone());
+            }
+            Word::Conflict(_) if seeded::on(Bug::ContradictionTaken) => {
                 known.take(recorded);
                 import.facts.push(recorded.fact.clone());
             }

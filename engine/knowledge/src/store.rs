@@ -273,7 +273,9 @@ impl Knowledge {
                 let (to, oldest) = (*to, self.base.version);
                 let control = self.snapshot.control.clone();
                 self.snapshot = self.at(to).ok_or(KnowledgeError::Forgotten { to, oldest })?;
-                self.snapshot.control = control;
+                if !seeded::on(Bug::RollbackResumesActing) {
+                    self.snapshot.control = control;
+                }
             }
             Fact::Compacted { snapshot, .. } if begins => self.snapshot.clone_from(snapshot),
             _ => fold(&mut self.snapshot, fact, self.settings.changes_max),

@@ -1,10 +1,10 @@
 //! To which checkpoint a service is brought back, and that it is to none if there is none.
 
+mod support;
+
 use proptest::prelude::*;
-use theriac_contract::{
-    Change, Entity, FaultClass, Hypothesis, Id, Incident, IncidentPhase, Interval, Plan, SCHEMA_VERSION,
-    Snapshot, SymptomRef, SymptomState, Timestamp,
-};
+use support::at;
+use theriac_contract::{Change, Entity, Incident, Interval, Plan, Snapshot};
 use theriac_plan::{Planner, Playbooks, Settings};
 
 const PLAYBOOKS: &str = r#"
@@ -31,10 +31,6 @@ playbooks:
             steps: [{verb: restart, target: cause.service}]
 "#;
 
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_seconds(seconds)
-}
-
 fn registered(kind: &str, service: &str, name: &str, seconds: i64) -> Change {
     Change {
         at: at(seconds),
@@ -48,46 +44,10 @@ fn registered(kind: &str, service: &str, name: &str, seconds: i64) -> Change {
 
 /// An incident of which it is known since `opened`, and that began at `onset`.
 fn incident(onset: i64, opened: i64) -> Incident {
-    let entity = Entity("shop/shop-1".to_owned());
-    Incident {
-        schema_version: SCHEMA_VERSION,
-        id: Id("incident-1".to_owned()),
-        revision: 0,
-        phase: IncidentPhase::Opened,
-        at: at(opened),
-        domain: "test".to_owned(),
-        opened: at(opened),
-        ended: None,
-        entities: vec![entity.clone()],
-        symptoms: vec![SymptomRef {
-            id: Id("symptom-1".to_owned()),
-            entity: entity.clone(),
-            peer: None,
-            signal: "errors".to_owned(),
-            state: SymptomState::Open,
-            onset: at(onset),
-            end: None,
-            p_value: 1e-12,
-        }],
-        symptoms_shed: 0,
-        spread: Vec::new(),
-        felt: theriac_contract::Felt::default(),
-        critical_failure: None,
-        hypotheses: vec![Hypothesis {
-            rank: 1,
-            entity: Some(entity),
-            fault: "error_burst".to_owned(),
-            class: FaultClass::Permanent,
-            probability: 0.95,
-            evidence_for: Vec::new(),
-            evidence_against: Vec::new(),
-            shown: Vec::new(),
-            instances: Vec::new(),
-            change: None,
-        }],
-        summary: String::new(),
-        knowledge_version: 0,
-    }
+    let mut incident = support::incident("1", "shop/shop-1", "error_burst", opened);
+    incident.symptoms[0].onset = at(onset);
+    incident.hypotheses[0].probability = 0.95;
+    incident
 }
 
 /// The plan for an incident that began at 1000 and is known since 1010.

@@ -1,57 +1,19 @@
 //! When something is done, how often, and what follows a verdict.
 
+mod support;
+
 use proptest::prelude::*;
+use support::{acting, at, pass};
 use theriac_contract::{
-    Checkpointed, Entity, FaultClass, Hypothesis, Id, Incident, IncidentPhase, Interval, Plan,
-    SCHEMA_VERSION, Snapshot, SymptomRef, SymptomState, Timestamp, Verification, VerificationVerdict,
+    Checkpointed, FaultClass, Hypothesis, Id, Incident, Plan, SCHEMA_VERSION, Snapshot, Timestamp,
+    Verification, VerificationVerdict,
 };
 use theriac_plan::{Planner, Playbooks, Settings};
 
-fn at(seconds: i64) -> Timestamp {
-    Timestamp(0).plus(Interval::from_seconds(seconds))
-}
-
 fn incident(name: &str, entity: &str, fault: &str, probability: f64, seconds: i64) -> Incident {
-    let entity = Entity(entity.to_owned());
-    Incident {
-        schema_version: SCHEMA_VERSION,
-        id: Id(format!("incident-{name}")),
-        revision: 0,
-        phase: IncidentPhase::Opened,
-        at: at(seconds),
-        domain: "test".to_owned(),
-        opened: at(seconds),
-        ended: None,
-        entities: vec![entity.clone()],
-        symptoms: vec![SymptomRef {
-            id: Id("symptom-1".to_owned()),
-            entity: entity.clone(),
-            peer: None,
-            signal: "span.error_ratio".to_owned(),
-            state: SymptomState::Open,
-            onset: at(seconds),
-            end: None,
-            p_value: 1e-12,
-        }],
-        symptoms_shed: 0,
-        spread: Vec::new(),
-        felt: theriac_contract::Felt::default(),
-        critical_failure: None,
-        hypotheses: vec![Hypothesis {
-            rank: 1,
-            entity: Some(entity),
-            fault: fault.to_owned(),
-            class: FaultClass::Permanent,
-            probability,
-            evidence_for: Vec::new(),
-            evidence_against: Vec::new(),
-            shown: Vec::new(),
-            instances: Vec::new(),
-            change: None,
-        }],
-        summary: String::new(),
-        knowledge_version: 0,
-    }
+    let mut incident = support::incident(name, entity, fault, seconds);
+    incident.hypotheses[0].probability = probability;
+    incident
 }
 
 fn verdict(plan: &Plan, stage: u32, verdict: VerificationVerdict, seconds: i64) -> Verification {
@@ -78,12 +40,11 @@ fn verdict(plan: &Plan, stage: u32, verdict: VerificationVerdict, seconds: i64) 
 
 /// Steps through `seconds` and gives all plans that were made.
 fn wait(planner: &mut Planner, seconds: std::ops::Range<i64>) -> Vec<Plan> {
-    let knowledge = Snapshot::default();
-    seconds.step_by(5).flat_map(|second| planner.step(at(second), &[], &[], &knowledge).plans).collect()
+    pass(planner, seconds, &Snapshot::default()).plans
 }
 
 fn planner() -> Planner {
-    Planner::new(Settings { dry_run: false, ..Settings::default() }, Playbooks::builtin())
+    support::planner(acting())
 }
 
 #[test]

@@ -21,14 +21,15 @@ impl fmt::Display for Row {
 
 const HEAD: &str = "# Seeded bugs
 
-Written by `tests/seeded-bugs`, which builds theriac with the feature `seeded-bugs`, checks that every suite here passes,
+Written by `tests/seeded-bugs`, which builds the tests with the feature `seeded-bugs`, checks that every suite here passes,
 and then switches on one bug after the other (`engine/contract/src/seeded.rs`). Where several tests find one, the first
 by name is given. Seconds are those of the suites that were run until it was found.
 
 The promises: P1 what was acknowledged survives, P2 every record once, P3 every plan once, P4 no action twice for a key,
 P5 one hand on a target, P6 nothing stale acts, P8 no input stops the engine or is lost, P9 storms of brokers and
 rebalances are survived, P11 damage to stored state is noticed, P14 the same input gives the same output, P15 what did
-not help is undone and not learnt from, P16 nothing begins that people have stopped or not approved, P17 a configuration can be changed under way.
+not help is undone and not learnt from, P16 nothing begins that people have stopped or not approved, P17 a configuration can be changed under way, P18 what is
+said of the fleet is so: who is missing, what is unusual, what harm was done.
 
 | bug | what it does | promise | found by | seconds |
 |---|---|---|---|---|
@@ -39,9 +40,14 @@ fn line(Row { bug, caught_by, seconds }: &Row) -> String {
     format!("| {} | {} | P{} | {caught_by} | {seconds:.1} |", bug.name(), bug.what(), bug.promise())
 }
 
+/// The seconds of a line.
+fn seconds_of(line: &str) -> Option<f64> {
+    line.trim_end_matches(" |").rsplit("| ").next()?.parse().ok()
+}
+
 /// Writes `tests/SEEDED-BUGS.md`; bugs that were not looked for keep their lines.
 pub(crate) fn write(rows: &[Row]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("SEEDED-BUGS.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../SEEDED-BUGS.md");
     let before = fs::read_to_string(&path).unwrap_or_default();
     let (mut text, mut found) = (HEAD.to_owned(), 0);
     for bug in Bug::ALL {
@@ -53,7 +59,8 @@ pub(crate) fn write(rows: &[Row]) {
         text += &line;
         text.push('\n');
     }
-    text += &format!("\n{found} of {} are found.\n", Bug::ALL.len());
+    let seconds: f64 = text.lines().filter_map(seconds_of).sum();
+    text += &format!("\n{found} of {} are found, by {seconds:.0} seconds of tests.\n", Bug::ALL.len());
     fs::write(&path, text).expect("the table can be written");
     println!("written: tests/SEEDED-BUGS.md");
 }

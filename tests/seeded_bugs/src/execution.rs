@@ -35,14 +35,14 @@ pub(crate) enum Ended {
 
 /// Runs a suite; gives how it ended, and the seconds that it took.
 pub(crate) fn run(built: &Built, suite: Suite, bug: Option<Bug>) -> (Ended, f64) {
-    let executable = built.executable(suite.0);
+    let executable = built.executable(&suite);
     let said = tempfile::NamedTempFile::new().expect("a file");
     let also = || File::options().append(true).open(said.path()).expect("the file");
     let mut command = Command::new(&executable.path);
     command
-        .args(suite.1)
+        .args(suite.2)
         .current_dir(&executable.package)
-        .env("THERIAC_PROGRAM", &built.program)
+        .envs(built.program.iter().map(|program| ("THERIAC_PROGRAM", program)))
         .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1")
         .env("RUST_BACKTRACE", "0")
         .env_remove(VARIABLE)

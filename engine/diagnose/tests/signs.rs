@@ -172,3 +172,93 @@ fn what_users_stop_to_feel_is_told() {
     // The last of it ended at 90 s; half a minute later it is not felt any more.
     assert!(felt.contains(&(130, Felt::Inside)), "{felt:?}");
 }
+
+#[test]
+fn locks_lie_on_data_whichever_copy_takes_the_writes() {
+    let mut all = refused("payment");
+    all.push(symptom("payment/payment-1", "db.locks.waiting", 60, STRONG));
+    assert_eq!(top(&all, &shop()), is("payment", "lock_contention"));
+}
+
+#[test]
+fn one_partition_that_fills_up_while_a_consumer_fails_holds_a_record_that_nobody_can_work_off() {
+    let mut knowledge = shop();
+    for partition in 0..4 {
+        knowledge.topology.note(&entity(&format!("orders/{partition}")));
+    }
+    let failing = || replicas("payment", "log.error_ratio", 60, CLEAR);
+    let lag = |partition: usize| symptom(&format!("orders/{partition}"), "messaging.consumer.lag", 60, CLEAR);
+    let mut all = failing();
+    all.push(lag(2));
+    assert_eq!(top(&all, &knowledge), is("orders/2", "poison_record"));
+    // All of them fill up where who takes from them is too slow.
+    let all: Vec<Symptom> = (0..4).map(lag).collect();
+    assert_eq!(top(&all, &knowledge), is("orders", "consumer_backlog"));
+}
+
+/// More of something for each that its caller is asked.
+fn asked_again(onset: i64) -> [Symptom; 2] {
+    let more = |signal: &str| symptom("shop->cart", signal, onset, STRONG);
+    [more("edge.count"), more("edge.calls_per_request")]
+}
+
+#[test]
+fn what_is_only_asked_again_is_no_surge() {
+    let mut all = refused("cart");
+    all.extend(asked_again(60));
+    assert_ne!(top(&all, &shop()).1, "traffic_surge");
+    // Where the shop has more to do itself, the load came in further up.
+    let mut all: Vec<Symptom> = asked_again(60).to_vec();
+    for service in ["gateway", "shop"] {
+        all.extend(replicas(service, "http.server.request.duration.rate", 60, STRONG));
+    }
+    assert_eq!(top(&all, &shop()), is("gateway", "traffic_surge"));
+}
+
+#[test]
+fn a_signal_that_names_a_fault_opens_an_incident_once_it_stays() {
+    let lag = symptom("cart/cart-2", "db.replication.lag", 60, 1e-5);
+    let opened = |symptom: &Symptom| {
+        let mut stage = Diagnose::new(Settings::default());
+        let found = (0..30).find(|tick| {
+            let now = if *tick == 6 { std::slice::from_ref(symptom) } else { &[] };
+            !stage.step(at(tick * 10 + 10), now, &shop()).is_empty()
+        });
+        found.map(|tick| tick * 10 + 10 - 60)
+    };
+    // Five digits, as much again every half minute: twelve are asked for.
+    assert_eq!(opened(&lag), Some(50));
+    assert_eq!(opened(&symptom("cart/cart-2", "queue.length", 60, 1e-5)), None);
+}
+
+#[test]
+fn time_on_the_way_to_all_that_runs_on_one_host_lies_with_the_host() {
+    let mut knowledge = shop();
+    let host = entity("host:node-9");
+    for guest in ["cart/cart-1", "payment/payment-1"] {
+        knowledge.topology.connect(&entity(guest), &host, theriac_contract::EdgeKind::RunsOn);
+    }
+    let way = |to: &str, seconds: f64| Symptom {
+        observed: Some(seconds),
+        expected: Some(0.0),
+        ..symptom(&format!("shop->{to}"), "edge.gap.mean", 60, CLEAR)
+    };
+    let mut all = vec![way("cart/cart-1", 0.4), way("payment/payment-1", 0.4), way("cart/cart-2", 0.1)];
+    all.extend(replicas("gateway", "span.error_ratio", 60, CLEAR));
+    assert_eq!(top(&all, &knowledge), is("host:node-9", "network_fault"));
+    // What is as slow everywhere is no host's.
+    all[2] = way("cart/cart-2", 0.4);
+    assert_ne!(top(&all, &knowledge).0, "host:node-9");
+}
+
+#[test]
+fn a_fault_of_a_service_names_the_instances_that_bear_its_mark() {
+    let mut all = refused("cart");
+    for instance in ["cart/cart-2", "cart/cart-3"] {
+        all.extend(silence(instance, 70));
+    }
+    let found = last(&all, &shop(), 200);
+    let first = &found.hypotheses[0];
+    assert_eq!((first.entity.clone(), first.fault.as_str()), (Some(entity("cart")), "crash_loop"));
+    assert_eq!(first.instances, [entity("cart/cart-2"), entity("cart/cart-3")]);
+}

@@ -61,15 +61,42 @@ fn recovery_is_said_early_and_learnt() {
 #[test]
 fn standing_symptoms_at_the_deadline_are_no_recovery() {
     let incidents = [
-        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN])),
-        (30, incident(30, 1, IncidentPhase::Updated, &[CLOSED, OPEN])),
+        (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN, OPEN])),
+        (30, incident(30, 1, IncidentPhase::Updated, &[CLOSED, OPEN, OPEN])),
     ];
     let (kinds, out, _) = run(&restart(), &incidents, 200);
     assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
     // Done at 5 s, settled at 15 s, watched until 75 s: the first tick after that is at 80 s.
     assert_eq!(out.verifications[0].at, at(80));
-    assert_eq!(out.verifications[0].symptoms_open, 1);
+    assert_eq!(out.verifications[0].symptoms_open, 2);
     assert_eq!(kinds.last(), Some(&OutcomeKind::Completed));
+}
+
+#[test]
+fn what_is_half_over_at_the_deadline_is_given_as_long_again() {
+    let opened = (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN]));
+    let half = (30, incident(30, 1, IncidentPhase::Updated, &[CLOSED, OPEN]));
+    let (_, out, _) = run(&restart(), &[opened.clone(), half.clone()], 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
+    // From 15 s to 75 s, and once more as long.
+    assert_eq!(out.verifications[0].at, at(140));
+    let whole = (100, incident(100, 2, IncidentPhase::Resolved, &[CLOSED, CLOSED]));
+    let (_, out, _) = run(&restart(), &[opened, half, whole], 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, true)]);
+}
+
+#[test]
+fn trouble_that_only_moved_is_no_recovery() {
+    let mut moved = incident(30, 1, IncidentPhase::Updated, &[CLOSED, CLOSED, OPEN, OPEN]);
+    for (number, symptom) in moved.symptoms.iter_mut().enumerate().skip(2) {
+        symptom.signal = format!("another.{number}");
+        symptom.onset = at(2);
+    }
+    let incidents = [(0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN])), (30, moved)];
+    let (_, out, _) = run(&restart(), &incidents, 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
+    let why = &out.verifications[0].explanation;
+    assert!(why.contains("2 others of the incident stand"), "{why}");
 }
 
 /// An incident with the symptom of before over, and the same signal unusual again since `onset`.

@@ -114,6 +114,7 @@ fn a_file_takes_the_place_of_the_one_before() {
                 edges: edges.collect(),
                 nodes: nodes.collect(),
                 aliases: BTreeMap::new(),
+                ..GivenTopology::default()
             },
         }
     };

@@ -55,7 +55,8 @@ fn plan(mut changes: Vec<Change>) -> Plan {
     changes.sort();
     let knowledge = Snapshot { changes, ..Snapshot::default() };
     let playbooks = Playbooks::parse("mine.yaml", PLAYBOOKS).expect("good playbooks");
-    let settings = Settings { decide_after: Interval::from_seconds(0), ..Settings::default() };
+    let mut settings = Settings { decide_after: Interval::from_seconds(0), ..Settings::default() };
+    settings.choice.confirm = Interval::from_seconds(0);
     let mut planner = Planner::new(settings, playbooks);
     let mut planned = planner.step(at(1010), &[incident(1000, 1010)], &[], &knowledge).plans;
     assert_eq!(planned.len(), 1);

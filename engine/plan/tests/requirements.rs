@@ -64,25 +64,78 @@ fn a_deploy_that_changed_data_goes_forward() {
 }
 
 #[test]
-fn circuits_are_opened_to_what_belongs_to_others_only() {
+fn circuits_are_opened_to_what_callers_can_do_without() {
     let mut known = line_of_services();
     known.topology.connect(&entity("f"), &entity("bank"), EdgeKind::Calls);
     let slow = |cause: &str| chosen(&incident("one", cause, "slow_dependency", 0), &known, 60);
     assert_eq!(slow("bank").map(|found| found.0).as_deref(), Some("open_circuit"));
     assert_ne!(slow("b").map(|found| found.0).as_deref(), Some("open_circuit"));
+    known.topology.optional.insert(entity("b"));
+    let slow = chosen(&incident("one", "b", "slow_dependency", 0), &known, 60);
+    assert_eq!(slow.map(|found| found.0).as_deref(), Some("open_circuit"));
 }
 
 #[test]
-fn an_instance_is_taken_out_while_another_is_well() {
+fn an_instance_is_taken_out_at_once_while_all_others_are_well() {
     let known = line_of_services();
-    let mut slow = incident("one", "b/b-1", "slow_dependency", 0);
-    assert_eq!(chosen(&slow, &known, 60).map(|found| found.0).as_deref(), Some("isolate_instance"));
-    for peer in ["b/b-2", "b/b-3"] {
-        let mut symptom = slow.symptoms[0].clone();
-        symptom.entity = entity(peer);
-        slow.symptoms.push(symptom);
-    }
-    assert_ne!(chosen(&slow, &known, 60).map(|found| found.0).as_deref(), Some("isolate_instance"));
+    let mut failing = incident("one", "b/b-1", "error_burst", 0);
+    assert_eq!(chosen(&failing, &known, 60).map(|found| found.0).as_deref(), Some("isolate_instance"));
+    let mut symptom = failing.symptoms[0].clone();
+    symptom.entity = entity("b/b-2");
+    failing.symptoms.push(symptom);
+    // There is another one first, then.
+    let found = chosen(&failing, &known, 60).map(|found| (found.0, found.1));
+    assert_eq!(found, Some(("replace_instance".to_owned(), entity("b"))));
+}
+
+#[test]
+fn what_is_down_is_started_again_one_after_the_other() {
+    let known = line_of_services();
+    let mut down = incident("one", "b", "crash_loop", 0);
+    assert_ne!(
+        chosen(&down, &known, 60).map(|found| found.0).as_deref(),
+        Some("restart_those_that_are_down")
+    );
+    down.hypotheses[0].instances = vec![entity("b/b-1"), entity("b/b-3")];
+    let mut planner = planner(acting());
+    planner.step(at(0), &[down], &[], &known);
+    let plan = planner.step(at(20), &[], &[], &known).plans.remove(0);
+    let steps = plan.steps().map(|step| (step.action.verb.as_str(), step.action.target.as_str()));
+    assert_eq!(steps.collect::<Vec<_>>(), [("restart", "b/b-1"), ("restart", "b/b-3")]);
+}
+
+#[test]
+fn that_somebody_was_told_does_not_keep_from_acting() {
+    let known = line_of_services();
+    let mut one = incident("one", "b/b-1", "hang", 0);
+    one.hypotheses[0].entity = None;
+    "unknown".clone_into(&mut one.hypotheses[0].fault);
+    let mut planner = planner(acting());
+    let step = |planner: &mut Planner, second: i64, incidents: &[Incident]| {
+        let plans = planner.step(at(second), incidents, &[], &known).plans;
+        plans.into_iter().map(|plan| plan.strategy).collect::<Vec<_>>()
+    };
+    step(&mut planner, 0, std::slice::from_ref(&one));
+    assert_eq!(step(&mut planner, 40, &[]), ["tell_somebody"]);
+    let mut known_now = incident("one", "b/b-1", "hang", 0);
+    known_now.revision = 1;
+    // A first word is not acted upon, one that stands is.
+    assert!(step(&mut planner, 45, &[known_now]).is_empty());
+    assert!(step(&mut planner, 55, &[]).is_empty());
+    assert_eq!(step(&mut planner, 60, &[]), ["restart_instance"]);
+}
+
+#[test]
+fn the_best_is_worth_a_moment() {
+    let known = line_of_services();
+    let mut either = incident("one", "b", "cache_stampede", 0);
+    either.hypotheses[0].class = FaultClass::Transient;
+    either.hypotheses[0].probability = 0.55;
+    let mut second = hypothesis("b/b-1", "hang", 0.42);
+    second.rank = 2;
+    either.hypotheses.push(second);
+    let found = chosen(&either, &known, 60).map(|found| (found.0, found.2));
+    assert_eq!(found, Some(("protect_cache".to_owned(), 40)), "not a restart after 15 s");
 }
 
 #[test]
@@ -110,13 +163,13 @@ fn faults_at_one_place_that_one_action_cures_count_together() {
     either.hypotheses[0].probability = 0.3;
     assert_ne!(
         chosen(&either, &known, 60).map(|found| found.0).as_deref(),
-        Some("isolate_instance"),
+        Some("replace_instance"),
         "too weak"
     );
     let mut busy = hypothesis("b/b-1", "cpu_saturation", 0.3);
     busy.rank = 2;
     either.hypotheses.push(busy);
-    assert_eq!(chosen(&either, &known, 60).map(|found| found.0).as_deref(), Some("isolate_instance"));
+    assert_eq!(chosen(&either, &known, 60).map(|found| found.0).as_deref(), Some("replace_instance"));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 // the controllers of Deployments and ReplicaSets, all of them the real ones, and a stand-in for scheduler and
 // kubelets that binds each pod to a node that takes it, calls it ready, and ends it when it is deleted.
 //
+// Who comes with the token theriac-test may do everything, with theriac-test-guest nothing.
+//
 //	kubernetes DIR PORT      an API server on 127.0.0.1:PORT, etcd on the two ports behind; the kubeconfig is DIR/kubeconfig
 package main
 
@@ -17,6 +19,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -35,7 +38,7 @@ func main() {
 	port, err := strconv.Atoi(os.Args[2])
 	check(err)
 	store := startStore(dir, port+1)
-	check(os.WriteFile(filepath.Join(dir, "tokens"), []byte(token+",theriac,1,system:masters\n"), 0o600))
+	check(os.WriteFile(filepath.Join(dir, "tokens"), []byte(token+",theriac,1,system:masters\n"+token+"-guest,guest,2\n"), 0o600))
 	check(os.WriteFile(filepath.Join(dir, "kubeconfig"), []byte(kubeconfig(port)), 0o600))
 	go control(dir, port)
 	server := app.NewAPIServerCommand()
@@ -128,7 +131,7 @@ func runPods(ctx context.Context, client kubernetes.Interface) {
 			now := int64(0)
 			_ = of.Delete(ctx, pod.Name, meta.DeleteOptions{GracePeriodSeconds: &now})
 		case pod.Spec.NodeName == "":
-			if node := emptiest(nodes.Items, on); node != "" {
+			if node := emptiest(nodes.Items, pod.Spec.NodeSelector, on); node != "" {
 				target := core.ObjectReference{Kind: "Node", Name: node}
 				if of.Bind(ctx, &core.Binding{ObjectMeta: meta.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}, Target: target}, meta.CreateOptions{}) == nil {
 					on[node]++
@@ -144,11 +147,12 @@ func runPods(ctx context.Context, client kubernetes.Interface) {
 	}
 }
 
-// emptiest gives the node with the fewest pods of those that take some.
-func emptiest(nodes []core.Node, on map[string]int) string {
+// emptiest gives the node with the fewest pods of those that take some and have these labels.
+func emptiest(nodes []core.Node, selector map[string]string, on map[string]int) string {
 	found := ""
 	for _, node := range nodes {
-		if !node.Spec.Unschedulable && (found == "" || on[node.Name] < on[found]) {
+		fits := labels.SelectorFromSet(selector).Matches(labels.Set(node.Labels))
+		if fits && !node.Spec.Unschedulable && (found == "" || on[node.Name] < on[found]) {
 			found = node.Name
 		}
 	}

@@ -11,6 +11,7 @@
 //! | `kafka::TopicExecutor` | processes of their own, by way of a topic (with the feature `kafka`) |
 //! | [`breaker`], [`guarded`] | [`Breaker`], [`Guarded`]: nothing to what fails, and not too much at once |
 //! | [`ledger`] | [`Ledger`]: at most once for each key, never under a stale token, across restarts |
+//! | [`member`] | [`Member`]: one of several that hand stages to each other |
 //! | [`routes`] | [`Routes`]: which executor does what |
 //! | [`pool`] | [`Pool`]: worker threads, so that nothing here can hold up the engine |
 //! | [`settings`] | [`Settings`] and [`build`] |
@@ -29,6 +30,7 @@ pub mod guarded;
 pub mod kubernetes;
 pub mod ledger;
 pub mod log;
+pub mod member;
 pub mod pool;
 pub mod process;
 pub mod routes;
@@ -40,12 +42,13 @@ pub mod webhook;
 pub use breaker::{Breaker, BreakerSettings, Circuit, Permit, Refusal};
 pub use clock::Clock;
 pub use command::{CommandExecutor, CommandSettings, Program};
-pub use guarded::Guarded;
+pub use guarded::{Circuits, Guarded, circuits};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::KubernetesExecutor;
 pub use kubernetes::KubernetesSettings;
 pub use ledger::{Ledger, LedgerError, LedgerLimits};
 pub use log::Log;
+pub use member::{Member, MemberError, Turn, hand_out};
 pub use pool::{Pool, PoolSettings};
 pub use process::{ProcessExecutor, ProcessSettings};
 pub use routes::{Route, Routes};

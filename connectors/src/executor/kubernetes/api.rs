@@ -57,7 +57,9 @@ impl Api {
         act_until: Instant,
         answer_by: Instant,
     ) -> Result<Self, Failure> {
-        let config = config(settings).await.map_err(Failure::lasting)?;
+        let mut config = config(settings).await.map_err(Failure::lasting)?;
+        // Whether and for how long something is tried again is decided here, by what it is.
+        config.default_retry = false;
         let client = Client::try_from(config).map_err(|error| Failure::lasting(error.to_string()))?;
         Ok(Self { client, write_until: Cell::new(act_until), answer_by, unanswered: Cell::new(false) })
     }

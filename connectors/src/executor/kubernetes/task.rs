@@ -76,15 +76,15 @@ impl Task<'_> {
         .await
     }
 
-    /// Does what one write can do: the change and the note of it are one.
+    /// Does what one write can do: the change, the note of it and the token are one. If nothing comes of it
+    /// the token is raised all the same. Not before: for a deployment annotations count for its generation.
     pub(super) async fn at_once(
         &self,
         path: &str,
         change: impl Fn(&mut Value) -> Result<Changed, Failure>,
         bring_back: impl Fn(&mut Value, &Effect) -> Result<String, Failure>,
     ) -> Result<String, Failure> {
-        self.raise(path).await?;
-        self.edit(path, |object, ledger| {
+        let outcome = self.edit(path, |object, ledger| {
             if let Some(answer) = ledger.answer(self.command) {
                 return answer.map(Change::Leave);
             }
@@ -107,8 +107,15 @@ impl Task<'_> {
             let Changed { said, before, after } = changed;
             ledger.note(self.command, State::Done, &said, before, after);
             Ok(Change::Write(said))
-        })
-        .await
+        });
+        match outcome.await {
+            Ok(said) => Ok(said),
+            Err(failure) => {
+                // Why nothing was done is the answer, whatever becomes of the token.
+                let _ = self.raise(path).await;
+                Err(failure)
+            }
+        }
     }
 
     /// What the command is to bring back; none if it acts like any other, since another verb undoes it.

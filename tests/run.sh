@@ -3,14 +3,15 @@
 #   tests/run.sh           all of it
 #   tests/run.sh quick     without documentation and licences
 # Needs Rust 1.95 or newer (rustup.rs), a C compiler, OpenSSL with its headers, Java 17 with Maven for the
-# real Kafka that the tests run on, and Python 3 with venv for S3, executors and metrics; fetches the rest. Debian: apt-get
-# install build-essential pkg-config openssl libssl-dev default-jre-headless maven python3-venv
+# real Kafka that the tests run on, Python 3 with venv for S3, PostgreSQL, executors and metrics, and Go 1.26 (go.dev/dl) for the
+# real Kubernetes, which is built once, in some minutes; fetches the rest. Debian: apt-get install build-essential pkg-config
+# openssl libssl-dev default-jre-headless maven python3-venv
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in cargo cc openssl java mvn python3; do
+for tool in cargo cc openssl java mvn python3 go; do
   command -v "$tool" >/dev/null || {
-    echo "tests/run.sh: '$tool' is missing; install Rust from rustup.rs, and on Debian: apt-get install build-essential pkg-config openssl libssl-dev default-jre-headless maven python3-venv" >&2
+    echo "tests/run.sh: '$tool' is missing; install Rust from rustup.rs, Go from go.dev/dl, and on Debian: apt-get install build-essential pkg-config openssl libssl-dev default-jre-headless maven python3-venv" >&2
     exit 1
   }
 done

@@ -150,6 +150,17 @@ impl Breaker {
         self.classes.get(class).map_or(Circuit::Closed, |class| class.circuit)
     }
 
+    /// How the circuits stand to all classes that anything is known of.
+    pub fn circuits(&self) -> impl Iterator<Item = Circuit> {
+        self.classes.values().map(|class| class.circuit)
+    }
+
+    /// Name of the executor that it stands before.
+    #[must_use]
+    pub fn executor(&self) -> &str {
+        &self.executor
+    }
+
     /// Commands under way.
     #[must_use]
     pub const fn under_way(&self) -> usize {

@@ -1,6 +1,9 @@
 //! An executor behind a circuit breaker and a bulkhead.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
 use theriac_contract::{Command, Executor, Verdict};
 
@@ -14,7 +17,40 @@ use super::breaker::{Breaker, BreakerSettings, Circuit, Permit};
 /// knows is kept in this process and not on disk; after a restart all circuits are closed.
 pub struct Guarded {
     executor: Arc<dyn Executor>,
-    breaker: Mutex<Breaker>,
+    breaker: Arc<Mutex<Breaker>>,
+}
+
+/// Circuits to one executor that are not closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Circuits {
+    /// So many let nothing through.
+    pub open: u64,
+    /// So many are being tried.
+    pub half_open: u64,
+}
+
+/// The breakers of this process, for as long as their executors are there.
+static BREAKERS: Mutex<Vec<Weak<Mutex<Breaker>>>> = Mutex::new(Vec::new());
+
+/// How the circuits of this process stand, by executor; those of several shards are added up. For people who
+/// look on: no decision depends on it.
+#[must_use]
+pub fn circuits() -> BTreeMap<String, Circuits> {
+    let mut found: BTreeMap<String, Circuits> = BTreeMap::new();
+    let mut breakers = BREAKERS.lock().unwrap_or_else(PoisonError::into_inner);
+    breakers.retain(|breaker| breaker.strong_count() > 0);
+    for breaker in breakers.iter().filter_map(Weak::upgrade) {
+        let breaker = breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = found.entry(breaker.executor().to_owned()).or_default();
+        for circuit in breaker.circuits() {
+            match circuit {
+                Circuit::Closed => {}
+                Circuit::Open { .. } => of.open += 1,
+                Circuit::HalfOpen => of.half_open += 1,
+            }
+        }
+    }
+    found
 }
 
 /// Gives leave back even if the executor panics.
@@ -36,7 +72,8 @@ impl Guarded {
     /// Puts a breaker before an executor.
     #[must_use]
     pub fn new(executor: Arc<dyn Executor>, settings: BreakerSettings) -> Self {
-        let breaker = Mutex::new(Breaker::new(executor.name(), settings));
+        let breaker = Arc::new(Mutex::new(Breaker::new(executor.name(), settings)));
+        BREAKERS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&breaker));
         Self { executor, breaker }
     }
 

@@ -10,6 +10,8 @@ use std::{
     io::{ErrorKind, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,10 @@ use theriac_contract::{
     Command, Entity, Executor, Id, Verdict,
     seeded::{self, Bug},
 };
+
+/// How long the lock of another process is waited for, and how often it is looked at.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -120,10 +126,18 @@ impl<E: Executor> Ledger<E> {
         let io = |source| LedgerError::Io { path: path.to_owned(), source };
         let options = || OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
         let lock = options().open(beside(path, "lock")).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(LedgerError::InUse(path.to_owned())),
-            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+        // A program that is just being started has what its parent has open until it runs, this lock too.
+        let mut patience = PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(std::fs::TryLockError::WouldBlock) if !patience.is_zero() => {
+                    thread::sleep(PAUSE);
+                    patience = patience.saturating_sub(PAUSE);
+                }
+                Err(std::fs::TryLockError::WouldBlock) => return Err(LedgerError::InUse(path.to_owned())),
+                Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+            }
         }
         // Half written by a process that was killed; the ledger itself is whole.
         match fs::remove_file(beside(path, "new")) {

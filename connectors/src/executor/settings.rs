@@ -10,11 +10,13 @@ use super::{
     clock::Clock,
     command::{CommandExecutor, CommandSettings},
     guarded::Guarded,
+    kubernetes::KubernetesSettings,
     ledger::{Ledger, LedgerError, LedgerLimits},
     log::Log,
     pool::PoolSettings,
     process::{ProcessExecutor, ProcessSettings},
     routes::{Route, Routes},
+    sql::{SqlExecutor, SqlSettings},
     webhook::{Webhook, WebhookSettings},
 };
 use crate::kafka;
@@ -95,6 +97,10 @@ pub enum ExecutorSettings {
     Command(CommandSettings),
     /// [`ProcessExecutor`].
     Process(ProcessSettings),
+    /// [`SqlExecutor`].
+    Sql(SqlSettings),
+    /// `KubernetesExecutor`.
+    Kubernetes(KubernetesSettings),
     /// Processes that subscribe to commands on Kafka, under the name of this executor.
     Topic(TopicSettings),
 }
@@ -188,8 +194,14 @@ pub fn check(
             ExecutorSettings::Topic(_) if kafka.is_none() => {
                 return wrong(name, "the kind `topic` needs the section `kafka`, with brokers");
             }
-            // It remembers by itself what was done.
-            ExecutorSettings::Topic(_) => {}
+            ExecutorSettings::Kubernetes(_) if !cfg!(feature = "kubernetes") => {
+                return wrong(
+                    name,
+                    "this program was built without Kubernetes: build it with the feature `kubernetes`",
+                );
+            }
+            // They remember by themselves what was done.
+            ExecutorSettings::Topic(_) | ExecutorSettings::Sql(_) | ExecutorSettings::Kubernetes(_) => {}
             ExecutorSettings::Webhook(_) | ExecutorSettings::Command(_) | ExecutorSettings::Process(_) => {
                 if settings.ledger.is_none() {
                     return wrong(
@@ -226,7 +238,21 @@ fn alone(name: &str, settings: &ExecutorSettings, clock: &Clock) -> Result<Arc<d
         ExecutorSettings::Webhook(s) => Arc::new(Webhook::new(name, s.clone(), Arc::clone(clock))?),
         ExecutorSettings::Command(s) => Arc::new(CommandExecutor::new(name, s.clone())?),
         ExecutorSettings::Process(s) => Arc::new(ProcessExecutor::new(name, s.clone())?),
+        ExecutorSettings::Sql(s) => Arc::new(SqlExecutor::new(name, s.clone())?),
+        ExecutorSettings::Kubernetes(s) => cluster(name, s)?,
     })
+}
+
+#[cfg(feature = "kubernetes")]
+fn cluster(name: &str, settings: &KubernetesSettings) -> Result<Arc<dyn Executor>, ExecutorError> {
+    Ok(Arc::new(super::kubernetes::KubernetesExecutor::new(name, settings.clone())?))
+}
+
+#[cfg(not(feature = "kubernetes"))]
+fn cluster(name: &str, settings: &KubernetesSettings) -> Result<Arc<dyn Executor>, ExecutorError> {
+    // `check` refuses it.
+    settings.check(name)?;
+    Ok(Arc::new(Log))
 }
 
 #[cfg(feature = "kafka")]

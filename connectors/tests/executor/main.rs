@@ -1,5 +1,6 @@
 //! Executors against real sockets, real processes and real files.
 
+mod choreographed;
 mod guarded;
 mod http;
 mod ledger;

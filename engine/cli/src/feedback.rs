@@ -34,7 +34,13 @@ pub(crate) fn append(
     let fact = make(knowledge.version())?;
     let mut appended = knowledge.append(at, vec![fact]);
     let Some(fact) = appended.pop() else { return Ok(None) };
-    topics.append(Topic::Knowledge, 0, &[records::fact(&fact).record])?;
+    let output = records::fact(&fact);
+    let output = match &fact.fact {
+        // The stages revert as well: this one comes from no round.
+        Fact::Reverted { .. } => records::fact_by_hand(&fact, output.record.value, "revert"),
+        _ => output,
+    };
+    topics.append(Topic::Knowledge, 0, &[output.record])?;
     topics.commit()?;
     Ok(Some(fact))
 }

@@ -251,7 +251,8 @@ pub enum Fact {
     },
     /// Since a version of what is known, strategies work clearly less often than before it.
     KnowledgeWorsened {
-        /// The version.
+        /// The version. Beside that of the fact itself it needs a name of its own.
+        #[serde(rename = "since")]
         version: u64,
         /// What became known with it.
         what: String,
@@ -271,6 +272,17 @@ pub enum Fact {
     RolledBack {
         /// Version to go back to.
         to: u64,
+        /// Why.
+        reason: String,
+    },
+    /// One fact no longer counts from here on, as if it had not become known; those before and after it do.
+    /// That, too, can be reverted.
+    Reverted {
+        /// Version of the fact.
+        #[serde(rename = "of")]
+        version: u64,
+        /// What became known with it.
+        what: String,
         /// Why.
         reason: String,
     },

@@ -19,6 +19,9 @@ pub struct Watershed {
     pub after: Belief,
     /// Whether it was told that things got worse.
     pub told: bool,
+    /// Whether it was learnt, so that it can be reverted; a configuration cannot from within.
+    #[serde(default)]
+    pub learnt: bool,
 }
 
 impl Watershed {

@@ -18,6 +18,8 @@
 //! | [`source`] | the [`Source`] contract |
 //! | [`executor`] | the [`Executor`] contract |
 //! | [`execution`] | what executors in other processes write of commands |
+//! | [`slip`] | [`Slip`]: a stage that executors hand to each other |
+//! | `backoff` | [`Retry::wait`] |
 //! | [`object`] | the [`Objects`] contract |
 //! | [`state`] | [`StateTable`] and [`Checkpointed`] |
 //! | [`schema`] | JSON Schema of every payload |
@@ -26,6 +28,7 @@
 //! A trait lives here only if another crate implements it. Nothing here reads
 //! a clock, does I/O or draws a random number.
 
+mod backoff;
 pub mod change;
 pub mod codec;
 pub mod control;
@@ -43,6 +46,7 @@ pub mod plan;
 pub mod schema;
 pub mod seeded;
 pub mod series;
+pub mod slip;
 pub mod source;
 pub mod state;
 pub mod symptom;
@@ -67,6 +71,7 @@ pub use object::{ObjectError, Objects};
 pub use outcome::{Outcome, OutcomeKind, Verification, VerificationVerdict};
 pub use plan::{Action, Candidate, Plan, PlanStage, Retry, Step, Utility};
 pub use series::{Entity, Series, SeriesId, SignalKind};
+pub use slip::{Ending, Place, Slip, Stop};
 pub use source::{Fetch, Fetched, Reject, Source, SourceError};
 pub use state::{Checkpointed, StateError, StateTable};
 pub use symptom::{DetectorScore, Direction, Symptom, SymptomPhase, SymptomState};

@@ -7,7 +7,6 @@ use theriac_contract::{
 
 use crate::{
     advance::{Turn, done, not_undone, timed_out, undo, watch},
-    backoff,
     record::Of,
     saga::{Ending, Phase, Saga},
 };
@@ -54,7 +53,7 @@ fn failed(
     let retry = saga.step(position).map(|step| step.retry.clone()).unwrap_or_default();
     if retryable && command.attempt < retry.attempts {
         turn.say(saga, of, OutcomeKind::Failed, detail);
-        let pause = backoff::wait(&retry, &command.idempotency_key, command.attempt);
+        let pause = retry.wait(&command.idempotency_key, command.attempt);
         saga.phase = Phase::Due { step: position, attempt: command.attempt + 1, from: turn.at.plus(pause) };
     } else if saga.undoing.is_some() {
         not_undone(saga, turn, of, detail);

@@ -10,7 +10,6 @@
 //! | `answer` | what the answer of an executor means |
 //! | `verify` | the verdict on a stage |
 //! | `incidents` | what is known of incidents |
-//! | `backoff` | the wait before another attempt |
 //! | `record` | outcomes, verifications and facts |
 //!
 //! A pure state machine: commands go out as data, answers come in as data. A plan ends in
@@ -27,7 +26,6 @@
 mod accept;
 mod advance;
 mod answer;
-mod backoff;
 mod execute;
 mod incidents;
 mod record;

@@ -84,8 +84,8 @@ pub fn fold(snapshot: &mut Snapshot, recorded: &RecordedFact, changes_max: usize
             let belief = snapshot.left_alone.entry(Snapshot::left_alone_key(fault, *class)).or_insert(none);
             *(if *ended { &mut belief.successes } else { &mut belief.failures }) += 1.0;
         }
-        // These are read from the log; no stage decides by them. A rollback is not one fact
-        // but a choice among folds, which is made where those are kept; and all readings in one
+        // These are read from the log; no stage decides by them. A rollback and a revert are not one
+        // fact but a choice among folds, which is made where those are kept; and all readings in one
         // change nothing where they are known.
         Fact::Verified { .. }
         | Fact::ConfigurationLoaded { .. }
@@ -95,6 +95,7 @@ pub fn fold(snapshot: &mut Snapshot, recorded: &RecordedFact, changes_max: usize
         | Fact::Refused { .. }
         | Fact::KnowledgeWorsened { .. }
         | Fact::RolledBack { .. }
+        | Fact::Reverted { .. }
         | Fact::Compacted { .. } => {}
     }
 }

@@ -1,5 +1,7 @@
 //! Any version again, from the log alone.
 
+use std::collections::BTreeSet;
+
 use theriac_contract::{Fact, RecordedFact, Snapshot, Timestamp};
 
 use crate::{control, fold::fold, store::Settings};
@@ -113,13 +115,16 @@ pub(crate) fn from_base(
 }
 
 /// The facts that count at `version`, in order. Read from the end: a rollback jumps over all
-/// that lies between it and the version that it names.
+/// that lies between it and the version that it names, a revert has one left out.
 pub(crate) fn counting(facts: &[RecordedFact], version: u64) -> Vec<&RecordedFact> {
-    let mut counting = Vec::new();
+    let (mut counting, mut reverted) = (Vec::new(), BTreeSet::new());
     let mut at = version;
     for recorded in facts.iter().rev().filter(|recorded| recorded.version <= version) {
-        if recorded.version > at {
+        if recorded.version > at || reverted.contains(&recorded.version) {
             continue;
+        }
+        if let Fact::Reverted { version, .. } = recorded.fact {
+            reverted.insert(version);
         }
         if let Fact::RolledBack { to, .. } = recorded.fact {
             at = to;

@@ -201,6 +201,7 @@ impl<'a> Known<'a> {
             | Fact::Planned { .. }
             | Fact::Refused { .. }
             | Fact::RolledBack { .. }
+            | Fact::Reverted { .. }
             | Fact::Compacted { .. } => Word::History,
         }
     }

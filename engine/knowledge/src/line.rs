@@ -103,6 +103,7 @@ pub(crate) fn text(fact: &Fact) -> String {
             version.saturating_sub(1)
         ),
         Fact::RolledBack { to, reason } => format!("rolled back to version {to}: {reason}"),
+        Fact::Reverted { version, what, reason } => format!("reverted version {version}, {what}: {reason}"),
         Fact::Compacted { snapshot, .. } => {
             format!("all that was known at version {} in one fact", snapshot.version)
         }

@@ -45,7 +45,7 @@ pub enum KnowledgeError {
         /// Version that came.
         found: u64,
     },
-    /// A rollback names a version that is not before it.
+    /// A rollback or a revert names a version that is not before it.
     #[error("fact {version} goes back to version {to}, which is not before it")]
     Future {
         /// Version of the rollback.
@@ -53,7 +53,7 @@ pub enum KnowledgeError {
         /// Version it names.
         to: u64,
     },
-    /// A rollback names a version whose facts are no longer in memory.
+    /// A rollback or a revert names a version whose facts are no longer in memory.
     #[error(
         "version {to} is older than the {oldest} that memory reaches back to; rebuild from the whole log, \
          or raise `facts_max`"
@@ -148,8 +148,8 @@ impl Knowledge {
         Fact::Compacted { head: self.head.clone(), snapshot: Box::new(self.snapshot.clone()) }
     }
 
-    /// Numbers the facts, chains them to those before, and folds them at once. A rollback that cannot be done (its version
-    /// is not in the past, or forgotten) is left out.
+    /// Numbers the facts, chains them to those before, and folds them at once. A rollback or a revert that cannot
+    /// be done (its version is not in the past, or forgotten) is left out.
     pub fn append(&mut self, at: Timestamp, facts: Vec<Fact>) -> Vec<RecordedFact> {
         let mut recorded = Vec::with_capacity(facts.len());
         for fact in facts {
@@ -253,7 +253,7 @@ impl Knowledge {
     /// Folds a fact that was recorded before.
     ///
     /// # Errors
-    /// If its version does not follow, or it is a rollback to where memory does not reach.
+    /// If its version does not follow, or it is a rollback or a revert to where memory does not reach.
     pub fn fold(&mut self, fact: &RecordedFact) -> Result<(), KnowledgeError> {
         let (last, version) = (self.version(), fact.version);
         if fact.schema_version > SCHEMA_VERSION {
@@ -266,8 +266,16 @@ impl Knowledge {
             return Err(KnowledgeError::Gap { last, found: version });
         }
         match &fact.fact {
-            Fact::RolledBack { to, .. } if *to >= version => {
+            Fact::RolledBack { to, .. } | Fact::Reverted { version: to, .. } if *to >= version => {
                 return Err(KnowledgeError::Future { version, to: *to });
+            }
+            Fact::Reverted { version: of, .. } => {
+                let (of, oldest) = (*of, self.base.version + 1);
+                if of < oldest {
+                    return Err(KnowledgeError::Forgotten { to: of, oldest });
+                }
+                self.facts.push(fact.clone());
+                self.snapshot = from_base(&self.base, &self.facts, version, self.settings.changes_max);
             }
             Fact::RolledBack { to, .. } => {
                 let (to, oldest) = (*to, self.base.version);
@@ -289,7 +297,9 @@ impl Knowledge {
             self.base = self.snapshot.clone();
             self.facts.clear();
         } else {
-            self.facts.push(fact.clone());
+            if !matches!(fact.fact, Fact::Reverted { .. }) {
+                self.facts.push(fact.clone());
+            }
             self.forget();
         }
         Ok(())
@@ -303,17 +313,20 @@ impl Knowledge {
         reachable.then(|| from_base(&self.base, &self.facts, version, self.settings.changes_max))
     }
 
-    /// Merges the older half into the base when there are too many. A rollback that is left
-    /// must not reach behind the base: the base then moves up to that rollback.
+    /// Merges the older half into the base when there are too many. A rollback or a revert that is
+    /// left must not reach behind the base: the base then moves up to it.
     fn forget(&mut self) {
         if self.facts.len() <= self.settings.facts_max.max(1) {
             return;
         }
         let mut version = self.facts[self.facts.len() / 2].version;
         for recorded in &self.facts {
-            if recorded.version > version
-                && matches!(recorded.fact, Fact::RolledBack { to, .. } if to < version)
-            {
+            let reaches_behind = match recorded.fact {
+                Fact::RolledBack { to, .. } => to < version,
+                Fact::Reverted { version: of, .. } => of <= version,
+                _ => false,
+            };
+            if recorded.version > version && reaches_behind {
                 version = recorded.version;
             }
         }

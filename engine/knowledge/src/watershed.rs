@@ -12,7 +12,9 @@ pub(crate) fn fold(watersheds: &mut Vec<Watershed>, recorded: &RecordedFact) {
             successes: last.before.successes + last.after.successes,
             failures: last.before.failures + last.after.failures,
         });
-        watersheds.push(Watershed { version: recorded.version, what, before, after: NONE, told: false });
+        let learnt = matches!(recorded.fact, Fact::CauseConfirmed { .. } | Fact::SymptomJudged { .. });
+        let version = recorded.version;
+        watersheds.push(Watershed { version, what, before, after: NONE, told: false, learnt });
         let over = watersheds.len().saturating_sub(Watershed::KEPT);
         watersheds.drain(..over);
     }
@@ -42,6 +44,7 @@ fn what(fact: &Fact) -> Option<String> {
         Fact::ConfigurationLoaded { configuration, .. } => Some(format!("configuration {configuration}")),
         Fact::CauseConfirmed { incident, .. } => Some(format!("the confirmed cause of {}", incident.short())),
         Fact::SymptomJudged { symptom, .. } => Some(format!("the judgement of {}", symptom.short())),
+        Fact::Reverted { what, .. } => Some(format!("the revert of {what}")),
         _ => None,
     }
 }

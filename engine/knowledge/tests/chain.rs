@@ -11,6 +11,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         4 => (0..9_u8).prop_map(|n| Fact::EntitySeen { entity: Entity(format!("shop/{n}")) }),
         2 => "[a-z\"\\\\é]{0,6}".prop_map(|reason| Fact::TrustedAgain { entity: Entity("a".into()), reason }),
         1 => (0..40_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
+        1 => (0..40_u64).prop_map(|version| Fact::Reverted { version, what: "it".into(), reason: "bad".into() }),
     ]
 }
 

@@ -78,6 +78,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         (verdict, any::<bool>()).prop_map(|(verdict, learn)| verified(verdict, learn)),
         (0..9_u8).prop_map(|weights| confirmed(&weights.to_string())),
         (0..60_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
+        (0..60_u64).prop_map(|version| Fact::Reverted { version, what: "it".into(), reason: "bad".into() }),
         about_acting(),
         any::<bool>().prop_map(left_alone),
     ]
@@ -251,6 +252,71 @@ fn what_was_learnt_from_causes_can_be_gone_back_from() {
     );
     let told = line(&log[1]);
     assert!(told.ends_with("incident-1 confirmed to be caused by cart: seen"), "{told}");
+}
+
+#[test]
+fn one_fact_is_reverted_and_the_revert_as_well() {
+    let revert = |version, what: &str| Fact::Reverted { version, what: what.into(), reason: "worse".into() };
+    let seen = |name: &str| Fact::EntitySeen { entity: Entity(name.into()) };
+    let facts =
+        vec![seen("cart"), confirmed("one"), seen("payment"), revert(2, "a cause"), revert(4, "the revert")];
+    let (knowledge, log) = recorded(facts);
+    let read = |version| {
+        let known = as_of(&log, version);
+        (
+            known.channel_weights.clone(),
+            known.precedents.len(),
+            known.topology.knows(&Entity("payment".into())),
+        )
+    };
+    assert_eq!(read(3), ("one".to_owned(), 1, true));
+    assert_eq!(read(4), (String::new(), 0, true), "what became known since stays");
+    assert_eq!(read(5), ("one".to_owned(), 1, true));
+    assert_eq!(&as_of(&log, 5), knowledge.snapshot());
+    assert!(line(&log[3]).ends_with("reverted version 2, a cause: worse"), "{}", line(&log[3]));
+    // As if it had never been: but for the number of the version, and that it is a watershed.
+    let (never, _) = recorded(vec![seen("cart"), seen("payment")]);
+    let (without, never) = (as_of(&log, 4), never.snapshot().clone());
+    assert_eq!(
+        without.watersheds.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(),
+        ["the revert of a cause"]
+    );
+    assert_eq!(Snapshot { watersheds: vec![], version: 0, ..without }, Snapshot { version: 0, ..never });
+}
+
+#[test]
+fn a_fact_about_a_version_can_be_read_again() {
+    let worsened = Fact::KnowledgeWorsened {
+        version: 1,
+        what: "a cause".into(),
+        recovered_before: 36,
+        of_before: 40,
+        recovered_since: 1,
+        of_since: 8,
+        chance: 0.001,
+    };
+    let reverted = Fact::Reverted { version: 1, what: "a cause".into(), reason: "worse".into() };
+    let (_, log) = recorded(vec![confirmed("one"), worsened, reverted]);
+    assert_eq!(log.len(), 3);
+    for fact in log {
+        let text = serde_json::to_string(&fact).unwrap();
+        assert_eq!(text.matches("\"version\":").count(), 1, "{text}");
+        assert_eq!(serde_json::from_str::<RecordedFact>(&text).unwrap(), fact);
+    }
+}
+
+#[test]
+fn what_memory_no_longer_holds_cannot_be_reverted() {
+    let revert = |version| Fact::Reverted { version, what: "it".into(), reason: "worse".into() };
+    let mut knowledge = Knowledge::with(Settings { facts_max: 3, changes_max: 5 });
+    for weights in ["one", "two", "three", "four", "five"] {
+        assert_eq!(knowledge.append(Timestamp(7), vec![confirmed(weights)]).len(), 1);
+    }
+    assert!(knowledge.append(Timestamp(7), vec![revert(1)]).is_empty(), "it is left out");
+    assert!(knowledge.append(Timestamp(7), vec![revert(9)]).is_empty(), "that is to come");
+    assert_eq!(knowledge.snapshot().channel_weights, "five");
+    assert_eq!(knowledge.append(Timestamp(7), vec![revert(5)]).len(), 1);
+    assert_eq!(knowledge.snapshot().channel_weights, "four");
 }
 
 #[test]

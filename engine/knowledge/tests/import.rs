@@ -71,6 +71,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         (0..2_u8)
             .prop_map(|n| Fact::TrustedAgain { entity: Entity(format!("s{n}")), reason: "agrees".into() }),
         (0..30_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
+        (0..30_u64).prop_map(|version| Fact::Reverted { version, what: "it".into(), reason: "bad".into() }),
     ]
 }
 

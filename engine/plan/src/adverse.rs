@@ -1,17 +1,41 @@
-//! Whether strategies work clearly less often since something became known.
+//! Whether strategies work clearly less often since something became known, and what is done about it.
 
-use theriac_contract::{Fact, Watershed};
+use theriac_contract::{Autonomy, Fact, Watershed};
+
+use crate::settings::{RollBack, Settings};
 
 /// So improbable must it be that nothing changed.
 const CHANCE_MAX: f64 = 0.01;
 /// Verdicts before it, for the share before it to be known.
 const BEFORE_MIN: f64 = 20.0;
 
-/// Facts about versions since which things got worse, each told once.
-pub(crate) fn told(watersheds: &[Watershed]) -> Vec<Fact> {
+/// Facts about versions since which things got worse, each told once; and the revert of those that were
+/// learnt, as far as the settings let it go by itself.
+pub(crate) fn facts(watersheds: &[Watershed], settings: &Settings) -> Vec<Fact> {
+    let acts = settings.knowledge.roll_back == RollBack::Act && settings.policy.default == Autonomy::Act;
+    let told = told(watersheds).into_iter();
+    told.flat_map(|(watershed, fact)| {
+        let revert = (acts && watershed.learnt).then(|| {
+            let Watershed { version, what, before, after, .. } = watershed;
+            let reason = format!(
+                "{} of {} plans recovered since, {} of {} before it",
+                after.successes,
+                after.successes + after.failures,
+                before.successes,
+                before.successes + before.failures
+            );
+            Fact::Reverted { version: *version, what: what.clone(), reason }
+        });
+        [Some(fact), revert].into_iter().flatten()
+    })
+    .collect()
+}
+
+fn told(watersheds: &[Watershed]) -> Vec<(&Watershed, Fact)> {
     let worse = watersheds.iter().filter(|watershed| !watershed.told);
     worse
-        .filter_map(|Watershed { version, what, before, after, .. }| {
+        .filter_map(|watershed| {
+            let Watershed { version, what, before, after, .. } = watershed;
             let of_before = before.successes + before.failures;
             let of_since = after.successes + after.failures;
             if of_before < BEFORE_MIN || of_since < 1.0 {
@@ -20,7 +44,7 @@ pub(crate) fn told(watersheds: &[Watershed]) -> Vec<Fact> {
             // Half a verdict each way (Jeffreys): a share of one would make the first failure impossible.
             let share = (before.successes + 0.5) / (of_before + 1.0);
             let chance = at_most(after.successes, of_since, share);
-            (chance <= CHANCE_MAX).then_some(Fact::KnowledgeWorsened {
+            let fact = Fact::KnowledgeWorsened {
                 version: *version,
                 what: what.clone(),
                 recovered_before: before.successes as u64,
@@ -28,7 +52,8 @@ pub(crate) fn told(watersheds: &[Watershed]) -> Vec<Fact> {
                 recovered_since: after.successes as u64,
                 of_since: of_since as u64,
                 chance,
-            })
+            };
+            (chance <= CHANCE_MAX).then_some((watershed, fact))
         })
         .collect()
 }
@@ -55,7 +80,8 @@ mod tests {
 
     fn watershed(before: (f64, f64), after: (f64, f64), told: bool) -> Watershed {
         let belief = |(successes, failures)| Belief { successes, failures };
-        Watershed { version: 7, what: String::new(), before: belief(before), after: belief(after), told }
+        let (before, after) = (belief(before), belief(after));
+        Watershed { version: 7, what: String::new(), before, after, told, learnt: true }
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Planner {
             self.judge(verification, at);
         }
         self.state.guard.give_up(at, &self.settings);
-        planned.facts.extend(adverse::told(&knowledge.watersheds));
+        planned.facts.extend(adverse::facts(&knowledge.watersheds, &self.settings));
         self.hear_rulings(knowledge, &mut planned.facts);
         let storms = self.storms(at, knowledge);
         let overview = Overview::new(knowledge);

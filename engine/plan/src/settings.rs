@@ -48,6 +48,9 @@ pub struct Settings {
     pub neighbours_apart: bool,
     /// What waiting and asking are worth, and whether choices are varied.
     pub choice: Choice,
+    /// What is done about knowledge since which plans recover clearly less often.
+    #[serde(skip_serializing_if = "KnowledgeCare::is_default")]
+    pub knowledge: KnowledgeCare,
     /// Hypotheses that are considered.
     pub hypotheses_considered: usize,
     /// Value of a recovery; costs and damages in playbooks are on the same scale.
@@ -71,6 +74,32 @@ pub struct Settings {
     pub evidence_of_other_faults: f64,
     /// Incidents that are kept at most; the oldest goes first.
     pub incidents_max: usize,
+}
+
+/// What is done about knowledge since which plans recover clearly less often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KnowledgeCare {
+    /// Whether what was learnt then is reverted by itself. Never beyond what [`Policy::default`] lets plans do.
+    pub roll_back: RollBack,
+}
+
+/// How far a revert goes by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollBack {
+    /// It is done, and told.
+    #[default]
+    Act,
+    /// That things got worse is told, and since when.
+    Suggest,
+}
+
+impl KnowledgeCare {
+    /// Settings that nobody has touched do not count for the version of the policy.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How much harm may be risked at a time, in all incidents of a domain together.
@@ -183,6 +212,7 @@ impl Default for Settings {
             irreversible_verbs: IRREVERSIBLE.map(str::to_owned).to_vec(),
             neighbours_apart: true,
             choice: Choice::default(),
+            knowledge: KnowledgeCare::default(),
             probability_min: 0.4,
             decide_after: Interval::from_seconds(15),
             decide_after_transient: Interval::from_seconds(40),

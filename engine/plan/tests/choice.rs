@@ -5,8 +5,11 @@
 mod support;
 
 use support::{acting, at, incident, over, pass, planner};
-use theriac_contract::{Belief, Checkpointed, Fact, FaultClass, Plan, Snapshot, Watershed};
-use theriac_plan::{Planned, Settings, settings::Choice};
+use theriac_contract::{Autonomy, Belief, Checkpointed, Fact, FaultClass, Plan, Snapshot, Watershed};
+use theriac_plan::{
+    Planned, Policy, Settings,
+    settings::{Choice, KnowledgeCare, RollBack},
+};
 
 fn choose(choice: Choice, known: &Snapshot, cause: &str, fault: &str) -> Planned {
     let mut planner = planner(Settings { choice, ..acting() });
@@ -143,18 +146,24 @@ fn evidence_backs_off_from_the_service_to_the_fault_to_the_strategy() {
     assert!((with(&[("memory_leak", "cart"), ("memory_leak", "*")]) - 0.5).abs() < 1e-9);
 }
 
-#[test]
-fn knowledge_that_made_things_worse_is_told() {
+/// What is told of a version since which hardly anything works.
+fn told_of(settings: Settings, learnt: bool) -> Vec<Fact> {
     let belief = |successes, failures| Belief { successes, failures };
     let worse = Watershed {
         version: 40,
-        what: "configuration a".into(),
+        what: "the judgement of symptom-1".into(),
         before: belief(36.0, 4.0),
         after: belief(1.0, 7.0),
         told: false,
+        learnt,
     };
     let known = Snapshot { watersheds: vec![worse], ..Snapshot::default() };
-    let told = planner(acting()).step(at(0), &[], &[], &known).facts;
+    planner(settings).step(at(0), &[], &[], &known).facts
+}
+
+#[test]
+fn knowledge_that_made_things_worse_is_told() {
+    let told = told_of(acting(), false);
     let [
         Fact::KnowledgeWorsened {
             version: 40,
@@ -167,8 +176,28 @@ fn knowledge_that_made_things_worse_is_told() {
         },
     ] = told.as_slice()
     else {
-        panic!("{told:?}");
+        panic!("a configuration is not reverted from within: {told:?}");
     };
-    assert_eq!(what, "configuration a");
+    assert_eq!(what, "the judgement of symptom-1");
     assert!(*chance < 1e-4);
+}
+
+#[test]
+fn what_was_learnt_and_made_things_worse_is_reverted_as_far_as_the_policy_goes() {
+    let reverted = |settings: Settings| match told_of(settings, true).as_slice() {
+        [Fact::KnowledgeWorsened { version: 40, .. }, Fact::Reverted { version: 40, what, reason }] => {
+            assert_eq!(what, "the judgement of symptom-1");
+            assert_eq!(reason, "1 of 8 plans recovered since, 36 of 40 before it");
+            true
+        }
+        [Fact::KnowledgeWorsened { version: 40, .. }] => false,
+        other => panic!("{other:?}"),
+    };
+    assert!(reverted(acting()), "by default");
+    let suggesting = KnowledgeCare { roll_back: RollBack::Suggest };
+    assert!(!reverted(Settings { knowledge: suggesting, ..acting() }));
+    for level in [Autonomy::Observe, Autonomy::Suggest, Autonomy::Approve] {
+        let policy = Policy { default: level, ..acting().policy };
+        assert!(!reverted(Settings { policy, ..acting() }), "{level:?}");
+    }
 }

@@ -17,7 +17,7 @@ use super::{
     settings::ServiceSettings,
     verb::Verb,
 };
-use crate::executor::command;
+use crate::executor::{command, failure::Failure};
 
 /// One service that is managed.
 pub(super) struct Service {
@@ -25,30 +25,6 @@ pub(super) struct Service {
     /// Where it is remembered.
     record: PathBuf,
     settings: ServiceSettings,
-}
-
-/// Why something was not done, or not to its end.
-struct Failure {
-    verdict: Verdict,
-    why: String,
-}
-
-impl Failure {
-    /// Another attempt may work.
-    fn passing(why: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Failed { retryable: true }, why: why.into() }
-    }
-
-    /// No attempt will.
-    fn lasting(why: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Failed { retryable: false }, why: why.into() }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::passing(error.to_string())
-    }
 }
 
 fn duration(interval: Interval) -> Duration {

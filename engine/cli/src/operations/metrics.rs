@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{sight::Sights, stopwatch::TIMES};
+use super::{circuits::CircuitGauge, sight::Sights, stopwatch::TIMES};
 
 /// The format of OpenMetrics, version 1.0.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -118,6 +118,7 @@ impl Metrics {
         let build = Build { version: env!("CARGO_PKG_VERSION") };
         own.register("build", "The program that runs", Info::new(build));
         own.register_collector(Box::new(sights));
+        own.register_collector(Box::new(CircuitGauge));
         super::process::register(&mut all);
         all
     }

@@ -6,6 +6,7 @@
 //! | [`settings`] | the section `operations` of the configuration |
 //! | [`health`] | how far each shard is, and when it last came round |
 //! | [`metrics`], [`process`] | what is counted as it happens, and of the process as a whole |
+//! | [`circuits`] | circuits to executors that are not closed |
 //! | [`sight`] | what is looked up of a shard when metrics are asked for |
 //! | [`stopwatch`] | times the parts of a round, which know no clock |
 //! | [`watch`] | the observer of one shard: feeds all of these, and tells people |
@@ -22,6 +23,7 @@
     allow(dead_code, reason = "a group, its input and what may pass are Kafka's")
 )]
 
+mod circuits;
 mod health;
 mod judging;
 mod keeper;

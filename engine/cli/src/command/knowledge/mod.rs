@@ -147,6 +147,15 @@ enum Verb {
         #[arg(long, default_value = "by hand")]
         reason: String,
     },
+    /// Take one fact back, as if it had not become known; what was learnt since stays, nothing is erased, and the
+    /// engine must not be running
+    Revert {
+        /// Its version
+        version: u64,
+        /// Why, for the log
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+    },
     /// Go back to what was known at a version; nothing is erased, and the engine must not be running
     Rollback {
         /// Version to go back to
@@ -263,6 +272,17 @@ impl Arguments {
                 };
                 let too_old = format!("version {to} is too old to go back to");
                 say!("{}", line(&feedback::append(&mut open(folder)?, back)?.ok_or(Wrong(too_old))?));
+            }
+            Verb::Revert { version, reason } => {
+                let facts = facts(&open(folder)?, 0)?;
+                let known = facts.iter().find(|fact| fact.version == *version);
+                let absent =
+                    || Wrong(format!("there is no version {version}: theriac knowledge log shows them"));
+                let what = line(known.ok_or_else(absent)?);
+                let what = what.split_whitespace().skip(2).collect::<Vec<_>>().join(" ");
+                let fact = Fact::Reverted { version: *version, what, reason: reason.clone() };
+                let gone = || Wrong(format!("version {version} lies behind what was compacted"));
+                say!("{}", line(&feedback::append(&mut open(folder)?, |_| Ok(fact))?.ok_or_else(gone)?));
             }
             Verb::Judge { symptom, judgement, reason } => {
                 let (symptom, reason) = (symptom.clone(), reason.clone());

@@ -60,6 +60,10 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     if places.any(|place| place.service() == service) {
         return Some(Tie::SameService);
     }
+    // What is over takes up what comes back, and nothing that begins elsewhere.
+    if !case.stands() {
+        return None;
+    }
     if symptom.family == Family::Gap && case.symptoms.values().any(|kept| kept.family == Family::Gap) {
         return Some(Tie::Way);
     }

@@ -167,7 +167,7 @@ impl Diagnose {
             let case = &self.state.cases[later];
             let whole = (0..self.state.cases.len()).find(|place| {
                 let other = &self.state.cases[*place];
-                *place != later && case.said.is_none() && other.domain == case.domain && {
+                *place != later && case.said.is_none() && case.stands() && other.domain == case.domain && {
                     let graph = self.graphs.of(&other.id);
                     let tied = |kept: &&Kept| {
                         let found = tie(kept, other, graph, &self.settings);

@@ -197,10 +197,13 @@ fn duration(interval: theriac_contract::Interval) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        sync::LazyLock,
+    };
 
-    use theriac_connectors::executor::clock::wall;
-    use theriac_contract::Timestamp;
+    use theriac_connectors::executor::{BreakerSettings, Guarded, clock::wall};
+    use theriac_contract::{Command, Executor, Timestamp, Verdict};
 
     use super::{
         metrics::{Answer, Class, OfTopic, Shard, Signal},
@@ -209,8 +212,25 @@ mod tests {
         *,
     };
 
+    /// An executor whose circuits are told of.
+    struct Idle;
+
+    impl Executor for Idle {
+        fn name(&self) -> &'static str {
+            "idle"
+        }
+
+        fn execute(&self, _: &Command) -> (Verdict, String) {
+            (Verdict::Succeeded, String::new())
+        }
+    }
+
+    static GUARDED: LazyLock<Guarded> =
+        LazyLock::new(|| Guarded::new(Arc::new(Idle), BreakerSettings::default()));
+
     /// With a sample of everything that there is.
     fn everything() -> Operations {
+        LazyLock::force(&GUARDED);
         let operations = Operations::new(&Settings::default(), wall());
         let (shard, metrics) = (0, &operations.metrics);
         metrics.rows.get_or_create(&Signal { shard, signal: "points" }).inc();

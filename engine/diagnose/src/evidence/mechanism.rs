@@ -1,5 +1,7 @@
 //! Evidence on what: which signals a kind of fault shows, and which speak against it.
 
+use std::collections::BTreeSet;
+
 use theriac_contract::{Change, Direction, Entity};
 
 use super::{Fault, Reasons, exhaustion, marked, network, said};
@@ -17,7 +19,6 @@ const OWN_WORD_AFTER: f64 = 25.0;
 
 /// Seconds by which growth of traffic may be seen after what came of it.
 const SEEN_LATER: f64 = 60.0;
-
 /// What it costs a suspicion that its own mark is not there.
 const WITHOUT_MARK: f64 = -6.0;
 
@@ -296,10 +297,8 @@ impl<'a> Place<'_, 'a> {
             self.sign(reasons, "logs", -2.0, family, None);
         }
         // Who fails on what one partition of a queue holds is not what is wrong.
-        let piled = |kept: &&&crate::incident::Kept| {
-            kept.family == Family::Backlog && kept.direction == Direction::Up
-        };
-        let partitions: std::collections::BTreeSet<&Entity> =
+        let piled = |kept: &&&Kept| kept.family == Family::Backlog && kept.direction == Direction::Up;
+        let partitions: BTreeSet<&Entity> =
             self.view.current.iter().filter(piled).map(|kept| kept.about()).collect();
         if let (Some(first), true) = (partitions.first(), partitions.len() == 1)
             && first.is_instance()

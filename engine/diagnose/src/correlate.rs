@@ -67,10 +67,10 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     if symptom.family == Family::Gap && case.symptoms.values().any(|kept| kept.family == Family::Gap) {
         return Some(Tie::Way);
     }
-    let services: BTreeSet<&str> = case.symptoms.values().map(|kept| kept.about().service()).collect();
+    let services = troubled(case);
     // Two faults below one caller meet in the caller. What ties is therefore the place where
-    // trouble begins: services without a troubled callee.
-    let is_root = |from: &&&str| !services.iter().any(|to| graph.is_below(to, from));
+    // trouble begins.
+    let is_root = |from: &&&str| begins(from, &services, graph);
     if services.iter().filter(is_root).any(|root| graph.on_path(service, root)) {
         return Some(Tie::CallPath);
     }
@@ -93,11 +93,20 @@ pub(crate) fn is_on_sick_host(symptom: &Kept, case: &Case, graph: &Graph) -> boo
     case.symptoms.values().any(|kept| sick.contains(&kept.family) && hosts.contains(&kept.entity))
 }
 
-/// The symptoms of a case at the services where its trouble begins: those without a troubled callee.
+/// The symptoms of a case at the services where its trouble begins.
 pub(crate) fn origins<'c>(case: &'c Case, graph: &Graph) -> Vec<&'c Kept> {
-    let services: BTreeSet<&str> = case.symptoms.values().map(|kept| kept.about().service()).collect();
-    let begins = |kept: &&Kept| !services.iter().any(|to| graph.is_below(to, kept.about().service()));
-    case.symptoms.values().filter(begins).collect()
+    let services = troubled(case);
+    case.symptoms.values().filter(|kept| begins(kept.about().service(), &services, graph)).collect()
+}
+
+/// Services that a case knows to be in trouble.
+fn troubled(case: &Case) -> BTreeSet<&str> {
+    case.symptoms.values().map(|kept| kept.about().service()).collect()
+}
+
+/// Whether trouble begins at a service: none of those that it calls is troubled.
+fn begins(service: &str, troubled: &BTreeSet<&str>, graph: &Graph) -> bool {
+    !troubled.iter().any(|to| graph.is_below(to, service))
 }
 
 /// Probability of a cause from which it decides what belongs to its incident.

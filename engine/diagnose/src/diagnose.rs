@@ -165,9 +165,13 @@ impl Diagnose {
         let mut later = 0;
         while later < self.state.cases.len() {
             let case = &self.state.cases[later];
+            if case.said.is_some() || !case.stands() {
+                later += 1;
+                continue;
+            }
             let whole = (0..self.state.cases.len()).find(|place| {
                 let other = &self.state.cases[*place];
-                *place != later && case.said.is_none() && case.stands() && other.domain == case.domain && {
+                *place != later && other.domain == case.domain && {
                     let graph = self.graphs.of(&other.id);
                     let tied = |kept: &&Kept| {
                         let found = tie(kept, other, graph, &self.settings);
@@ -183,11 +187,7 @@ impl Diagnose {
             };
             let part = self.state.cases.remove(later);
             let whole = whole - usize::from(whole > later);
-            let whole = &mut self.state.cases[whole];
-            whole.shed += part.shed;
-            for symptom in part.symptoms.into_values() {
-                whole.admit(symptom, self.settings.symptoms_max);
-            }
+            self.state.cases[whole].take_up(part, self.settings.symptoms_max);
             // It may be tied to what was looked at before, too.
             later = 0;
         }
@@ -214,10 +214,7 @@ impl Diagnose {
         self.state.cases = kept;
         let index = index - places[..index].iter().filter(|is_taken| **is_taken).count();
         for case in taken {
-            self.state.cases[index].shed += case.shed;
-            for symptom in case.symptoms.into_values() {
-                self.state.cases[index].admit(symptom, self.settings.symptoms_max);
-            }
+            self.state.cases[index].take_up(case, self.settings.symptoms_max);
         }
         index
     }

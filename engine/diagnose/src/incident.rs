@@ -73,6 +73,11 @@ impl Kept {
         if self.p_value > 0.0 { (-libm::log10(self.p_value)).clamp(0.0, 300.0) } else { 300.0 }
     }
 
+    /// Whether it was not heard for so long that nobody listens any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.family == Family::Missing && self.state == SymptomState::Lost
+    }
+
     /// What the symptom points at: for an edge or a check the other side.
     pub(crate) fn about(&self) -> &Entity {
         self.peer.as_ref().unwrap_or(&self.entity)
@@ -165,6 +170,14 @@ impl Case {
                 self.symptoms.remove(&least);
             }
             self.shed += 1;
+        }
+    }
+
+    /// Takes up all that another case has.
+    pub(crate) fn take_up(&mut self, other: Self, symptoms_max: usize) {
+        self.shed += other.shed;
+        for symptom in other.symptoms.into_values() {
+            self.admit(symptom, symptoms_max);
         }
     }
 

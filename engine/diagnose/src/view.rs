@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, SymptomState, Timestamp};
+use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, Timestamp};
 
 use crate::{
     family::Family,
@@ -367,8 +367,7 @@ const RESTART_SLACK: Interval = Interval::from_seconds(30);
 
 /// Whether an instance that was not heard any more began anew since.
 fn is_back(knowledge: &Snapshot, kept: &Kept) -> bool {
-    kept.family == Family::Missing
-        && kept.state == SymptomState::Lost
+    kept.is_gone()
         && knowledge.changes.iter().any(|change| {
             change.kind == Change::RESTART && change.entity == kept.entity && change.at >= kept.onset
         })
@@ -380,9 +379,8 @@ fn current<'a>(at: Timestamp, case: &'a Case, settings: &Settings) -> Vec<&'a Ke
     if !case.stands() {
         return all;
     }
-    // Who was not heard for so long that nobody listens any more is gone all the same.
-    let gone = |kept: &Kept| kept.family == Family::Missing && kept.state == SymptomState::Lost;
+    // Who is gone is gone all the same.
     let counts =
-        |kept: &&Kept| gone(kept) || kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
+        |kept: &&Kept| kept.is_gone() || kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
     all.into_iter().filter(counts).collect()
 }

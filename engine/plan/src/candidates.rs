@@ -93,7 +93,7 @@ pub(crate) fn candidates<'a>(
                 strategy: strategy.name.clone(),
                 hypothesis: hypothesis.rank,
                 utility,
-                refused: refusal.or_else(|| wait.clone()),
+                refused: refusal.or(wait),
             };
             all.push(Choice { candidate, early, behind: Behind::Strategy(strategy, hypothesis) });
         }

@@ -72,6 +72,14 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
     true
 }
 
+/// Adds what a trouble tells, if there is one: half of it for a faint one.
+fn tell(reasons: &mut Reasons, channel: &str, ratio: f64, trouble: Option<Trouble<'_>>) {
+    if let Some(trouble) = trouble {
+        let (text, ids) = said(&trouble);
+        reasons.add(channel, ratio * (0.5 + 0.5 * trouble.strength), text, ids);
+    }
+}
+
 /// A suspect in its incident.
 pub(super) struct Place<'v, 'a> {
     pub(super) view: &'v View<'a>,
@@ -94,10 +102,7 @@ impl<'a> Place<'_, 'a> {
         what: &str,
     ) {
         match found {
-            Some(trouble) => {
-                let (text, ids) = said(&trouble);
-                reasons.add(channel, weight * (0.5 + 0.5 * trouble.strength), text, ids);
-            }
+            Some(_) => tell(reasons, channel, weight, found),
             None => {
                 reasons.add(channel, WITHOUT_MARK, format!("{} shows no {what}", self.suspect), Vec::new());
             }
@@ -113,18 +118,12 @@ impl<'a> Place<'_, 'a> {
         family: Family,
         direction: Option<Direction>,
     ) {
-        if let Some(trouble) = self.trouble(family, direction) {
-            let (text, ids) = said(&trouble);
-            reasons.add(channel, ratio * (0.5 + 0.5 * trouble.strength), text, ids);
-        }
+        tell(reasons, channel, ratio, self.trouble(family, direction));
     }
 
     /// More work that comes in explains what a suspicion would explain.
     pub(super) fn more_work(&self, reasons: &mut Reasons, ratio: f64) {
-        if let Some(more) = self.view.more_work(self.suspect) {
-            let (text, ids) = said(&more);
-            reasons.add("traffic", ratio * (0.5 + 0.5 * more.strength), text, ids);
-        }
+        tell(reasons, "traffic", ratio, self.view.more_work(self.suspect));
     }
 
     /// A change speaks against causes that need none.

@@ -264,3 +264,21 @@ fn a_fault_of_a_service_names_the_instances_that_bear_its_mark() {
     assert_eq!((first.entity.clone(), first.fault.as_str()), (Some(entity("cart")), "crash_loop"));
     assert_eq!(first.instances, [entity("cart/cart-2"), entity("cart/cart-3")]);
 }
+
+#[test]
+fn what_a_sick_host_makes_of_two_services_is_one_incident() {
+    let opened = |symptoms: &[Symptom]| {
+        let mut stage = Diagnose::new(Settings::default());
+        stage.step(at(70), symptoms, &shop()).len()
+    };
+    // Both fail by themselves, and both run on the first host.
+    let mut all: Vec<Symptom> = ["cart/cart-1", "payment/payment-1"]
+        .map(|place| symptom(place, "span.error_ratio", 60, STRONG))
+        .to_vec();
+    assert_eq!(opened(&all), 2);
+    all.push(symptom("host:node-1", "system.network.retransmit.share", 61, STRONG));
+    assert_eq!(opened(&all), 1);
+    // Another host has nothing to do with them.
+    all[2] = symptom("host:node-2", "system.network.retransmit.share", 61, STRONG);
+    assert!(opened(&all) > 1);
+}

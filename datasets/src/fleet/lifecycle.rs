@@ -20,6 +20,8 @@ const BACKOFF_DOUBLINGS: u32 = 5;
 const WARM_UP: Nanos = 40 * SECOND;
 /// How long a process lives that dies of its configuration.
 const CRASHES_AFTER: Nanos = 9 * SECOND;
+/// Pages of its data that a database reads in passing each second, to see whether they are what was written.
+const SCRUBBED: f64 = 2.0;
 /// How often a controller looks whether there are as many replicas as there should be.
 const RECONCILE: u64 = 15;
 
@@ -216,6 +218,7 @@ impl World {
             if replica.process != Process::Ready {
                 continue;
             }
+            replica.checksums_failed += replica.wrong * SCRUBBED;
             let service = replica.service as usize;
             if replica.heap >= 1.0 {
                 self.crash(place, "fatal: out of memory: cannot allocate 4194304 bytes");

@@ -255,6 +255,8 @@ pub(crate) struct Replica {
     pub(crate) slow: f64,
     /// Share of answers that look right and are wrong, from its local state.
     pub(crate) wrong: f64,
+    /// Pages whose checksum was found to be wrong when they were read in passing.
+    pub(crate) checksums_failed: f64,
     /// Share of requests that it fails at once.
     pub(crate) fails: f64,
     /// Its threads wait for each other; gone with the process.
@@ -297,6 +299,7 @@ impl Replica {
             probes_failed: 0,
             slow: 1.0,
             wrong: 0.0,
+            checksums_failed: 0.0,
             fails: 0.0,
             deadlocked: false,
             stays_down: false,

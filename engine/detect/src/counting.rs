@@ -17,6 +17,11 @@ const RARE_WINDOW: usize = 24;
 /// What is known of rare events beforehand: less than one a day.
 const RARE_PRIOR_TICKS: f64 = 17_280.0;
 
+/// Ticks over which events of which few matter are added up beside the single tick.
+const FEW_WINDOW: usize = 12;
+/// A sum says nothing any more once this many ticks brought nothing.
+const FEW_SILENCE: usize = FEW_WINDOW / 3;
+
 /// Events and ticks seen, with fading memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counting {
@@ -25,14 +30,54 @@ pub(crate) struct Counting {
     dispersion: f64,
     /// For rare events, the counts of late, at most [`RARE_WINDOW`]; none for others.
     recent: Option<VecDeque<f64>>,
+    /// For events of which few matter, what is judged over minutes.
+    few: Option<Few>,
     /// Ticks without telemetry since the last one with it.
     silent: u32,
+}
+
+/// Counts of late, and how much their sums scatter: a share of an event a tick, for minutes, is
+/// no news in any single tick.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Few {
+    /// Counts of the last ticks, the newest last, and whether they were learnt.
+    counts: VecDeque<(f64, bool)>,
+    /// How far their sums were from what was expected, as squared Pearson residuals: learnt when the
+    /// ticks are over, so that what begins does not excuse itself.
+    residuals: VecDeque<f64>,
+    dispersion: f64,
+}
+
+impl Few {
+    const fn new() -> Self {
+        Self { counts: VecDeque::new(), residuals: VecDeque::new(), dispersion: 1.0 }
+    }
+
+    fn sum(&self) -> f64 {
+        self.counts.iter().map(|(count, _)| count).sum()
+    }
+
+    fn goes_on(&self) -> bool {
+        self.counts.iter().rev().take(FEW_SILENCE).any(|(count, _)| *count > 0.0)
+    }
+
+    fn push(&mut self, count: f64, learnt: bool) {
+        self.counts.push_back((count, learnt));
+        if self.counts.len() > FEW_WINDOW {
+            self.counts.pop_front();
+        }
+    }
 }
 
 impl Counting {
     /// A series that was silent for `ticks` before it was first seen.
     pub(crate) const fn silent_for(ticks: f64) -> Self {
-        Self { events: 0.0, ticks, dispersion: 1.0, recent: None, silent: 0 }
+        Self { events: 0.0, ticks, dispersion: 1.0, recent: None, few: None, silent: 0 }
+    }
+
+    /// The same for events of which few matter, however many there are of what could go wrong.
+    pub(crate) fn few_after(ticks: f64) -> Self {
+        Self { few: Some(Few::new()), ..Self::silent_for(ticks) }
     }
 
     /// Events of which one is nothing unusual and several in a short time are, such as restarts.
@@ -42,13 +87,18 @@ impl Counting {
             ticks: RARE_PRIOR_TICKS,
             dispersion: 1.0,
             recent: Some(VecDeque::new()),
+            few: None,
             silent: 0,
         }
     }
 
     /// The same kind of model, knowing nothing.
-    pub(crate) const fn fresh(&self) -> Self {
-        if self.recent.is_some() { Self::rare() } else { Self::silent_for(0.0) }
+    pub(crate) fn fresh(&self) -> Self {
+        match (&self.recent, &self.few) {
+            (Some(_), _) => Self::rare(),
+            (None, Some(_)) => Self::few_after(0.0),
+            (None, None) => Self::silent_for(0.0),
+        }
     }
 
     /// A tick without telemetry, which is no tick without events. What is rare is looked for
@@ -83,10 +133,20 @@ impl Counting {
         (self.events + SHAPE_PRIOR) / (self.ticks + 1.0)
     }
 
-    /// Probability of at least `count` events in one tick, then learns it if `learn`.
+    /// Events a tick of late, if that is what says most of them.
+    pub(crate) fn level(&self, count: f64) -> f64 {
+        let few = self.few.as_ref().filter(|few| few.goes_on());
+        few.map_or(count, |few| count.max(few.sum() / few.counts.len() as f64))
+    }
+
+    /// Probability of at least `count` events in one tick, then learns it if `learn`. Of events of
+    /// which few matter, twice the lesser of that and the probability of as many in all ticks of late.
     pub(crate) fn observe(&mut self, count: f64, learn: bool, memory_ticks: f64) -> f64 {
         let seen = self.slide(count).unwrap_or(count);
-        let p_value = self.upper_tail(seen);
+        let mut p_value = self.upper_tail(seen);
+        if let Some(sum_is) = self.add_up(count, learn, memory_ticks) {
+            p_value = (2.0 * p_value.min(sum_is)).min(1.0);
+        }
         let memory_ticks = if self.recent.is_some() { RARE_PRIOR_TICKS } else { memory_ticks };
         if learn {
             let keep = 1.0 - 1.0 / memory_ticks;
@@ -98,6 +158,35 @@ impl Counting {
             self.ticks = self.ticks * keep + 1.0;
         }
         p_value
+    }
+
+    /// Probability of as many events in the last ticks as there were, given those before them.
+    fn add_up(&mut self, count: f64, learn: bool, memory_ticks: f64) -> Option<f64> {
+        let (events, ticks) = (self.events, self.ticks);
+        let few = self.few.as_mut()?;
+        few.push(count, learn);
+        // What was learnt of these ticks is no past of theirs; the newest is not learnt yet.
+        let before = few.counts.iter().rev().skip(1).filter(|(_, learnt)| *learnt);
+        let (events, ticks) = before.fold((events, ticks), |(events, ticks), (count, _)| {
+            ((events - count).max(0.0), (ticks - 1.0).max(0.0))
+        });
+        let (sum, width) = (few.sum(), few.counts.len() as f64);
+        let scale = few.dispersion.max(1.0);
+        if learn {
+            let expected = width * (events + SHAPE_PRIOR) / (ticks + 1.0);
+            let residual = (sum - expected) * (sum - expected) / expected.max(SHAPE_PRIOR);
+            few.residuals.push_back(residual);
+            if few.residuals.len() > FEW_WINDOW
+                && let Some(past) = few.residuals.pop_front()
+            {
+                few.dispersion += (past - few.dispersion) / (ticks + 1.0).min(memory_ticks);
+            }
+        }
+        let first = (sum / scale).floor();
+        if !few.goes_on() || first < 1.0 {
+            return Some(1.0);
+        }
+        Some(negative_binomial_tail(first, events / scale + SHAPE_PRIOR, width / (ticks + 1.0 + width)))
     }
 
     fn upper_tail(&self, count: f64) -> f64 {
@@ -174,6 +263,44 @@ mod tests {
         for tick in 0..17_280 {
             let p_value = counting.observe(if tick % 2_000 == 0 { 1.0 } else { 0.0 }, true, 512.0);
             assert!(p_value > 1e-4, "{tick}: {p_value}");
+        }
+    }
+
+    #[test]
+    fn an_event_every_third_tick_is_news_only_when_added_up() {
+        let (mut few, mut single) = (Counting::few_after(200.0), Counting::silent_for(200.0));
+        let (mut least, mut least_single) = (1.0_f64, 1.0_f64);
+        for tick in 0..18 {
+            let count = if tick % 3 == 0 { 1.0 } else { 0.0 };
+            least = least.min(few.observe(count, true, 512.0));
+            least_single = least_single.min(single.observe(count, true, 512.0));
+        }
+        assert!(least < 1e-5 && least_single > 1e-3, "{least} {least_single}");
+        let over = (0..FEW_SILENCE).map(|_| few.observe(0.0, false, 512.0)).last();
+        assert_eq!(over, Some(1.0), "it is over once it stays away");
+    }
+
+    /// Whatever its rate, a steady trickle is news no more often than the p-value says.
+    #[test]
+    fn a_steady_trickle_is_no_news() {
+        for rate in [0.02, 0.2, 2.0] {
+            let mut few = Counting::few_after(0.0);
+            let mut dice = 1_u64;
+            let mut uniform = || {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (dice >> 11) as f64 / (1_u64 << 53) as f64
+            };
+            let (mut below, ticks) = (0, 20_000);
+            for _ in 0..ticks {
+                // Poisson by the product of uniforms (Knuth).
+                let (mut count, mut product) = (0.0, uniform());
+                while product > libm::exp(-rate) {
+                    count += 1.0;
+                    product *= uniform();
+                }
+                below += u32::from(few.observe(count, true, 512.0) < 1e-3);
+            }
+            assert!(f64::from(below) < 4e-3 * f64::from(ticks), "{rate}: {below}");
         }
     }
 

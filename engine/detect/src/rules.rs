@@ -35,6 +35,8 @@ pub struct Rule {
     pub counts: bool,
     /// Whether one event is nothing unusual, but several within minutes are.
     pub rare: bool,
+    /// Whether few of the events that it counts matter: they are added up over minutes, too.
+    pub few: bool,
     /// Whether it counts log lines that nobody would worry about: they are told when they no
     /// longer come, and when they crowd out all others.
     pub routine: bool,
@@ -51,6 +53,7 @@ impl Default for Rule {
             effect_min: 0.0,
             counts: false,
             rare: false,
+            few: false,
             routine: false,
             silence: true,
         }
@@ -61,7 +64,7 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 41] = [
+const BUILT_IN: [Row; 42] = [
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
@@ -72,6 +75,7 @@ const BUILT_IN: [Row; 41] = [
     ("log.exception", Matters::Rise, 0.5, 2.0, true),
     ("error_ratio", Matters::Rise, 0.25, 0.02, false),
     ("mismatch", Matters::Rise, 0.5, 0.0, true),
+    ("checksum", Matters::Rise, 0.5, 0.0, true),
     ("restart", Matters::Rise, 0.0, 0.0, true),
     ("uptime", Matters::Nothing, 0.0, 0.0, false),
     ("health", Matters::Drop, 0.0, 0.0, false),
@@ -134,6 +138,7 @@ impl Rule {
                 effect_min: *effect_min,
                 counts: *counts,
                 rare: *signal == "restart",
+                few: matches!(*signal, "mismatch" | "checksum"),
                 routine: false,
                 silence: silence && !*counts,
             },

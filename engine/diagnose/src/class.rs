@@ -12,7 +12,7 @@ use crate::{
 pub(crate) fn class(view: &View<'_>, fault: Fault, reasons: &mut Reasons) -> FaultClass {
     let stood = view.at.since(view.case.opened);
     let by_kind = match fault {
-        Fault::ByzantineReplica | Fault::LyingSensor => FaultClass::Byzantine,
+        Fault::ByzantineReplica | Fault::DataCorruption | Fault::LyingSensor => FaultClass::Byzantine,
         Fault::MemoryLeak
         | Fault::CrashLoop
         | Fault::BadDeploy

@@ -38,6 +38,8 @@ pub enum Family {
     Health,
     /// Answers that others found to be wrong.
     Mismatch,
+    /// Data that is not what was written.
+    Corruption,
     /// Sessions that wait for each other.
     Lock,
     /// Copies that are behind what they are copies of.
@@ -80,6 +82,7 @@ impl Family {
             Self::Waiting => "waiting for a pool",
             Self::Health => "health",
             Self::Mismatch => "mismatch",
+            Self::Corruption => "corruption",
             Self::Lock => "locks",
             Self::Replication => "replication",
             Self::Backlog => "backlog",
@@ -100,6 +103,7 @@ impl Family {
         matches!(
             self,
             Self::Mismatch
+                | Self::Corruption
                 | Self::Lock
                 | Self::Replication
                 | Self::Backlog
@@ -111,9 +115,10 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 99] = [
+const TABLE: [(&str, Family); 100] = [
     ("mismatch", Family::Mismatch),
-    ("checksum", Family::Mismatch),
+    ("checksum", Family::Corruption),
+    ("corrupt", Family::Corruption),
     ("diverge", Family::Mismatch),
     ("inconsisten", Family::Mismatch),
     ("replication", Family::Replication),
@@ -339,6 +344,7 @@ mod tests {
             ("log.template", "{\"template\":\"401 token is not yet valid\"}", Family::Clock),
             ("db.locks.waiting", "{}", Family::Lock),
             ("db.replication.lag", "{}", Family::Replication),
+            ("pg_stat_database_checksum_failures.rate", "{}", Family::Corruption),
             ("messaging.consumer.lag", "{}", Family::Backlog),
             ("kafka_consumergroup_lag", "{}", Family::Backlog),
             ("tls.certificate.remaining", "{}", Family::Certificate),

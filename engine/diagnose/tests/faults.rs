@@ -173,6 +173,23 @@ fn a_replica_that_its_peers_contradict_is_byzantine() {
     assert_cause(&[check], &shop(), "cart/cart-3", "byzantine_replica", FaultClass::Byzantine);
 }
 
+/// All that run the new build answer wrongly: it is the build, and no single one of them.
+#[test]
+fn a_new_build_whose_answers_others_find_wrong_is_a_bad_deploy() {
+    let checks = |instances: std::ops::RangeInclusive<u8>| {
+        let check = |n: u8| {
+            let mut check = symptom("shop", "business.orders.mismatch.rate", 60 + i64::from(n), STRONG);
+            check.attributes = format!(r#"{{"peer.instance":"cart-{n}"}}"#);
+            check
+        };
+        instances.map(check).collect::<Vec<_>>()
+    };
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("cart", 30));
+    assert_cause(&checks(1..=3), &knowledge, "cart", "bad_deploy", FaultClass::Permanent);
+    assert_cause(&checks(3..=3), &knowledge, "cart/cart-3", "byzantine_replica", FaultClass::Byzantine);
+}
+
 #[test]
 fn a_busy_host_explains_its_guests() {
     let mut all = vec![symptom("host:node-2", "system.cpu.utilization", 60, STRONG)];

@@ -84,6 +84,12 @@ fn a_copy_that_lags_is_the_one_that_lags() {
     assert_eq!(top(&all, &shop()), is("cart/cart-2", "replica_lag"));
 }
 
+#[test]
+fn a_copy_whose_checksums_are_wrong_is_corrupt_however_well_it_feels() {
+    let all = [symptom("cart/cart-2", "pg_stat_database_checksum_failures.rate", 60, STRONG)];
+    assert_eq!(top(&all, &shop()), is("cart/cart-2", "data_corruption"));
+}
+
 /// An instance of which nothing is heard: rare, as far as that is known, and no more.
 fn silence(instance: &str, onset: i64) -> Vec<Symptom> {
     let readings = ["process.cpu.utilization", "process.memory.usage", "queue.length"];

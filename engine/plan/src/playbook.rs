@@ -397,6 +397,7 @@ mod tests {
             "hang",
             "lock_contention",
             "replica_lag",
+            "data_corruption",
             "consumer_backlog",
             "poison_record",
             "certificate_expired",

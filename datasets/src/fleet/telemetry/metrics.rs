@@ -250,6 +250,8 @@ impl World {
                 metrics.push(self.gauge(node, "db.replication.lag", "s", replica.lag));
                 let waits = if locked { f64::from(replica.active) } else { 0.0 };
                 metrics.push(self.gauge(node, "db.locks.waiting", "{session}", waits));
+                let failed = replica.checksums_failed as u64;
+                metrics.push(self.sum((0, node), "db.checksum.failures", "{page}", failed, true));
             }
             Kind::Cache => {
                 metrics.push(self.sum((0, node), "cache.hits", "{hit}", self.cache.hits, true));

@@ -22,10 +22,12 @@ impl Detect {
             let first = first.min(*self.state.first_heard.entry(service).or_insert(tick.number));
             let rule = Rule::of(series, &self.settings.rules);
             let silent = tick.number.saturating_sub(first) as f64;
-            let counting = match (rule.rare, rule.counts) {
-                (true, _) => Some(Counting::rare()),
-                (false, true) => Some(Counting::silent_for(silent.min(self.settings.count_memory_ticks))),
-                (false, false) => None,
+            let silent = silent.min(self.settings.count_memory_ticks);
+            let counting = match (rule.rare, rule.few, rule.counts) {
+                (true, ..) => Some(Counting::rare()),
+                (false, true, _) => Some(Counting::few_after(silent)),
+                (false, false, true) => Some(Counting::silent_for(silent)),
+                (false, false, false) => None,
             };
             let series = series.clone();
             self.state.watched.push(Watched { series, rule, counting, proportion: None, routine: None });

@@ -51,6 +51,8 @@ impl Detect {
         let beside = beside.into_iter().flatten().chain(self.entities.p_values(id));
         let mut p_value = fuse(self.p_value[index], self.bank.specs().count(), beside);
         let (mut expected, mut low, mut high) = (self.expected[index], self.low[index], self.high[index]);
+        // What is held against what was expected.
+        let mut level = observed;
         if let Some(counting) = &mut watched.counting {
             // Rates are counts a second; what is counted happened in the whole tick.
             let rate = watched.series.signal.ends_with(".rate");
@@ -63,7 +65,9 @@ impl Detect {
             } else {
                 let covered = if rate { counting.ticks_covered() } else { 1.0 };
                 let count = observed * scale * covered;
-                counting.observe(count, self.learn[index], self.settings.count_memory_ticks)
+                let p_value = counting.observe(count, self.learn[index], self.settings.count_memory_ticks);
+                level = level.max(counting.level(count) / scale / covered);
+                p_value
             };
         }
         if let (Some(proportion), false) = (&mut watched.proportion, silent) {
@@ -79,7 +83,7 @@ impl Detect {
                 watched.rule.rare || watched.rule.silence && watched.rule.matters != Matters::Nothing;
             let missed = self.state.roll_call.p_value(index);
             p_value = if judged { missed.map_or(p_value, |missed| missed.min(p_value)) } else { 1.0 };
-        } else if !watched.rule.rare && !expected.is_nan() && !watched.rule.lets_through(observed, expected)
+        } else if !watched.rule.rare && !expected.is_nan() && !watched.rule.lets_through(level, expected)
             || watched.rule.matters == Matters::Nothing
         {
             p_value = 1.0;
@@ -93,7 +97,7 @@ impl Detect {
             observed: finite(observed),
             expected: finite(expected),
             band: finite(low).zip(finite(high)),
-            direction: if silent { Direction::None } else { direction(observed, expected) },
+            direction: if silent { Direction::None } else { direction(level, expected) },
             detectors: Vec::new(),
             unlike: String::new(),
         }

@@ -30,6 +30,9 @@ fn sign_of(fault: Fault) -> Option<Sign> {
             sign(Family::Lock, UP, 5.0, "resource", "sessions that wait for locks", true)
         }
         Fault::ReplicaLag => sign(Family::Replication, UP, 5.0, "resource", "a copy that lags behind", false),
+        Fault::DataCorruption => {
+            sign(Family::Corruption, UP, 5.0, "resource", "data that is not what was written", false)
+        }
         Fault::ConsumerBacklog => sign(Family::Backlog, UP, 4.5, "resource", "messages that pile up", false),
         Fault::PoisonRecord => sign(Family::Backlog, UP, 4.0, "resource", "messages that pile up", false),
         Fault::CertificateExpired => {
@@ -55,7 +58,10 @@ pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) 
         return;
     }
     // More work explains it, but where more work is what piles up or is turned away.
-    if !matches!(fault, Fault::QuotaExceeded | Fault::ConsumerBacklog | Fault::PoisonRecord) {
+    if !matches!(
+        fault,
+        Fault::QuotaExceeded | Fault::ConsumerBacklog | Fault::PoisonRecord | Fault::DataCorruption
+    ) {
         place.more_work(reasons, -1.5);
     }
     if matches!(fault, Fault::ConsumerBacklog | Fault::PoisonRecord) {

@@ -60,6 +60,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::Hang => exhaustion::hang(&place, reasons),
         Fault::LockContention
         | Fault::ReplicaLag
+        | Fault::DataCorruption
         | Fault::ConsumerBacklog
         | Fault::CertificateExpired
         | Fault::ClockSkew
@@ -277,15 +278,21 @@ impl<'a> Place<'_, 'a> {
             }
         }
         let failing = self.trouble(Family::Errors, None);
+        // One instance whose answers are wrong is another than what all of them share.
+        let (wrong, all) = self.view.replicas(self.suspect.service(), &[(Family::Mismatch, None)]);
+        let all_wrong = self.trouble(Family::Mismatch, None).filter(|_| wrong == all && all > 0);
         let felt = failing
             .or_else(|| self.trouble(Family::Latency, UP))
             .or_else(|| self.trouble(Family::SelfTime, UP))
-            .or_else(|| self.trouble(Family::Restarts, None));
-        self.mark(reasons, "errors", 2.0, felt, "errors, latency or restarts");
+            .or_else(|| self.trouble(Family::Restarts, None))
+            .or(all_wrong);
+        self.mark(reasons, "errors", 2.0, felt, "errors, latency, restarts or wrong answers");
         self.restarted(reasons, -2.0);
         self.sign(reasons, "logs", 0.5, Family::Log, UP);
         self.sign(reasons, "resource", -3.0, Family::Memory, UP);
-        self.sign(reasons, "peers", -1.5, Family::Mismatch, None);
+        if all_wrong.is_none() || all == 1 {
+            self.sign(reasons, "peers", -1.5, Family::Mismatch, None);
+        }
     }
 
     fn error_burst(&self, reasons: &mut Reasons) {

@@ -41,6 +41,7 @@ pub(crate) enum Fault {
     Hang,
     LockContention,
     ReplicaLag,
+    DataCorruption,
     ConsumerBacklog,
     CertificateExpired,
     ClockSkew,
@@ -51,7 +52,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::MemoryLeak,
         Self::CrashLoop,
         Self::SlowDependency,
@@ -68,6 +69,7 @@ impl Fault {
         Self::Hang,
         Self::LockContention,
         Self::ReplicaLag,
+        Self::DataCorruption,
         Self::ConsumerBacklog,
         Self::CertificateExpired,
         Self::ClockSkew,
@@ -96,6 +98,7 @@ impl Fault {
             Self::Hang => "hang",
             Self::LockContention => "lock_contention",
             Self::ReplicaLag => "replica_lag",
+            Self::DataCorruption => "data_corruption",
             Self::ConsumerBacklog => "consumer_backlog",
             Self::CertificateExpired => "certificate_expired",
             Self::ClockSkew => "clock_skew",
@@ -123,6 +126,7 @@ impl Fault {
             Self::ByzantineReplica => &[(Family::Mismatch, None)],
             Self::Hang => &[(Family::Traffic, Some(Direction::Down))],
             Self::ReplicaLag => &[(Family::Replication, UP)],
+            Self::DataCorruption => &[(Family::Corruption, UP)],
             Self::ClockSkew => &[(Family::Clock, None)],
             Self::ConsumerBacklog | Self::PoisonRecord => &[(Family::Backlog, UP)],
             _ => &[],

@@ -138,7 +138,7 @@ fn class_of(hypothesis: &Hypothesis) -> &str {
         "slow_dependency" => "external",
         "pool_exhaustion" | "bad_configuration" => "configuration",
         "lock_contention" => "session",
-        "replica_lag" => "data",
+        "replica_lag" | "data_corruption" => "data",
         "consumer_backlog" => "consumer",
         "poison_record" => "record",
         "certificate_expired" => "certificate",

@@ -18,7 +18,7 @@ use crate::{
     clock::{Clock, StepChoice, Verdict},
     counts::Counts,
     index::{Index, Slot},
-    logs::Journal,
+    logs::{Journal, take_change, tells_of_a_change},
     points::{Metrics, PointReader, Taken},
     settings::Settings,
     traces::{Traces, reader::SpanReader},
@@ -279,6 +279,19 @@ impl Monitor {
 }
 
 impl State {
+    /// Takes in what comes too late for its tick and is no less true for that: a change. Gives whether
+    /// the row was one.
+    fn take_late_change(&mut self, columns: &Columns<'_>, row: usize, settings: &Settings) -> bool {
+        let Columns::Logs(logs) = columns else { return false };
+        if !tells_of_a_change(logs, row) || self.pending >= settings.pending_rows_max {
+            return false;
+        }
+        let bucket = self.buckets.entry(self.clock.open_from()).or_default();
+        let taken = take_change(logs, row, &mut self.index, bucket, settings);
+        self.pending += usize::from(taken);
+        taken
+    }
+
     fn row(&mut self, columns: &mut Columns<'_>, row: usize, settings: &Settings) {
         let time = columns.time(row);
         let (tick, ahead) = match self.clock.judge(time, settings) {
@@ -286,7 +299,8 @@ impl State {
             Verdict::Ahead => (self.clock.tick(time), true),
             Verdict::Late => {
                 self.reject();
-                self.counts.late += 1;
+                let taken = self.take_late_change(columns, row, settings);
+                self.counts.late += u64::from(!taken);
                 return;
             }
         };

@@ -17,6 +17,18 @@ fn late_rows_are_counted_and_dropped() {
 }
 
 #[test]
+fn a_change_that_is_told_late_is_known_all_the_same() {
+    let said = |ms, body: &str| Row::Log { ms, severity: 9, body: body.to_owned() };
+    let gauge = |ms| Row::Gauge { ms, value: 1.0 };
+    let rows = [gauge(0), gauge(30_000), said(9_000, "deploy 1.1.0"), said(9_500, "not so"), gauge(60_000)];
+    let (monitor, ticks) = run(&rows, settings());
+    let changes: Vec<_> = ticks.iter().flat_map(|tick| &tick.changes).collect();
+    assert_eq!(changes.len(), 1);
+    assert_eq!((changes[0].kind.as_str(), changes[0].at), ("deploy", at(9_000)));
+    assert_eq!(monitor.counts().late, 1, "the other line is dropped and counted");
+}
+
+#[test]
 fn one_row_from_the_far_future_is_rejected_and_a_real_gap_is_believed() {
     let year = 366 * 86_400_000_i64;
     let gauge = |ms| Row::Gauge { ms, value: 1.0 };

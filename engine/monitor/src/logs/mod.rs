@@ -109,18 +109,14 @@ impl Journal {
         counts: &mut Counts,
         settings: &Settings,
     ) -> bool {
+        if take_change(logs, row, index, bucket, settings) {
+            return true;
+        }
         let Some(resource) = index.resource(logs.resource.text(row), settings) else { return false };
         let at = Timestamp(logs.time.value(row));
         let (entity, service) = (index.at(resource).entity, index.at(resource).service);
         bucket.hear(resource, LOGS);
         let body = logs.body.value(row);
-        let event = logs.event_name.text(row);
-        if let Some((_, kind)) = CHANGES.into_iter().find(|(name, _)| *name == event) {
-            let attributes = parse_attributes(logs.attributes.text(row));
-            let entity = index.known(entity).entity.clone();
-            bucket.changes.push(change(at, kind, entity, &attributes, body));
-            return true;
-        }
         let class = class_of(logs.severity_number.value(row), logs.severity_text.text(row));
         let template = self.miner.add_of(service as u64, body).template;
         let kind = self.kinds.of(template, (entity, service), &self.miner, bucket, counts, settings);
@@ -243,6 +239,36 @@ fn thrown(body: &str, entity: usize, index: &mut Index, settings: &Settings) -> 
     let name = ("exception".to_owned(), Value::String(stack.name()));
     let attributes = canonical(&Attributes::from([name]));
     index.slot(entity, None, "log.exception", SignalKind::Log, "1", &attributes, Silence::Zero, settings)
+}
+
+/// What sort of change a row tells of, if it does.
+fn change_of(logs: &Logs<'_>, row: usize) -> Option<&'static str> {
+    let event = logs.event_name.text(row);
+    CHANGES.into_iter().find(|(name, _)| *name == event).map(|(_, kind)| kind)
+}
+
+/// Whether a row tells that somebody changed something.
+pub(crate) fn tells_of_a_change(logs: &Logs<'_>, row: usize) -> bool {
+    change_of(logs, row).is_some()
+}
+
+/// Puts a row into a bucket if it tells of a change, whose time is its own whichever tick it is told in.
+/// Gives whether it does.
+pub(crate) fn take_change(
+    logs: &Logs<'_>,
+    row: usize,
+    index: &mut Index,
+    bucket: &mut Bucket,
+    settings: &Settings,
+) -> bool {
+    let Some(kind) = change_of(logs, row) else { return false };
+    let Some(resource) = index.resource(logs.resource.text(row), settings) else { return false };
+    bucket.hear(resource, LOGS);
+    let attributes = parse_attributes(logs.attributes.text(row));
+    let entity = index.known(index.at(resource).entity).entity.clone();
+    let at = Timestamp(logs.time.value(row));
+    bucket.changes.push(change(at, kind, entity, &attributes, logs.body.value(row)));
+    true
 }
 
 fn change(

@@ -112,10 +112,14 @@ fn begins(service: &str, troubled: &BTreeSet<&str>, graph: &Graph) -> bool {
 /// Probability of a cause from which it decides what belongs to its incident.
 const BELIEVED: f64 = 0.5;
 
+/// Probability of a cause from which it does so after a quarter of the time.
+const SURE: f64 = 0.9;
+
 /// What a case says of its cause, once that is more than a first impression.
 fn settled_verdict<'c>(symptom: &Kept, case: &'c Case, settings: &Settings) -> Option<&'c Said> {
     let said = case.said.as_ref()?;
-    let settled = symptom.onset.since(case.opened) >= settings.verdict_after;
+    let patience = if said.probability >= SURE { 4 } else { 1 };
+    let settled = symptom.onset.since(case.opened).0 >= settings.verdict_after.0 / patience;
     (settled && said.cause.is_some() && said.probability >= BELIEVED).then_some(said)
 }
 
@@ -134,8 +138,9 @@ fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
         return graph.hosts(about).contains(cause);
     }
     // Those who call have other troubles than these from what they call.
-    let own = matches!(symptom.family, Family::Restarts | Family::Mismatch);
-    let load = said.fault == Fault::TrafficSurge.slug() && graph.is_below(service, cause.service());
+    let own = symptom.family == Family::Restarts || symptom.family.names_a_fault();
+    let work = matches!(symptom.family, Family::Traffic | Family::Cpu);
+    let load = (work || said.fault == Fault::TrafficSurge.slug()) && graph.is_below(service, cause.service());
     load || !own && graph.is_below(cause.service(), service)
 }
 

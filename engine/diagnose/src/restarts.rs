@@ -38,6 +38,18 @@ pub(crate) fn unexplained(changes: &[Change], from: Timestamp) -> BTreeMap<&Enti
     counted
 }
 
+/// When the processes of a service's instances began last, of those that did from `from` on.
+pub(crate) fn latest<'k>(
+    changes: &'k [Change],
+    service: &str,
+    from: Timestamp,
+) -> BTreeMap<&'k Entity, Timestamp> {
+    let begun = |change: &&Change| {
+        change.kind == Change::RESTART && change.at >= from && change.entity.service() == service
+    };
+    changes.iter().filter(begun).map(|change| (&change.entity, change.at)).collect()
+}
+
 /// Whether every restart of an instance from `from` on was that of a rollout. False if
 /// telemetry does not tell of single restarts.
 pub(crate) fn all_explained(changes: &[Change], entity: &Entity, from: Timestamp) -> bool {

@@ -99,6 +99,25 @@ impl<'a> View<'a> {
         view
     }
 
+    /// Whether all that is unusual at a service may be that processes of it began a moment ago: caches are
+    /// empty, code is not compiled, connections are not made, and their peers do more meanwhile. What is still
+    /// so once an instance has run for a while is something else, and so are errors.
+    pub(crate) fn is_warming_up(&self, suspect: &Entity) -> bool {
+        let service = suspect.service();
+        let from = Timestamp(self.began().0.saturating_sub(WARM_UP.0));
+        let begun = restarts::latest(&self.knowledge.changes, service, from);
+        let is_young = |instance: &Entity| begun.get(instance).map(|at| self.at.since(*at) < WARM_UP);
+        let may_be_cold = |kept: &&Kept| match kept.family {
+            Family::Latency | Family::SelfTime | Family::Cpu => is_young(kept.about()) != Some(false),
+            Family::Traffic | Family::Queue | Family::Waiting | Family::Gap => true,
+            Family::Restarts | Family::Missing | Family::Log => true,
+            _ => false,
+        };
+        let here = |kept: &&&Kept| kept.about().service() == service;
+        begun.keys().any(|instance| is_young(instance) == Some(true))
+            && self.current.iter().filter(here).all(|kept| may_be_cold(kept))
+    }
+
     /// Onset of the first symptom that counts.
     pub(crate) fn began(&self) -> Timestamp {
         self.current.first().map_or(self.case.opened, |kept| kept.onset)
@@ -360,6 +379,9 @@ pub(crate) const UNCORROBORATED: f64 = 0.25;
 
 /// How much faster suspicion of a change fades once it is known to be out.
 const PROOF: f64 = 3.0;
+
+/// How long a process that began may be slower than it will be.
+const WARM_UP: Interval = Interval::from_seconds(90);
 
 /// A process that ends takes what it had in hand with it: trouble is seen before the restart,
 /// or a tick after it.

@@ -22,6 +22,17 @@ pub(crate) struct Tally {
     pub(crate) others: u32,
 }
 
+impl Tally {
+    /// Whether nearly all that stood is over, and nothing came in its place: to undo what was done would
+    /// bring it back.
+    pub(crate) const fn is_nearly_over(&self) -> bool {
+        self.before >= NEARLY && NEARLY * (self.open + self.lost + self.others) <= self.before && self.back == 0
+    }
+}
+
+/// One symptom of so many that still stands is little.
+const NEARLY: u32 = 8;
+
 /// Counts the saga's symptoms by their state now, and those that came back from `settled` on.
 pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Timestamp>) -> Tally {
     let mut tally = Tally { before: saga.symptoms.len() as u32, ..Tally::default() };

@@ -152,6 +152,24 @@ fn an_incident_that_was_never_seen_cannot_be_judged() {
 }
 
 #[test]
+fn what_nearly_cured_it_is_not_undone() {
+    let drain = plan("isolate", vec![vec![step(0, "isolate", "cart/cart-2", Some("restore"))]]);
+    for (left, kept) in [(1, true), (4, false)] {
+        let mut states = [CLOSED; 9];
+        states[..left].fill(OPEN);
+        let incidents = [
+            (0, incident(0, 0, IncidentPhase::Opened, &[OPEN; 9])),
+            (30, incident(30, 1, IncidentPhase::Updated, &states)),
+        ];
+        let (kinds, out, sent) = run(&drain, &incidents, 400);
+        assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)], "{left}");
+        assert_eq!(sent.len(), if kept { 1 } else { 2 }, "{left}");
+        let end = if kept { OutcomeKind::Completed } else { OutcomeKind::Abandoned };
+        assert_eq!(kinds.last(), Some(&end), "{left}");
+    }
+}
+
+#[test]
 fn a_stage_that_did_not_help_is_undone_before_the_next() {
     let mild =
         vec![step(0, "isolate", "cart/cart-2", Some("restore")), step(1, "restart", "cart/cart-1", None)];

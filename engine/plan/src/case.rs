@@ -3,12 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Entity, Fact, Id, Incident, IncidentPhase, Interval, Plan, Timestamp};
+use theriac_contract::{
+    Entity, Fact, Id, Incident, IncidentPhase, Interval, Plan, Timestamp, Topology, Verification,
+    VerificationVerdict,
+};
 
 use crate::{approval::Pending, candidates::Past, guard::is_harmless, settings::Settings};
 
 /// A place is suspected from this probability on, of all that may be wrong there.
 const SUSPECTED: f64 = 0.3;
+
+/// Probability from which another cause than the one that is acted on is a fault of its own.
+const ELSEWHERE: f64 = 0.6;
 
 /// An incident that is not over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +56,13 @@ pub(crate) struct Case {
     /// Whether the plan under way only tells somebody or waits: it is no reason not to act.
     #[serde(default)]
     pub(crate) only_waits: bool,
+    /// What the plan under way takes for the cause.
+    #[serde(default)]
+    pub(crate) acted_on: Option<Entity>,
+    /// Plans whose verdict is still awaited beside the one under way: number of the last stage, and what
+    /// they try.
+    #[serde(default)]
+    pub(crate) beside: BTreeMap<Id, (u32, String)>,
     /// Places that are suspected, and since when.
     #[serde(default)]
     pub(crate) suspected: BTreeMap<Entity, Timestamp>,
@@ -77,6 +90,8 @@ impl Case {
             waits: 0,
             asked: false,
             only_waits: false,
+            acted_on: None,
+            beside: BTreeMap::new(),
             suspected: BTreeMap::new(),
             alone_judged: false,
         };
@@ -116,12 +131,46 @@ impl Case {
 
     /// A plan is under way from `at` on.
     pub(crate) fn run(&mut self, plan: &Plan, attempt: String) {
-        self.trying = attempt;
+        let tried = std::mem::replace(&mut self.trying, attempt);
+        if let Some((before, _)) = self.running.take() {
+            self.beside.insert(before, (self.last_stage, tried));
+        }
+        self.acted_on = Some(plan.cause.clone());
         self.last_stage = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
         self.running = Some((plan.id.clone(), given_up_at(plan)));
         self.only_waits = plan.steps().all(|step| is_harmless(&step.action.verb));
         // Whatever is really done, the incident is no longer left alone.
         self.alone_judged |= !plan.dry_run && plan.steps().any(|step| !is_harmless(&step.action.verb));
+    }
+
+    /// Whether, while a plan is under way, what is wrong is most probably something else that the plan
+    /// cannot cure, and that is no trace of it: callers feel what is done to those whom they call.
+    pub(crate) fn is_about_something_else(&self, topology: &Topology) -> bool {
+        let Some(acted_on) = self.acted_on.as_ref().map(Entity::service) else { return false };
+        let Some(first) = self.incident.hypotheses.first() else { return false };
+        let Some(other) = first.entity.as_ref().map(Entity::service) else { return false };
+        let at_cause = self
+            .incident
+            .hypotheses
+            .iter()
+            .filter(|one| one.entity.as_ref().is_some_and(|entity| entity.service() == acted_on));
+        first.probability >= ELSEWHERE
+            && at_cause.map(|one| one.probability).sum::<f64>() < SUSPECTED
+            && topology.distance(other, acted_on).is_none()
+    }
+
+    /// A verdict on a plan that another was made beside. Gives whether there is such a plan.
+    pub(crate) fn judged_beside(&mut self, verification: &Verification) -> bool {
+        let Some((last_stage, _)) = self.beside.get(&verification.plan) else { return false };
+        let failed = verification.verdict == VerificationVerdict::NotRecovered;
+        if failed && verification.stage < *last_stage {
+            return true;
+        }
+        let tried = self.beside.remove(&verification.plan).map(|(_, tried)| tried);
+        if verification.verdict != VerificationVerdict::Recovered {
+            self.failed.extend(tried);
+        }
+        true
     }
 
     /// What came of leaving the incident alone for a while, once that is known. `over` is its last

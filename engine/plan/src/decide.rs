@@ -137,9 +137,9 @@ impl Desk<'_, '_> {
         }
     }
 
-    /// Makes a plan that does something, if one is best by now, in the place of one that only tells
-    /// somebody or waits.
-    pub(crate) fn act_instead(&mut self, case: &mut Case, planned: &mut Planned) {
+    /// Makes a plan that does something, if one is best by now, beside one that only tells somebody or
+    /// waits, or that is about another fault.
+    pub(crate) fn act_beside(&mut self, case: &mut Case, planned: &mut Planned) {
         if case.plans >= self.settings.plans_per_incident_max {
             return;
         }

@@ -200,6 +200,9 @@ impl Planner {
 
     fn judge(&mut self, verification: &Verification, at: Timestamp) {
         let Some(case) = self.state.cases.get_mut(&verification.incident) else { return };
+        if case.judged_beside(verification) {
+            return;
+        }
         if case.running.as_ref().is_none_or(|(plan, _)| *plan != verification.plan) {
             return;
         }
@@ -251,8 +254,11 @@ impl Planner {
         }
         if !waits && at >= case.not_before {
             desk.decide(case, planned);
-        } else if case.running.is_some() && case.only_waits && case.pending.is_none() {
-            desk.act_instead(case, planned);
+        } else if case.running.is_some()
+            && case.pending.is_none()
+            && (case.only_waits || case.is_about_something_else(&overview.known.topology))
+        {
+            desk.act_beside(case, planned);
         }
     }
 }

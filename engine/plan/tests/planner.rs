@@ -188,3 +188,30 @@ fn nothing_is_done_to_a_service_whose_sensor_lies() {
     }
     assert!(!verbs.is_empty() && verbs.iter().all(|verb| verb == "notify"), "{verbs:?}");
 }
+
+/// Callers feel what is done to those whom they call; what else is wrong meanwhile need not wait.
+#[test]
+fn another_fault_does_not_wait_for_the_verdict_on_the_first() {
+    for (other, acts) in [("e/e-1", true), ("a/a-1", false)] {
+        let known = support::line_of_services();
+        let one = incident("one", "b/b-1", "hang", 0.9, 0);
+        let mut planner = planner();
+        planner.step(at(0), &[one.clone()], &[], &known);
+        let first = planner.step(at(20), &[], &[], &known).plans.remove(0);
+        let mut two = one.clone();
+        two.revision = 1;
+        two.hypotheses[0].probability = 0.2;
+        two.hypotheses.insert(0, support::hypothesis(other, "hang", 0.7));
+        planner.step(at(30), &[two.clone()], &[], &known);
+        let second = pass(&mut planner, 35..80, &known).plans;
+        let causes: Vec<_> = second.iter().map(|plan| plan.cause.as_str()).collect();
+        assert_eq!(causes, if acts { vec![other] } else { vec![] });
+        // What did not help is not tried again, whichever verdict comes first.
+        planner.step(at(80), &[], &[verdict(&first, 0, VerificationVerdict::NotRecovered, 80)], &known);
+        let mut three = one;
+        three.revision = 2;
+        planner.step(at(85), &[three], &[], &known);
+        let later = pass(&mut planner, 90..400, &known).plans;
+        assert!(later.iter().all(|plan| plan.strategy != first.strategy || plan.cause != first.cause));
+    }
+}

@@ -58,7 +58,7 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
     place.sign(reasons, "resource", 1.0, Family::Waiting, UP);
     place.sign(reasons, "resource", -3.0, Family::Cpu, UP);
     // Who waits for a lock does nothing either, and is not what hangs.
-    place.sign(reasons, "resource", -2.0, Family::Lock, None);
+    place.sign(reasons, "resource", -4.0, Family::Lock, None);
     place.restarted(reasons, -3.0);
     if idle.is_none() {
         return;

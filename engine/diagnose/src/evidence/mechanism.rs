@@ -70,6 +70,14 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::LyingSensor => vantage::lying_sensor(view, suspect, WITHOUT_MARK, reasons),
     }
     vantage::mark(view, fault, suspect, reasons);
+    let may_be_cold = matches!(
+        fault,
+        Fault::BadDeploy | Fault::BadConfiguration | Fault::SlowDependency | Fault::CpuSaturation
+    );
+    if may_be_cold && !is_host(suspect) && view.is_warming_up(suspect) {
+        let text = format!("processes of {} began a moment ago: what is cold is slow", suspect.service());
+        reasons.add("restarts", -3.5, text, Vec::new());
+    }
     true
 }
 

@@ -93,6 +93,15 @@ pub(crate) fn is_on_sick_host(symptom: &Kept, case: &Case, graph: &Graph) -> boo
     case.symptoms.values().any(|kept| sick.contains(&kept.family) && hosts.contains(&kept.entity))
 }
 
+/// Whether ways are held up in both of two incidents that lead from or to the same service.
+pub(crate) fn share_a_way(one: &Case, other: &Case) -> bool {
+    let ends = |case: &Case| -> BTreeSet<String> {
+        let gaps = case.symptoms.values().filter(|kept| kept.family == Family::Gap);
+        gaps.flat_map(|kept| [kept.entity.service().to_owned(), kept.about().service().to_owned()]).collect()
+    };
+    !ends(one).is_disjoint(&ends(other))
+}
+
 /// The symptoms of a case at the services where its trouble begins.
 pub(crate) fn origins<'c>(case: &'c Case, graph: &Graph) -> Vec<&'c Kept> {
     let services = troubled(case);

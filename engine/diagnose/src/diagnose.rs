@@ -9,7 +9,7 @@ use theriac_contract::{
 };
 
 use crate::{
-    correlate::{Tie, is_on_sick_host, origins, tie},
+    correlate::{Tie, is_on_sick_host, origins, share_a_way, tie},
     departures,
     family::Family,
     graph::Graphs,
@@ -178,7 +178,9 @@ impl Diagnose {
                         found.is_some_and(|tie| tie != Tie::Time)
                     };
                     let on_sick_host = |kept: &Kept| is_on_sick_host(kept, other, graph);
-                    origins(case, graph).iter().all(tied) || case.symptoms.values().any(on_sick_host)
+                    origins(case, graph).iter().all(tied)
+                        || case.symptoms.values().any(on_sick_host)
+                        || other.stands() && share_a_way(case, other)
                 }
             });
             let Some(whole) = whole else {

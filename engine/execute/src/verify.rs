@@ -26,7 +26,9 @@ impl Tally {
     /// Whether nearly all that stood is over, and nothing came in its place: to undo what was done would
     /// bring it back.
     pub(crate) const fn is_nearly_over(&self) -> bool {
-        self.before >= NEARLY && NEARLY * (self.open + self.lost + self.others) <= self.before && self.back == 0
+        self.before >= NEARLY
+            && NEARLY * (self.open + self.lost + self.others) <= self.before
+            && self.back == 0
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use theriac_contract::{
-    Action, Autonomy, Entity, Hypothesis, Id, Incident, Plan, PlanStage, SCHEMA_VERSION, Step, Timestamp,
+    Action, Autonomy, Entity, Hypothesis, Id, Incident, Interval, Plan, PlanStage, SCHEMA_VERSION, Step,
+    Timestamp,
 };
 
 use crate::{known_good::KnownGood, playbook::Strategy, settings::Settings, target};
@@ -71,7 +72,7 @@ pub(crate) fn plan(order: &Order<'_>, settings: &Settings) -> Option<Plan> {
         schema_version: SCHEMA_VERSION,
         id: Id(String::new()),
         at: *at,
-        expires: at.plus(settings.plan_valid_for),
+        expires: at.plus(settings.plan_valid_for).plus(until_last(&stages)),
         domain: incident.domain.clone(),
         incident: incident.id.clone(),
         incident_revision: incident.revision,
@@ -90,6 +91,20 @@ pub(crate) fn plan(order: &Order<'_>, settings: &Settings) -> Option<Plan> {
         knowledge_version: order.knowledge_version,
         policy_version: order.policy_version.to_owned(),
     })
+}
+
+/// How long everything before the last step may take: each step its time, each stage but the last its
+/// verdict, which may be put off once.
+fn until_last(stages: &[PlanStage]) -> Interval {
+    let steps: i64 = stages.iter().flat_map(|stage| &stage.steps).map(|step| step.timeout.0.max(0)).sum();
+    let last = stages.last().and_then(|stage| stage.steps.last()).map_or(0, |step| step.timeout.0.max(0));
+    let most = |stage: &PlanStage, of: fn(&Step) -> Interval| {
+        stage.steps.iter().map(|step| of(step).0.max(0)).max().unwrap_or(0)
+    };
+    let judged =
+        |stage: &PlanStage| most(stage, |step| step.settle) + 2 * most(stage, |step| step.verify_within);
+    let verdicts: i64 = stages.iter().rev().skip(1).map(judged).sum();
+    Interval(steps - last + verdicts)
 }
 
 fn action(

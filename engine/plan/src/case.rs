@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Entity, Fact, Id, Incident, IncidentPhase, Interval, Plan, Timestamp, Topology, Verification,
+    Entity, Fact, Id, Incident, IncidentPhase, Interval, NodeKind, Plan, Timestamp, Topology, Verification,
     VerificationVerdict,
 };
 
@@ -12,6 +12,11 @@ use crate::{approval::Pending, candidates::Past, guard::is_harmless, settings::S
 
 /// A place is suspected from this probability on, of all that may be wrong there.
 const SUSPECTED: f64 = 0.3;
+
+/// One symptom of so many that still stands is little.
+const NEARLY: usize = 8;
+/// How long what nearly ended is waited for.
+const ENDING: Interval = Interval::from_seconds(60);
 
 /// Probability from which another cause than the one that is acted on is a fault of its own.
 const ELSEWHERE: f64 = 0.6;
@@ -66,6 +71,11 @@ pub(crate) struct Case {
     /// Places that are suspected, and since when.
     #[serde(default)]
     pub(crate) suspected: BTreeMap<Entity, Timestamp>,
+    /// Symptoms that stood by the last revision, and when they were fewer than before last.
+    #[serde(default)]
+    pub(crate) standing: usize,
+    #[serde(default)]
+    pub(crate) better: Option<Timestamp>,
     /// Whether it is known what comes of leaving it alone, or can no longer be.
     #[serde(default)]
     pub(crate) alone_judged: bool,
@@ -93,6 +103,8 @@ impl Case {
             acted_on: None,
             beside: BTreeMap::new(),
             suspected: BTreeMap::new(),
+            standing: incident.open_symptoms().count(),
+            better: None,
             alone_judged: false,
         };
         case.suspect(at);
@@ -101,8 +113,27 @@ impl Case {
 
     /// Takes in a newer revision.
     pub(crate) fn hear(&mut self, incident: &Incident, at: Timestamp) {
+        let standing = incident.open_symptoms().count();
+        if standing < self.standing {
+            self.better = Some(at);
+        }
+        self.standing = standing;
         self.incident = incident.clone();
         self.suspect(at);
+    }
+
+    /// Whether nearly all of it ended, the last of it a moment ago: it is about to be over, whatever did
+    /// that, and to act now would only disturb.
+    pub(crate) fn is_ending(&self, at: Timestamp) -> bool {
+        let all = self.incident.symptoms.len();
+        let lately = self.better.is_some_and(|better| at.since(better) < ENDING);
+        lately && all >= NEARLY && NEARLY * self.standing <= all
+    }
+
+    /// The host that is the most probable cause, if one is.
+    pub(crate) fn sick_host(&self, topology: &Topology) -> Option<&Entity> {
+        let first = self.incident.hypotheses.first().filter(|first| first.probability >= SUSPECTED)?;
+        first.entity.as_ref().filter(|entity| topology.kind_of(entity) == NodeKind::Host)
     }
 
     /// Notes which places are suspected now.

@@ -28,9 +28,14 @@ pub(crate) struct Desk<'a, 'k> {
     pub(crate) overview: &'a Overview<'k>,
     /// Why there is a storm in the domain, if there is one.
     pub(crate) storm: Option<&'a str>,
+    /// What runs on hosts that incidents suspect.
+    pub(crate) sick: &'a Guests,
     pub(crate) guard: &'a mut Guard,
     pub(crate) policy_version: &'a str,
 }
+
+/// What runs on hosts that are taken for a cause: by whom the host, and by which incident.
+pub(crate) type Guests = BTreeMap<Entity, (Entity, Id)>;
 
 /// What is to be done.
 enum Decision {
@@ -122,6 +127,11 @@ impl Desk<'_, '_> {
             tell(case, planned, Told::of("any", "plans_used_up", text));
             return;
         }
+        if case.is_ending(self.at) {
+            let text = format!("{} symptoms of it still stand, and it gets better", case.standing);
+            tell(case, planned, Told::of("any", "ending", text));
+            return;
+        }
         let mut refusals = Vec::new();
         let decision = self.choose(case, &mut refusals);
         refusals.into_iter().for_each(|told| tell(case, planned, told));
@@ -140,7 +150,7 @@ impl Desk<'_, '_> {
     /// Makes a plan that does something, if one is best by now, beside one that only tells somebody or
     /// waits, or that is about another fault.
     pub(crate) fn act_beside(&mut self, case: &mut Case, planned: &mut Planned) {
-        if case.plans >= self.settings.plans_per_incident_max {
+        if case.plans >= self.settings.plans_per_incident_max || case.is_ending(self.at) {
             return;
         }
         if let Decision::Plan(chosen) = self.choose(case, &mut Vec::new())
@@ -252,6 +262,15 @@ impl Desk<'_, '_> {
         Decision::Plan(Box::new(chosen))
     }
 
+    /// What runs on a host that another incident takes for its cause is healed with the host.
+    fn hosts_first(&self, case: &Case, draft: &Draft<'_>) -> Option<(&'static str, String)> {
+        let acted = draft.plan.steps().filter(|step| !is_harmless(&step.action.verb));
+        let mut targets = acted.flat_map(|step| [&draft.plan.cause, &step.action.target]);
+        let (host, incident) = targets.find_map(|target| self.sick.get(target))?;
+        let text = || format!("{host}, on which it runs, is suspected in {}", incident.short());
+        (*incident != case.incident.id).then(|| ("host_suspected", text()))
+    }
+
     /// Builds the plan of a strategy and holds it against policy and guardrails; none if a name
     /// cannot be filled in.
     fn vet(
@@ -291,7 +310,7 @@ impl Desk<'_, '_> {
                 storm: self.storm,
                 settings,
             };
-            self.guard.refusal(&draft, &scene)
+            self.guard.refusal(&draft, &scene).or_else(|| self.hosts_first(case, &draft))
         };
         Some(match refusal {
             Some((reason, detail)) => {

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Fact, Id, Incident, Interval, Outcome, Plan, Snapshot, StateError, StateTable, Timestamp,
-    Topology, Verification, VerificationVerdict,
+    Checkpointed, Entity, Fact, Id, Incident, Interval, Outcome, Plan, Snapshot, StateError, StateTable,
+    Timestamp, Topology, Verification, VerificationVerdict,
 };
 
 use crate::{
     adverse,
     case::{Case, relapsed},
-    decide::Desk,
+    decide::{Desk, Guests},
     guard::Guard,
     overview::Overview,
     playbook::{Playbooks, Strategy},
+    reach,
     settings::Settings,
     storm,
 };
@@ -106,9 +107,10 @@ impl Planner {
         self.hear_rulings(knowledge, &mut planned.facts);
         let storms = self.storms(at, knowledge);
         let overview = Overview::new(knowledge);
+        let sick = self.guests_of_sick_hosts(&knowledge.topology);
         let ids: Vec<Id> = self.state.cases.keys().cloned().collect();
         for id in ids {
-            self.decide(&id, at, &overview, &storms, &mut planned);
+            self.decide(&id, at, &overview, (&storms, &sick), &mut planned);
         }
         let over = self.state.closed.len().saturating_sub(CLOSED_MAX);
         self.state.closed.drain(..over);
@@ -175,12 +177,23 @@ impl Planner {
             facts.push(Fact::Refused {
                 incident,
                 strategy: "any".to_owned(),
-                target: theriac_contract::Entity("unknown".to_owned()),
+                target: Entity("unknown".to_owned()),
                 reason: "approval_void".to_owned(),
                 detail: format!("{} approved {}, but: {why}", ruling.by, ruling.plan.short()),
             });
         }
         *heard = (*heard).max(knowledge.control.ruled);
+    }
+
+    /// What runs on hosts that incidents take for their cause: the host, and the incident.
+    fn guests_of_sick_hosts(&self, topology: &Topology) -> Guests {
+        let hosts =
+            self.state.cases.iter().filter_map(|(id, case)| Some((case.sick_host(topology)?.clone(), id)));
+        let guests = |(host, id): (Entity, &Id)| {
+            let guests = reach::running_on(&host, topology);
+            guests.into_iter().map(move |guest| (guest, (host.clone(), id.clone()))).collect::<Vec<_>>()
+        };
+        hosts.flat_map(guests).collect()
     }
 
     /// Domains in which there is a storm, and why; empty where nothing is to be decided.
@@ -225,7 +238,7 @@ impl Planner {
         id: &Id,
         at: Timestamp,
         overview: &Overview<'_>,
-        storms: &BTreeMap<String, String>,
+        (storms, sick): (&BTreeMap<String, String>, &Guests),
         planned: &mut Planned,
     ) {
         let Self { settings, playbooks, ask, policy_version, state } = self;
@@ -233,7 +246,7 @@ impl Planner {
         let Some(case) = cases.get_mut(id) else { return };
         planned.facts.extend(case.left_alone(at, None, settings));
         let storm = storms.get(&case.incident.domain).map(String::as_str);
-        let mut desk = Desk { at, settings, playbooks, ask, overview, storm, guard, policy_version };
+        let mut desk = Desk { at, settings, playbooks, ask, overview, storm, sick, guard, policy_version };
         if case.running.as_ref().is_some_and(|(_, lost_at)| at >= *lost_at) {
             case.running = None;
             case.failed.push(std::mem::take(&mut case.trying));

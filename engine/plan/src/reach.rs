@@ -54,7 +54,7 @@ impl<'a> Traffic<'a> {
 }
 
 /// Instances that run on a host, or on the hosts of a zone.
-fn running_on(place: &Entity, topology: &Topology) -> BTreeSet<Entity> {
+pub(crate) fn running_on(place: &Entity, topology: &Topology) -> BTreeSet<Entity> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::from([place.clone()]);
     let mut open = vec![place.clone()];

@@ -66,7 +66,7 @@ pub struct Settings {
     pub plans_per_incident_max: u32,
     /// Times that a strategy is tried on the same cause of an incident at most.
     pub tries_max: u32,
-    /// How long a plan may be begun after it was made.
+    /// How long a plan may be begun after it was made; later steps, when those before took all their time.
     pub plan_valid_for: Interval,
     /// How much evidence from other services counts, next to that of the service itself.
     pub evidence_of_others: f64,

@@ -5,8 +5,8 @@ mod support;
 use proptest::prelude::*;
 use support::{acting, at, pass};
 use theriac_contract::{
-    Checkpointed, FaultClass, Hypothesis, Id, Incident, Plan, SCHEMA_VERSION, Snapshot, Timestamp,
-    Verification, VerificationVerdict,
+    Checkpointed, EdgeKind, FaultClass, Hypothesis, Id, Incident, Plan, SCHEMA_VERSION, Snapshot, SymptomRef,
+    SymptomState, Timestamp, Verification, VerificationVerdict,
 };
 use theriac_plan::{Planner, Playbooks, Settings};
 
@@ -213,5 +213,44 @@ fn another_fault_does_not_wait_for_the_verdict_on_the_first() {
         planner.step(at(85), &[three], &[], &known);
         let later = pass(&mut planner, 90..400, &known).plans;
         assert!(later.iter().all(|plan| plan.strategy != first.strategy || plan.cause != first.cause));
+    }
+}
+
+#[test]
+fn what_runs_on_a_suspected_host_is_healed_with_the_host() {
+    let mut known = support::line_of_services();
+    let host = support::entity("host:one");
+    for guest in ["b/b-1", "e/e-1"] {
+        known.topology.connect(&support::entity(guest), &host, EdgeKind::RunsOn);
+    }
+    let mut of_host = incident("host", "host:one", "network_fault", 0.9, 0);
+    of_host.hypotheses[0].change = None;
+    let guest = incident("guest", "e/e-1", "hang", 0.9, 0);
+    let mut planner = planner();
+    planner.step(at(0), &[of_host, guest], &[], &known);
+    let planned = pass(&mut planner, 5..60, &known);
+    let causes: Vec<_> = planned.plans.iter().map(|plan| plan.cause.as_str()).collect();
+    assert_eq!(causes, ["host:one"]);
+    let text = "host:one, on which it runs, is suspected in";
+    let told = support::refusals(&planned);
+    assert!(told.iter().any(|(reason, detail)| *reason == "host_suspected" && detail.starts_with(text)));
+}
+
+#[test]
+fn what_is_about_to_be_over_is_left_alone() {
+    for (standing, acts) in [(1, false), (4, true)] {
+        let mut one = incident("one", "b/b-1", "hang", 0.9, 0);
+        let symptom = one.symptoms.remove(0);
+        one.symptoms =
+            (0..9).map(|n| SymptomRef { id: Id(format!("symptom-{n}")), ..symptom.clone() }).collect();
+        let mut planner = planner();
+        let known = support::line_of_services();
+        planner.step(at(0), &[one.clone()], &[], &known);
+        one.revision = 1;
+        one.symptoms[standing..].iter_mut().for_each(|symptom| symptom.state = SymptomState::Closed);
+        planner.step(at(10), &[one], &[], &known);
+        assert_eq!(pass(&mut planner, 15..60, &known).plans.len(), usize::from(acts), "{standing}");
+        // What then stands on is acted upon.
+        assert_eq!(pass(&mut planner, 60..90, &known).plans.len(), usize::from(!acts), "{standing}");
     }
 }

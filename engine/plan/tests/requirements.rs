@@ -102,6 +102,8 @@ fn what_is_down_is_started_again_one_after_the_other() {
     let plan = planner.step(at(20), &[], &[], &known).plans.remove(0);
     let steps = plan.steps().map(|step| (step.action.verb.as_str(), step.action.target.as_str()));
     assert_eq!(steps.collect::<Vec<_>>(), [("restart", "b/b-1"), ("restart", "b/b-3")]);
+    // The second may begin when the first has taken all its time.
+    assert_eq!(plan.expires.since(plan.at).as_seconds(), 120.0 + 120.0);
 }
 
 #[test]

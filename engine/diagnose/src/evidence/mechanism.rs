@@ -320,6 +320,10 @@ impl<'a> Place<'_, 'a> {
             let text = format!("messages pile up in {first} alone: what fails is what it holds");
             reasons.add("queue", -3.0, text, Vec::new());
         }
+        if self.view.troubled_ways().iter().any(|(caller, _)| *caller == self.suspect.service()) {
+            let text = format!("{} waits for answers that were ready, and fails for that", self.suspect);
+            reasons.add("ways", -2.0, text, Vec::new());
+        }
         vantage::log_against_metrics(self.view, self.suspect, reasons);
         self.own_word(reasons);
         self.own_resources(reasons, -1.5);

@@ -9,7 +9,7 @@ use super::{
     mechanism::{Place, UP},
     said,
 };
-use crate::{family::Family, graph::is_host};
+use crate::{family::Family, graph::is_host, view::Trouble};
 
 /// A way has two ends; that of the callee is seen by all its callers.
 const FROM_THE_CALLER: f64 = 0.6;
@@ -47,6 +47,11 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
             Vec::new(),
         );
     }
+    if let Some(trouble) = lost_by_a_host(place) {
+        let (text, ids) = said(&trouble);
+        let ratio = -2.5 * (0.5 + 0.5 * trouble.strength);
+        reasons.add("host", ratio, format!("a host of {service} explains it: {text}"), ids);
+    }
     if let Some(own) = place.trouble(Family::SelfTime, UP) {
         let (text, ids) = said(&own);
         reasons.add("self_time", -2.0, format!("it is slow in itself: {text}"), ids);
@@ -55,6 +60,13 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
         place.sign(reasons, "resource", -1.0, family, UP);
     }
     place.restarted(reasons, -2.0);
+}
+
+/// Losses of a host on which an instance of the suspect's service runs.
+fn lost_by_a_host<'a>(place: &Place<'_, 'a>) -> Option<Trouble<'a>> {
+    let instances = place.view.knowledge.topology.instances.get(place.suspect.service())?;
+    let hosts = instances.iter().flat_map(|instance| place.view.graph.hosts(instance));
+    hosts.into_iter().find_map(|host| place.view.trouble(&host, Family::Transmission, None))
 }
 
 /// Time on the way to what runs on a host, so many times what it is to all others, is the host's: those who
@@ -98,6 +110,19 @@ fn of_host(place: &Place<'_, '_>, reasons: &mut Reasons) {
                 reasons.add("ways", 2.0, text, Vec::new());
             }
         }
+    }
+    let held_up = place.view.troubled_ways();
+    let calls_from_there = guests
+        .iter()
+        .map(|guest| guest.service())
+        .find(|service| held_up.iter().any(|way| way.0 == *service));
+    if let (Some(_), Some(caller)) = (lost, calls_from_there) {
+        let count = held_up.iter().filter(|way| way.0 == caller).count();
+        let text = format!(
+            "{caller}, of which an instance runs on {}, waits on {count} ways for answers that were ready",
+            place.suspect
+        );
+        reasons.add("ways", (0.5 + 0.75 * count as f64).min(3.0), text, Vec::new());
     }
     if lost.is_some() || stands_out {
         place.guests(reasons);

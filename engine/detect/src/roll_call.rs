@@ -4,14 +4,15 @@
 //! all readings of one instance stay away is rarer, and all instances together soon show how rare:
 //! of `n` instance ticks `c` began a gap of at least `g`, so the chance of one more is
 //! `(c + 1/2) / (n + 1)` (Jeffreys' prior), halved for each tick beyond the longest gap that ever ended,
-//! as for a memoryless pause of one tick in the mean. Where half of all instances are silent it is the
+//! as for a memoryless pause of one tick in the mean. Who still logs or sends spans is not missed: then it is
+//! its exporter that is silent. Where half of all instances are silent it is the
 //! way to them that is broken, and nobody is missed.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Entity, Tick,
+    Entity, SignalKind, Tick,
     seeded::{self, Bug},
 };
 
@@ -41,6 +42,10 @@ pub(crate) struct RollCall {
     /// Whom each series is a reading of, by series; made anew after a restore.
     #[serde(skip)]
     of: Vec<Option<usize>>,
+    /// Whose lines or spans each series counts, by series: who says something is there, whatever became
+    /// of its readings.
+    #[serde(skip)]
+    talk: Vec<Option<usize>>,
     /// Instance ticks in which somebody answered.
     heard: f64,
     /// Gaps that ended, by length.
@@ -56,10 +61,13 @@ impl RollCall {
         for call in &mut self.calls {
             (call.readings, call.answered) = (0, false);
         }
-        for (place, value) in self.of.iter().zip(&tick.values) {
-            if let Some(call) = place.and_then(|place| self.calls.get_mut(place)) {
+        for ((reading, talk), value) in self.of.iter().zip(&self.talk).zip(&tick.values) {
+            if let Some(call) = reading.and_then(|place| self.calls.get_mut(place)) {
                 call.readings += 1;
                 call.answered |= value.is_finite();
+            }
+            if let Some(call) = talk.and_then(|place| self.calls.get_mut(place)) {
+                call.answered |= *value > 0.0;
             }
         }
         self.ended.resize(GAP_MAX + 1, 0.0);
@@ -87,7 +95,8 @@ impl RollCall {
     fn admit(&mut self, watched: &[Watched]) {
         for watched in &watched[self.of.len().min(watched.len())..] {
             let entity = &watched.series.entity;
-            let place = (watched.rule.silence && entity.is_instance()).then(|| {
+            let talk = watched.series.kind != SignalKind::Metric;
+            let place = (entity.is_instance() && (talk || watched.rule.silence)).then(|| {
                 if let Some(place) = self.places.get(entity) {
                     return *place;
                 }
@@ -95,7 +104,8 @@ impl RollCall {
                 self.places.insert(entity.clone(), self.calls.len() - 1);
                 self.calls.len() - 1
             });
-            self.of.push(place);
+            self.of.push(place.filter(|_| !talk && watched.rule.silence));
+            self.talk.push(place.filter(|_| talk));
         }
     }
 
@@ -125,6 +135,7 @@ mod tests {
         RollCall {
             calls: vec![here; count],
             of: (0..count).map(Some).collect(),
+            talk: vec![None; count],
             heard,
             ended: vec![0.0; GAP_MAX + 1],
             ..RollCall::default()
@@ -159,6 +170,7 @@ mod tests {
     fn where_half_of_all_are_silent_nobody_is_missed() {
         let mut roll = calls(4, 999.0);
         roll.of = (0..4 * READINGS_MIN).map(|series| Some(series / READINGS_MIN)).collect();
+        roll.talk = vec![None; 4 * READINGS_MIN];
         let silent = |instances: usize| {
             let value = |series| if series / READINGS_MIN < instances { f64::NAN } else { 1.0 };
             Tick { values: (0..4 * READINGS_MIN).map(value).collect(), ..Tick::default() }
@@ -169,5 +181,21 @@ mod tests {
         assert_eq!((roll.p_value(0), roll.p_value(READINGS_MIN)), (None, None), "the way to them is broken");
         roll.update(&[], &silent(1));
         assert!(roll.p_value(0).is_some(), "the others answer again");
+    }
+
+    #[test]
+    fn who_still_logs_is_not_missed() {
+        let mut roll = calls(4, 999.0);
+        roll.of = (0..4 * READINGS_MIN).map(|series| Some(series / READINGS_MIN)).chain([None]).collect();
+        roll.talk = vec![None; 4 * READINGS_MIN];
+        roll.talk.push(Some(0));
+        let lines = |lines: f64| {
+            let value = |series| if series < READINGS_MIN { f64::NAN } else { 1.0 };
+            Tick { values: (0..4 * READINGS_MIN).map(value).chain([lines]).collect(), ..Tick::default() }
+        };
+        roll.update(&[], &lines(2.0));
+        assert_eq!(roll.p_value(0), None, "its exporter is silent, it is not");
+        roll.update(&[], &lines(0.0));
+        assert!(roll.p_value(0).is_some());
     }
 }

@@ -64,7 +64,7 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 44] = [
+const BUILT_IN: [Row; 45] = [
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
@@ -79,6 +79,7 @@ const BUILT_IN: [Row; 44] = [
     ("restart", Matters::Rise, 0.0, 0.0, true),
     ("locks", Matters::Rise, 0.5, 1.0, true),
     ("deadlock", Matters::Rise, 0.5, 0.0, true),
+    ("pending", Matters::Rise, 0.5, 1.0, true),
     ("uptime", Matters::Nothing, 0.0, 0.0, false),
     ("health", Matters::Drop, 0.0, 0.0, false),
     ("success", Matters::Drop, 0.01, 0.0, false),

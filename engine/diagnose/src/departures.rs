@@ -20,6 +20,20 @@ pub(crate) fn explained(changes: &[Change], entity: &Entity, onset: Timestamp, w
     entity.is_instance() && changes.iter().any(|change| takes(change) && fewer(change) && close(change.at))
 }
 
+/// Whether an instance that was taken away is there again since `since`: its process began anew, or its
+/// service was scaled to more.
+pub(crate) fn returned(changes: &[Change], entity: &Entity, since: Timestamp) -> bool {
+    let more = |change: &Change| match (change.from.parse::<u32>(), change.to.parse::<u32>()) {
+        (Ok(from), Ok(to)) => to > from,
+        _ => false,
+    };
+    let grown = |change: &Change| {
+        change.kind == SCALING && change.entity.service() == entity.service() && more(change)
+    };
+    let begun = |change: &Change| change.kind == Change::RESTART && change.entity == *entity;
+    changes.iter().any(|change| change.at >= since && (begun(change) || grown(change)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +59,11 @@ mod tests {
         assert!(!gone(scaled(900, "deploy", "4", "3"), "cart/cart-4"), "something else");
         assert!(!gone(scaled(900, SCALING, "4", "3"), "shop/shop-4"), "another service");
         assert!(!gone(scaled(900, SCALING, "4", "3"), "cart"), "the service itself");
+        let back = |change: Change| {
+            returned(&[change], &Entity("cart/cart-4".to_owned()), Timestamp::from_seconds(1_000))
+        };
+        assert!(back(scaled(1_100, SCALING, "3", "4")));
+        assert!(!back(scaled(900, SCALING, "3", "4")), "before it went");
+        assert!(!back(scaled(1_100, SCALING, "4", "3")), "one more goes");
     }
 }

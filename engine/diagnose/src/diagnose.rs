@@ -22,6 +22,8 @@ use crate::{
     view::View,
 };
 
+/// Instances of which it is kept that they were taken away.
+const DEPARTED_MAX: usize = 1_024;
 const TABLE: &str = "diagnose";
 const TABLE_VERSION: u16 = 1;
 /// A change of probability that is worth a revision.
@@ -35,6 +37,9 @@ struct State {
     recent: BTreeMap<String, VecDeque<Timestamp>>,
     /// Symptoms that found no place because too many incidents were gathering evidence.
     shed: u64,
+    /// Instances that were taken away, and since when they are silent.
+    #[serde(default)]
+    departed: BTreeMap<Entity, Timestamp>,
     /// Whose word does not count.
     #[serde(default)]
     doubts: Doubts,
@@ -124,9 +129,17 @@ impl Diagnose {
             }
         }
         let window = self.settings.window;
-        if kept.family == Family::Missing
-            && departures::explained(&knowledge.changes, &kept.entity, kept.onset, window)
-        {
+        let heard = kept.family != Family::Missing;
+        if let Some(since) = self.state.departed.get(&kept.entity) {
+            if !heard && !departures::returned(&knowledge.changes, &kept.entity, *since) {
+                return;
+            }
+            self.state.departed.remove(&kept.entity);
+        }
+        if !heard && departures::explained(&knowledge.changes, &kept.entity, kept.onset, window) {
+            if self.state.departed.len() < DEPARTED_MAX {
+                self.state.departed.insert(kept.entity, kept.onset);
+            }
             return;
         }
         let storm = self.is_storm(symptom);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use theriac_contract::{
-    Candidate, Change, Entity, FaultClass, Hypothesis, Incident, Snapshot, Timestamp, Utility,
+    Candidate, Change, Entity, FaultClass, Felt, Hypothesis, Incident, Snapshot, Timestamp, Utility,
 };
 
 use crate::{
@@ -248,6 +248,7 @@ fn unmet(
         Requirement::Transient => {
             (hypothesis.class == FaultClass::Transient, "it is for faults that pass by themselves")
         }
+        Requirement::Felt => (incident.felt == Felt::Outside, "nobody outside feels it"),
     };
     (!met).then_some(text)
 }

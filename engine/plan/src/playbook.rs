@@ -71,6 +71,8 @@ pub enum Requirement {
     Configuration,
     /// The fault may pass by itself.
     Transient,
+    /// Somebody outside feels it.
+    Felt,
 }
 
 /// A Beta distribution.

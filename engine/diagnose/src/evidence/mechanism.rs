@@ -72,11 +72,15 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
     vantage::mark(view, fault, suspect, reasons);
     let may_be_cold = matches!(
         fault,
-        Fault::BadDeploy | Fault::BadConfiguration | Fault::SlowDependency | Fault::CpuSaturation
+        Fault::BadDeploy
+            | Fault::BadConfiguration
+            | Fault::SlowDependency
+            | Fault::CpuSaturation
+            | Fault::Hang
     );
     if may_be_cold && !is_host(suspect) && view.is_warming_up(suspect) {
         let text = format!("processes of {} began a moment ago: what is cold is slow", suspect.service());
-        reasons.add("restarts", -3.5, text, Vec::new());
+        reasons.add("restarts", WITHOUT_MARK, text, Vec::new());
     }
     true
 }
@@ -136,7 +140,7 @@ impl<'a> Place<'_, 'a> {
     }
 
     /// A change speaks against causes that need none.
-    fn change_speaks_against(&self, reasons: &mut Reasons, ratio: f64) {
+    pub(super) fn change_speaks_against(&self, reasons: &mut Reasons, ratio: f64) {
         if let Some((change, weight)) = self.view.change(self.suspect) {
             let text =
                 format!("{} of {} at {} may be the cause instead", change.kind, change.entity, change.at);

@@ -59,6 +59,9 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
     for family in [Family::Cpu, Family::Memory] {
         place.sign(reasons, "resource", -1.0, family, UP);
     }
+    // Who waits for a connection of its own pool has not asked yet: that is no time on the way.
+    place.sign(reasons, "resource", -3.0, Family::Waiting, UP);
+    place.change_speaks_against(reasons, -2.0);
     place.restarted(reasons, -2.0);
 }
 

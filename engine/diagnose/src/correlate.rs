@@ -78,6 +78,9 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     if case.symptoms.values().filter(loaded).any(|kept| graph.is_below(service, kept.about().service())) {
         return Some(Tie::Load);
     }
+    if case.symptoms.values().any(|kept| stands_behind(service, kept, graph)) {
+        return Some(Tie::Load);
+    }
     if case.symptoms.values().any(|kept| share_a_host(symptom, kept, graph)) {
         return Some(Tie::Host);
     }
@@ -151,6 +154,14 @@ fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
     let work = matches!(symptom.family, Family::Traffic | Family::Cpu);
     let load = (work || said.fault == Fault::TrafficSurge.slug()) && graph.is_below(service, cause.service());
     load || !own && graph.is_below(cause.service(), service)
+}
+
+/// Whether a service is asked by those who ask a cache that does not answer: what is not found there is asked
+/// for here.
+fn stands_behind(service: &str, kept: &Kept, graph: &Graph) -> bool {
+    let cache = kept.about().service();
+    let asks_cache = |caller: &str| graph.callers(cache).any(|other| other == caller);
+    kept.family == Family::Cache && cache != service && graph.callers(service).any(asks_cache)
 }
 
 /// A host ties two symptoms if it is itself in trouble, or if both speak of its processor.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use theriac_contract::{
-    Candidate, Change, Entity, FaultClass, Felt, Hypothesis, Incident, Snapshot, Timestamp, Utility,
+    Candidate, Change, Entity, FaultClass, Felt, Hypothesis, Incident, NodeKind, Snapshot, Timestamp, Utility,
 };
 
 use crate::{
@@ -225,6 +225,13 @@ fn unmet(
         Requirement::Host => (
             entity.is_some_and(|entity| entity.as_str().starts_with("host:")),
             "it needs a host as the cause",
+        ),
+        Requirement::Stateless => (
+            entity.is_some_and(|entity| {
+                let service = Entity(entity.service().to_owned());
+                !matches!(knowledge.topology.kind_of(&service), NodeKind::Database | NodeKind::Queue)
+            }),
+            "it keeps data: a new instance is cold, and an old one has what others may not",
         ),
         Requirement::PeersWell => (
             entity.is_some_and(|entity| peers_well(entity, incident, knowledge)),

@@ -56,6 +56,9 @@ pub enum Requirement {
     Instance,
     /// A host.
     Host,
+    /// A service that keeps nothing: no database and no queue, whose new instances are cold and whose old
+    /// ones have what others may not.
+    Stateless,
     /// Of the other instances of its service at least one is well: somebody can take over.
     PeersWell,
     /// Those who call it can do without it: another's service, or one that the topology file calls

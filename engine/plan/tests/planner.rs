@@ -74,11 +74,11 @@ fn what_did_not_help_is_followed_by_something_else() {
 fn the_only_remedy_is_tried_once_more_and_not_for_ever() {
     let mut planner = planner();
     let knowledge = Snapshot::default();
-    planner.step(at(0), &[incident("a", "cart/cart-1", "byzantine_replica", 0.9, 0)], &[], &knowledge);
+    planner.step(at(0), &[incident("a", "cart", "certificate_expired", 0.9, 0)], &[], &knowledge);
     let mut made = wait(&mut planner, 5..60);
     for try_number in 1..=2 {
         assert_eq!(made.len(), 1, "try {try_number}");
-        assert_eq!(made[0].strategy, "isolate_instance");
+        assert_eq!(made[0].strategy, "renew_certificate");
         let end = 60 * try_number;
         let failed = verdict(&made[0], 0, VerificationVerdict::NotRecovered, end);
         planner.step(at(end), &[], &[failed], &knowledge);

@@ -292,17 +292,17 @@ impl<'a> Place<'_, 'a> {
         let failing = self.trouble(Family::Errors, None);
         // One instance whose answers are wrong is another than what all of them share.
         let (wrong, all) = self.view.replicas(self.suspect.service(), &[(Family::Mismatch, None)]);
-        let all_wrong = self.trouble(Family::Mismatch, None).filter(|_| wrong == all && all > 0);
+        let most_wrong = self.trouble(Family::Mismatch, None).filter(|_| 2 * wrong >= all && all > 0);
         let felt = failing
             .or_else(|| self.trouble(Family::Latency, UP))
             .or_else(|| self.trouble(Family::SelfTime, UP))
             .or_else(|| self.trouble(Family::Restarts, None))
-            .or(all_wrong);
+            .or(most_wrong);
         self.mark(reasons, "errors", 2.0, felt, "errors, latency, restarts or wrong answers");
         self.restarted(reasons, -2.0);
         self.sign(reasons, "logs", 0.5, Family::Log, UP);
         self.sign(reasons, "resource", -3.0, Family::Memory, UP);
-        if all_wrong.is_none() || all == 1 {
+        if most_wrong.is_none() || all == 1 {
             self.sign(reasons, "peers", -1.5, Family::Mismatch, None);
         }
     }
@@ -351,6 +351,8 @@ impl<'a> Place<'_, 'a> {
         let mismatch = self.trouble(Family::Mismatch, None);
         let edge_errors = self.trouble(Family::Errors, None).filter(by_others);
         self.mark(reasons, "peers", 5.0, mismatch.or(edge_errors), "answers that others found to be wrong");
+        // Who has just got a new build shares it with the others.
+        self.change_speaks_against(reasons, -3.0);
         let own = self.view.current.iter().filter(|kept| kept.entity == *self.suspect);
         let mut own = own.filter(|kept| {
             matches!(kept.family, Family::Health | Family::Errors | Family::Restarts | Family::Missing)

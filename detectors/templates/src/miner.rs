@@ -273,7 +273,9 @@ impl Miner {
         self.buffer = buffer;
         if let Some(slot) = found {
             let slot = self.slot(slot);
-            if let Some(part) = self.part_laid_out(slot, line) {
+            if !self.splits.is_empty()
+                && let Some(part) = self.part_laid_out(slot, line)
+            {
                 self.routes.insert(self.signature.words, part);
                 return (part, false);
             }

@@ -22,8 +22,9 @@ impl Miner {
 
     /// The part that a line with words that nobody knows belongs to by its layout, if the slot that it
     /// was found to be of is the largest of parts, knows no such layout, and another of them does.
+    #[cold]
     pub(crate) fn part_laid_out(&self, slot: u32, line: &[u8]) -> Option<u32> {
-        if self.splits.is_empty() || self.routes.len() >= self.settings.patterns_max {
+        if self.routes.len() >= self.settings.patterns_max {
             return None;
         }
         let largest = self.templates[slot as usize].as_ref()?;

@@ -125,6 +125,33 @@ proptest! {
 }
 
 #[test]
+fn names_of_another_kind_of_metric_are_passed_over() {
+    let number = r#"{"timeUnixNano":"7","asDouble":1.5}"#;
+    let summary = r#"{"timeUnixNano":"7","count":"1","sum":1.5,"quantileValues":[]}"#;
+    let histogram =
+        r#"{"timeUnixNano":"7","count":"1","sum":1.5,"bucketCounts":["1","0"],"explicitBounds":[2]}"#;
+    let request = |kind: &str, point: &str, said: &str| {
+        format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","{kind}":{{{said}"dataPoints":[{point}]}}}}]}}]}}]}}"#
+        )
+    };
+    for (kind, point, said) in [
+        ("gauge", number, r#""isMonotonic":true,"#),
+        ("gauge", number, r#""aggregationTemporality":2,"#),
+        ("gauge", number, r#""aggregationTemporality":9,"#),
+        ("summary", summary, r#""aggregationTemporality":1,"isMonotonic":true,"#),
+        ("histogram", histogram, r#""isMonotonic":true,"#),
+    ] {
+        let (with, without) = (request(kind, point, said), request(kind, point, ""));
+        same(with.as_bytes(), Encoding::OtlpJson).expect(kind);
+        let [found, expected] = [with, without]
+            .map(|text| decode(text.as_bytes(), Encoding::OtlpJson, Rows::default())[0].1.clone());
+        assert_eq!(found, expected, "{kind} {said}");
+        assert_eq!(found[0].rows(), 1);
+    }
+}
+
+#[test]
 fn whole_fixtures_are_walked_as_they_are_parsed() {
     for name in ["otlp.jsonl", "otlp_pretty.json", "otlp_named_enums.jsonl", "otlp_proto.json"] {
         same(&crate::fixture(name), Encoding::OtlpJson).expect(name);

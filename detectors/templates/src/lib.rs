@@ -18,6 +18,7 @@
 //! | `signature` | the words of a line, in order: lines of the same words have one template |
 //! | `families` | which of the words are values, for messages are the same but for them |
 //! | `miner` | the tables, and the life of templates: new, merged, forgotten |
+//! | `parts` | templates that turn out to be several: names of the parts, and whose a line is |
 //! | `template` | how the lines of a template are laid out, and what is shown of it |
 //! | `variants` | whether a template is several after all |
 //! | [`stack`](Stack) | which exception a stack trace is of, and where it was thrown |
@@ -27,6 +28,7 @@ mod calendar;
 mod families;
 mod hash;
 mod miner;
+mod parts;
 mod scan;
 mod settings;
 mod signature;

@@ -99,17 +99,17 @@ pub struct Miner {
     pub(crate) version: u64,
     /// Names that were given up because they turned out to be those of other templates.
     pub(crate) given_up: u64,
-    living: usize,
+    pub(crate) living: usize,
     /// Slot of the line that was added last.
     added: u32,
     /// Slot by the words of a signature, and the first whole signature that had them.
     by_words: ByFingerprint<(u32, u64)>,
     /// Whole signatures that are patterns.
     whole: ByFingerprint<()>,
-    remembered: ByFingerprint<u32>,
+    pub(crate) remembered: ByFingerprint<u32>,
     families: Families,
-    scanner: Scanner,
-    signature: Signature,
+    pub(crate) scanner: Scanner,
+    pub(crate) signature: Signature,
     buffer: Vec<Opened>,
 }
 
@@ -193,20 +193,6 @@ impl Miner {
         id
     }
 
-    /// The names of the templates that a name was found to stand for, the largest first; empty if it
-    /// was not. Each was given a name of its own, so that a name never means two things.
-    #[must_use]
-    pub fn parts(&self, id: TemplateId) -> &[TemplateId] {
-        let at = self.splits.binary_search_by_key(&id, |(from, _)| *from);
-        at.map_or(&[], |at| &self.splits[at].1)
-    }
-
-    /// The name that was found to stand for this template and others, if it began as a part.
-    #[must_use]
-    pub fn whole(&self, id: TemplateId) -> Option<TemplateId> {
-        self.splits.iter().find(|(_, parts)| parts.contains(&id)).map(|(from, _)| *from)
-    }
-
     /// The text of a template, if it is still known.
     #[must_use]
     pub fn text(&self, id: TemplateId) -> Option<String> {
@@ -287,6 +273,12 @@ impl Miner {
         self.buffer = buffer;
         if let Some(slot) = found {
             let slot = self.slot(slot);
+            if !self.splits.is_empty()
+                && let Some(part) = self.part_laid_out(slot, line)
+            {
+                self.routes.insert(self.signature.words, part);
+                return (part, false);
+            }
             if self.remembered.len() >= REMEMBERED_MAX {
                 self.remembered.clear();
             }
@@ -301,44 +293,6 @@ impl Miner {
         self.learn(program, line, slot);
         let kept = self.slot(slot);
         (kept, kept == slot)
-    }
-
-    /// Makes templates of the parts of one, if it has any; gives the slot of the line that was added.
-    #[cold]
-    fn split(&mut self, slot: u32) -> u32 {
-        let Some(whole) = self.templates[slot as usize].as_mut() else { return slot };
-        let old = TemplateId(whole.id);
-        let room =
-            self.living < self.settings.templates_max && self.routes.len() < self.settings.patterns_max;
-        let parts = if room { whole.parts() } else { Vec::new() };
-        let (mut names, mut of_line, mut first) = (Vec::new(), None, None);
-        for (mut part, words) in parts {
-            part.rename(self.next_id);
-            names.push(TemplateId(self.next_id));
-            self.next_id += 1;
-            let new = u32::try_from(self.templates.len()).expect("fewer templates than u32 holds");
-            self.templates.push(Some(part));
-            self.merged.push(new);
-            self.living += 1;
-            if words.contains(&self.signature.words) {
-                of_line = Some(new);
-            }
-            // What is not known yet goes on to the largest.
-            if *first.get_or_insert(new) != new {
-                self.routes.extend(words.into_iter().map(|words| (words, new)));
-            }
-        }
-        let Some(first) = first else { return slot };
-        self.templates[slot as usize] = None;
-        self.merged[slot as usize] = first;
-        self.living -= 1;
-        // Names only grow, but an older template may be split after a younger one.
-        let at = self.splits.partition_point(|(from, _)| *from < old);
-        self.splits.insert(at, (old, names));
-        self.remembered.clear();
-        self.given_up += 1;
-        self.version += 1;
-        of_line.unwrap_or(first)
     }
 
     /// The signature that was read, as families know it.

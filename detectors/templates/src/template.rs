@@ -205,6 +205,12 @@ impl Template {
         weight > 1 && self.variants.see(words, hash)
     }
 
+    /// Whether a line is laid out as lines of it were.
+    pub(crate) fn lays_out(&self, line: &[u8], tokens: &[Token]) -> bool {
+        let hash = layout_hash(line, tokens);
+        self.layouts.iter().any(|layout| layout.hash == hash)
+    }
+
     /// Whether what it says of itself can be.
     pub(crate) const fn is_sound(&self) -> bool {
         self.variants.is_sound()

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::Change,
+    knowledge::TemplateReplacement,
     series::{Series, SeriesId},
     time::{Interval, Timestamp},
     topology::EdgeObservation,
@@ -30,6 +31,8 @@ pub struct Tick {
     pub edges: Vec<EdgeObservation>,
     /// Deploys, configuration changes, flags, restarts, in the order of time.
     pub changes: Vec<Change>,
+    /// Log templates that were found to be others in this tick, sorted, each once.
+    pub replaced: Vec<TemplateReplacement>,
     /// Log lines that show what a derived series tells, sorted by series; at most a few for each
     /// series and tick. Traces are drawn by the monitor when somebody asks.
     pub examples: Vec<Example>,

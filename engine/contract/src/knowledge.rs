@@ -29,6 +29,19 @@ pub struct LogTemplate {
     pub text: String,
 }
 
+/// Which log templates took the place of one: another that was found to be the same, or several that it
+/// was found to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct TemplateReplacement {
+    /// The service that says them.
+    pub service: Entity,
+    /// Text of the one that is no more: the name by which its series went.
+    pub text: String,
+    /// Texts of those that its lines are of from now on. Of several the largest is the first: lines of
+    /// which it is not known whose they are go there.
+    pub by: Vec<String>,
+}
+
 /// One thing that became known. The list is closed: every fold handles every kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fact", rename_all = "snake_case")]
@@ -116,6 +129,11 @@ pub enum Fact {
     TemplateSeen {
         /// What.
         template: LogTemplate,
+    },
+    /// A log template was found to be another one, or several: its series ended without being missed.
+    TemplateReplaced {
+        /// Which, and by what.
+        replacement: TemplateReplacement,
     },
     /// An incident was opened.
     IncidentOpened {
@@ -397,6 +415,9 @@ pub struct Snapshot {
     /// What services say in their logs.
     #[serde(default)]
     pub templates: BTreeSet<LogTemplate>,
+    /// Which of them are others by now.
+    #[serde(default)]
+    pub replaced_templates: BTreeSet<TemplateReplacement>,
     /// What people said of symptoms: key from [`Snapshot::judgement_key`].
     #[serde(default)]
     pub judgements: BTreeMap<String, Judgement>,

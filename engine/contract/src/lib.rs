@@ -64,7 +64,9 @@ pub use id::Id;
 pub use incident::{
     Evidence, FaultClass, Felt, Hypothesis, Incident, IncidentPhase, Reached, Role, SymptomRef,
 };
-pub use knowledge::{Belief, Distrust, Fact, Judgement, LogTemplate, Precedent, RecordedFact, Snapshot};
+pub use knowledge::{
+    Belief, Distrust, Fact, Judgement, LogTemplate, Precedent, RecordedFact, Snapshot, TemplateReplacement,
+};
 pub use learnt::Watershed;
 pub use noticed::{Gather, Mark, MarkProgress, Noticed, Sightings};
 pub use object::{ObjectError, Objects};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::Change,
     frame::Tick,
-    knowledge::LogTemplate,
+    knowledge::{LogTemplate, TemplateReplacement},
     series::{Entity, Series},
     symptom::Symptom,
     telemetry::parse_attributes,
@@ -29,6 +29,9 @@ pub struct Sightings {
     pub changes: Vec<Change>,
     /// Log templates whose series began, sorted, each once.
     pub templates: Vec<LogTemplate>,
+    /// Log templates that were found to be others, sorted, each once; none in most ticks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<TemplateReplacement>,
     /// How often calls were made since this was said last, sorted; empty in most ticks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<EdgeObservation>,
@@ -55,7 +58,8 @@ impl Sightings {
         let mut templates: Vec<LogTemplate> = tick.opened.iter().filter_map(template).collect();
         templates.sort();
         templates.dedup();
-        Self { entities, edges: tick.edges.clone(), changes, templates, flows: Vec::new() }
+        let (edges, replaced) = (tick.edges.clone(), tick.replaced.clone());
+        Self { entities, edges, changes, templates, replaced, flows: Vec::new() }
     }
 
     /// Whether there are none.
@@ -65,10 +69,12 @@ impl Sightings {
     }
 
     fn count(&self) -> usize {
-        self.entities.len() + self.edges.len() + self.changes.len() + self.templates.len() + self.flows.len()
+        let said = self.templates.len() + self.replaced.len();
+        self.entities.len() + self.edges.len() + self.changes.len() + said + self.flows.len()
     }
 
-    /// The same in parts of at most `most` entities, edges, changes, templates or flows; at least one part.
+    /// The same in parts of at most `most` entities, edges, changes, templates, replaced ones or flows; at
+    /// least one part.
     #[must_use]
     pub fn parts(self, most: usize) -> Vec<Self> {
         if self.count() <= most {
@@ -82,8 +88,10 @@ impl Sightings {
             self.changes.chunks(most).map(|part| Self { changes: part.to_vec(), ..Self::default() });
         let templates =
             self.templates.chunks(most).map(|part| Self { templates: part.to_vec(), ..Self::default() });
+        let replaced =
+            self.replaced.chunks(most).map(|part| Self { replaced: part.to_vec(), ..Self::default() });
         let flows = self.flows.chunks(most).map(|part| Self { flows: part.to_vec(), ..Self::default() });
-        entities.chain(edges).chain(changes).chain(templates).chain(flows).collect()
+        entities.chain(edges).chain(changes).chain(templates).chain(replaced).chain(flows).collect()
     }
 
     /// Adds those of another place of the same tick.
@@ -97,6 +105,9 @@ impl Sightings {
         self.templates.extend(other.templates);
         self.templates.sort();
         self.templates.dedup();
+        self.replaced.extend(other.replaced);
+        self.replaced.sort();
+        self.replaced.dedup();
         self.flows.extend(other.flows);
         self.flows.sort();
     }

@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Belief, Change, EdgeKind, Entity, Judgement, LogTemplate, Snapshot};
+use theriac_contract::{
+    Belief, Change, EdgeKind, Entity, Judgement, LogTemplate, Snapshot, TemplateReplacement,
+};
+
+use crate::line;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +61,13 @@ pub enum Difference {
         /// The template.
         template: LogTemplate,
     },
+    /// A log template is known to be others in one of the two.
+    Replaced {
+        /// Whether that is the later one.
+        added: bool,
+        /// Which, and by what.
+        replacement: TemplateReplacement,
+    },
     /// What people said of symptoms of a measure is not the same.
     Judgement {
         /// [`Snapshot::judgement_key`].
@@ -84,8 +95,8 @@ pub enum Difference {
     },
 }
 
-/// What leads from `a` to `b`: entities, edges, other names, distrust, changes, log templates, beliefs,
-/// judgements, weights of channels, each in order.
+/// What leads from `a` to `b`: entities, edges, other names, distrust, changes, log templates and what
+/// became of them, beliefs, judgements, weights of channels, each in order.
 #[must_use]
 pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     let entities = |s: &Snapshot| s.topology.instances.values().flatten().cloned().collect::<BTreeSet<_>>();
@@ -113,6 +124,9 @@ pub fn diff(a: &Snapshot, b: &Snapshot) -> Vec<Difference> {
     }
     for (added, template) in either(&a.templates, &b.templates) {
         found.push(Difference::Template { added, template });
+    }
+    for (added, replacement) in either(&a.replaced_templates, &b.replaced_templates) {
+        found.push(Difference::Replaced { added, replacement });
     }
     for key in a.beliefs.keys().chain(b.beliefs.keys()).collect::<BTreeSet<_>>() {
         let (before, after) = (a.beliefs.get(key).copied(), b.beliefs.get(key).copied());
@@ -161,6 +175,9 @@ impl fmt::Display for Difference {
             }
             Self::Template { added, template: LogTemplate { service, severity, text } } => {
                 write!(f, "{} {service} says ({severity}): {text}", sign(added))
+            }
+            Self::Replaced { added, replacement } => {
+                write!(f, "{} {}", sign(added), line::replaced(replacement))
             }
             Self::Judgement { measure, before, after } => {
                 let text = |said: &Judgement| format!("{} right, {} noise", said.right, said.noise);

@@ -40,6 +40,9 @@ pub fn fold(snapshot: &mut Snapshot, recorded: &RecordedFact, changes_max: usize
         Fact::TemplateSeen { template } => {
             snapshot.templates.insert(template.clone());
         }
+        Fact::TemplateReplaced { replacement } => {
+            snapshot.replaced_templates.insert(replacement.clone());
+        }
         Fact::Changed { change } => insert(&mut snapshot.changes, change, changes_max),
         Fact::Verified { fault, strategy, service, verdict, learn: true, .. } => {
             let success = match verdict {

@@ -137,6 +137,9 @@ impl<'a> Known<'a> {
         match fact {
             Fact::EntitySeen { entity } => known(topology.knows(entity)),
             Fact::TemplateSeen { template } => known(self.snapshot.templates.contains(template)),
+            Fact::TemplateReplaced { replacement } => {
+                known(self.snapshot.replaced_templates.contains(replacement))
+            }
             Fact::Changed { change } => known(self.snapshot.changes.binary_search(change).is_ok()),
             Fact::EdgeSeen { from, to, kind } => {
                 known(topology.key(from, to, *kind).is_none_or(|key| topology.edges.contains(&key)))

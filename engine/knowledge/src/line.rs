@@ -1,6 +1,8 @@
 //! A fact as one line for people.
 
-use theriac_contract::{Change, Entity, Fact, GivenTopology, LogTemplate, RecordedFact, VerificationVerdict};
+use theriac_contract::{
+    Change, Entity, Fact, GivenTopology, LogTemplate, RecordedFact, TemplateReplacement, VerificationVerdict,
+};
 
 /// `version  time  what became known`, without a line feed.
 #[must_use]
@@ -46,6 +48,7 @@ pub(crate) fn text(fact: &Fact) -> String {
         Fact::TemplateSeen { template: LogTemplate { service, severity, text } } => {
             format!("{service} says ({severity}): {text}")
         }
+        Fact::TemplateReplaced { replacement } => replaced(replacement),
         Fact::IncidentOpened { incident } => format!("{} opened", incident.short()),
         Fact::IncidentEnded { incident, cause, fault, resolved } => {
             let end = if *resolved { "resolved" } else { "ended without being seen to resolve" };
@@ -108,6 +111,14 @@ pub(crate) fn text(fact: &Fact) -> String {
             format!("all that was known at version {} in one fact", snapshot.version)
         }
     }
+}
+
+/// What became of a log template.
+pub(crate) fn replaced(replacement: &TemplateReplacement) -> String {
+    let TemplateReplacement { service, text, by } = replacement;
+    let verb = if by.len() == 1 { "is the same as" } else { "turned out to be" };
+    let by: Vec<String> = by.iter().map(|text| format!("`{text}`")).collect();
+    format!("{service}: `{text}` {verb} {}", by.join(" and "))
 }
 
 fn somebody(by: &str) -> &str {

@@ -169,10 +169,10 @@ impl Knowledge {
         self.flows.gather(end, edges)
     }
 
-    /// What sightings up to `at` make known: entities, edges, changes and log templates that are new,
-    /// each once; names that stand for others; edges that are used otherwise than before, or ended.
+    /// What sightings up to `at` make known: entities, edges, changes and log templates that are new
+    /// or found to be others, each once; names that stand for others; edges that are used otherwise than before, or ended.
     pub fn observe(&mut self, at: Timestamp, sightings: &Sightings) -> Vec<RecordedFact> {
-        let Sightings { entities, edges, changes, templates, flows } = self.news(sightings);
+        let Sightings { entities, edges, changes, templates, replaced, flows } = self.news(sightings);
         let met = !entities.is_empty();
         let heard = self.flows.hear(&edges, &self.snapshot.topology);
         let entities = entities.into_iter().map(|entity| Fact::EntitySeen { entity });
@@ -183,7 +183,8 @@ impl Knowledge {
         });
         let changes = changes.into_iter().map(|change| Fact::Changed { change });
         let templates = templates.into_iter().map(|template| Fact::TemplateSeen { template });
-        let facts = entities.chain(edges).chain(changes).chain(templates).chain(heard);
+        let replaced = replaced.into_iter().map(|replacement| Fact::TemplateReplaced { replacement });
+        let facts = entities.chain(edges).chain(changes).chain(templates).chain(replaced).chain(heard);
         let mut recorded = self.append(at, facts.collect());
         let minute = self.flows.is_due(at);
         if met || minute {
@@ -244,6 +245,12 @@ impl Knowledge {
                 .templates
                 .iter()
                 .filter(|template| !self.snapshot.templates.contains(template))
+                .cloned()
+                .collect(),
+            replaced: sightings
+                .replaced
+                .iter()
+                .filter(|replacement| !self.snapshot.replaced_templates.contains(replacement))
                 .cloned()
                 .collect(),
             flows: sightings.flows.clone(),

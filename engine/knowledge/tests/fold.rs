@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use theriac_contract::{
     Belief, Change, Checkpointed, EdgeKind, EdgeObservation, Entity, Fact, FaultClass, HoldKind, Id,
-    Interval, LogTemplate, RecordedFact, Sightings, Snapshot, Tick, Timestamp, VerificationVerdict,
+    Interval, LogTemplate, RecordedFact, Sightings, Snapshot, TemplateReplacement, Tick, Timestamp,
+    VerificationVerdict,
 };
 use theriac_knowledge::{Knowledge, KnowledgeError, Settings, as_of, diff, line};
 
@@ -27,6 +28,11 @@ fn change(at: i64) -> Change {
 
 fn says(text: &str) -> LogTemplate {
     LogTemplate { service: Entity("cart".into()), severity: "error".into(), text: text.into() }
+}
+
+fn replaced(text: &str, by: &[&str]) -> TemplateReplacement {
+    let by = by.iter().map(|text| (*text).to_owned()).collect();
+    TemplateReplacement { service: Entity("cart".into()), text: text.into(), by }
 }
 
 fn confirmed(weights: &str) -> Fact {
@@ -75,6 +81,8 @@ fn fact() -> impl Strategy<Value = Fact> {
         (entity.clone(), entity).prop_map(|(from, to)| Fact::EdgeSeen { from, to, kind: EdgeKind::Calls }),
         (0..50_i64).prop_map(|at| Fact::Changed { change: change(at) }),
         (0..3_u8).prop_map(|text| Fact::TemplateSeen { template: says(&format!("order <*> failed {text}")) }),
+        (0..3_u8)
+            .prop_map(|text| Fact::TemplateReplaced { replacement: replaced(&text.to_string(), &["a"]) }),
         (verdict, any::<bool>()).prop_map(|(verdict, learn)| verified(verdict, learn)),
         (0..9_u8).prop_map(|weights| confirmed(&weights.to_string())),
         (0..60_u64).prop_map(|to| Fact::RolledBack { to, reason: "bad".into() }),
@@ -235,6 +243,32 @@ fn what_a_service_says_becomes_known_once() {
     );
     assert!(knowledge.observe(Timestamp(8), &sightings).is_empty());
     assert!(knowledge.snapshot().templates.contains(&says("order <*> failed")));
+}
+
+#[test]
+fn what_became_of_a_template_is_known_once_and_can_be_gone_back_from() {
+    let split = replaced("<*> is done", &["<*> is done", "<*> is (done)"]);
+    let merged = replaced("ann is in", &["<*> is in"]);
+    let sightings = Sightings { replaced: vec![split, merged], ..Sightings::default() };
+    let mut knowledge = Knowledge::new();
+    let facts = knowledge.observe(Timestamp(7), &sightings);
+    let lines: Vec<String> = facts.iter().map(line).collect();
+    assert!(lines[0].ends_with("cart: `<*> is done` turned out to be `<*> is done` and `<*> is (done)`"));
+    assert!(lines[1].ends_with("cart: `ann is in` is the same as `<*> is in`"), "{lines:?}");
+    assert!(knowledge.observe(Timestamp(8), &sightings).is_empty());
+    assert_eq!(
+        diff(&as_of(&facts, 1), knowledge.snapshot()).iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["+ cart: `ann is in` is the same as `<*> is in`"]
+    );
+    knowledge.append(Timestamp(9), vec![Fact::RolledBack { to: 1, reason: "not so".into() }]);
+    assert_eq!(knowledge.snapshot().replaced_templates.len(), 1);
+    let parts = sightings.clone().parts(1);
+    assert_eq!(parts.len(), 2);
+    let mut joined = Sightings::default();
+    parts.into_iter().rev().for_each(|part| joined.extend(part));
+    let mut sorted = sightings.replaced;
+    sorted.sort();
+    assert_eq!(joined.replaced, sorted);
 }
 
 #[test]

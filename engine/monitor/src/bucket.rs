@@ -1,6 +1,6 @@
 //! The rows of a tick that is not sealed yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{Change, Timestamp, telemetry::SpanKind};
@@ -111,6 +111,10 @@ pub(crate) struct Bucket {
     /// Templates that were found to be several in this tick, and which.
     #[serde(default)]
     pub(crate) split: BTreeMap<TemplateId, Vec<TemplateId>>,
+    /// Entities, the text of a template of theirs that was found to be others in this tick, and the texts
+    /// of those.
+    #[serde(default)]
+    pub(crate) replaced: BTreeSet<(usize, String, Vec<String>)>,
     /// Series of which nothing more will be heard from this tick on.
     pub(crate) gone: Vec<Slot>,
     /// What was said in traces, warnings and worse.

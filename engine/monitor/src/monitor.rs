@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Checkpointed, EdgeKind, EdgeObservation, Entity, Interval, Series, SeriesId, StateError, StateTable,
-    Telemetry, Tick, Timestamp,
+    Telemetry, TemplateReplacement, Tick, Timestamp,
     frame::Example,
     telemetry::{BatchError, Logs, Points, Spans},
 };
@@ -396,6 +396,12 @@ impl State {
         let (column, opened) = self.index.column(number, &heard, &values, settings.quiet_ticks_max);
         self.traces.work.sealed.valued = values;
         bucket.changes.sort();
+        let service = |entity| Entity(self.index.known(entity).entity.service().to_owned());
+        let replaced = std::mem::take(&mut bucket.replaced)
+            .into_iter()
+            .map(|(entity, text, by)| TemplateReplacement { service: service(entity), text, by });
+        let replaced: BTreeSet<TemplateReplacement> = replaced.collect();
+        let replaced = replaced.into_iter().collect();
         let mut examples: Vec<Example> = Vec::new();
         for (slot, kept) in bucket.examples {
             let Some(series) = self.index.id(slot) else { continue };
@@ -411,6 +417,7 @@ impl State {
             opened,
             edges,
             changes: bucket.changes,
+            replaced,
             examples,
         }
     }

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use theriac_contract::{
     Checkpointed, Interval, Telemetry, Timestamp,
-    telemetry::{LogBuilder, LogRow, SpanBuilder, SpanKind, SpanRow, SpanStatus},
+    telemetry::{
+        LogBuilder, LogRow, PointBuilder, PointKind, PointRow, SpanBuilder, SpanKind, SpanRow, SpanStatus,
+        Temporality,
+    },
 };
 use theriac_monitor::{Counts, Monitor, Settings, Step};
 
@@ -40,8 +43,27 @@ fn settings() -> Settings {
 type Rows = fn(at: Timestamp, row: u64) -> Row;
 
 enum Row {
-    Log { resource: u64, body: String, attributes: String, trace: u128, severity: u8 },
-    Span { resource: u64, name: String, attributes: String, trace: u128, id: u64, parent: u64 },
+    Log {
+        resource: u64,
+        body: String,
+        attributes: String,
+        trace: u128,
+        severity: u8,
+    },
+    /// A cumulative sum.
+    Point {
+        resource: u64,
+        name: String,
+        attributes: String,
+    },
+    Span {
+        resource: u64,
+        name: String,
+        attributes: String,
+        trace: u128,
+        id: u64,
+        parent: u64,
+    },
 }
 
 /// Letters that no other number gives: numbers themselves are values, and no part of a template.
@@ -57,6 +79,7 @@ fn letters(mut number: u64) -> String {
 
 fn batches(start: Timestamp, tick: u64, rows: Rows) -> Vec<Telemetry> {
     let (mut logs, mut spans) = (LogBuilder::default(), SpanBuilder::default());
+    let mut points = PointBuilder::default();
     for number in 0..ROWS {
         let time = start.plus(Interval::from_millis((number * 10_000 / ROWS) as i64));
         let resource = |number: u64| {
@@ -75,6 +98,20 @@ fn batches(start: Timestamp, tick: u64, rows: Rows) -> Vec<Telemetry> {
                 attributes: &attributes,
                 trace_id: (trace != 0).then(|| trace.to_be_bytes()),
                 span_id: None,
+            }),
+            Row::Point { resource: from, name, attributes } => points.push(&PointRow {
+                time,
+                start_time: Some(Timestamp(start.0 - 1)),
+                resource: &resource(from),
+                scope: "{}",
+                name: &name,
+                unit: "1",
+                attributes: &attributes,
+                kind: PointKind::Sum,
+                temporality: Temporality::Cumulative,
+                monotonic: true,
+                value: Some(number as f64),
+                histogram: None,
             }),
             Row::Span { resource: from, name, attributes, trace, id, parent } => spans.push(&SpanRow {
                 trace_id: trace.to_be_bytes(),
@@ -96,6 +133,9 @@ fn batches(start: Timestamp, tick: u64, rows: Rows) -> Vec<Telemetry> {
         }
     }
     let mut batches = Vec::new();
+    if !points.is_empty() {
+        batches.push(Telemetry::Points(points.finish()));
+    }
     if !logs.is_empty() {
         batches.push(Telemetry::Logs(logs.finish()));
     }
@@ -145,24 +185,29 @@ fn bytes(monitor: &Monitor) -> usize {
 
 /// Runs a stream, and asks that the second half of it finds everything as full as the first left it.
 fn run(name: &str, rows: Rows) -> (Counts, BTreeMap<String, usize>) {
+    run_for(name, rows, HALF)
+}
+
+/// As [`run`], with so many ticks in each half.
+fn run_for(name: &str, rows: Rows, half: u64) -> (Counts, BTreeMap<String, usize>) {
     let mut monitor = Monitor::new(settings());
     let begin = Timestamp::from_seconds(1_000_000);
     let mut told = Vec::new();
-    for tick in 0..2 * HALF {
+    for tick in 0..2 * half {
         let start = begin.plus(Interval::from_seconds(10 * tick as i64));
         monitor.push(&batches(start, tick, rows)).expect("it has the columns of its signal");
         while let Some(tick) = monitor.seal() {
             assert!(tick.values.len() <= settings().series_max, "{name}: more series than may be");
         }
-        if tick + 1 == HALF || tick + 1 == 2 * HALF {
+        if tick + 1 == half || tick + 1 == 2 * half {
             told.push((bytes(&monitor), sizes(&monitor)));
         }
     }
     let [(first, _), (second, sizes)] = &told[..] else { unreachable!("two halves") };
     println!(
         "{name}: {first} bytes after {} rows, {second} after {}; {:?}",
-        HALF * ROWS,
-        2 * HALF * ROWS,
+        half * ROWS,
+        2 * half * ROWS,
         monitor.counts()
     );
     // Names of templates and of ticks have more digits, and lists are not filled evenly.
@@ -180,6 +225,7 @@ fn check(name: &str, sizes: &BTreeMap<String, usize>) {
     let settings = settings();
     let miner = theriac_templates_settings();
     for (below, most) in [
+        (".metrics", settings.series_max),
         (".index.series", settings.series_max),
         (".index.resources", settings.resources_max),
         (".journal.novelty.seen", settings.told_templates_max),
@@ -323,6 +369,64 @@ fn an_endless_trace() {
     check("endless", &sizes);
     assert_eq!(counts.spans, 2 * HALF * ROWS);
     assert!(counts.forgotten_spans + counts.late_children > 0, "{counts:?}");
+}
+
+/// Everything new at once, for long: templates, exceptions, values, attributes, resources, operations,
+/// callees, traces, and parents that never come.
+#[test]
+fn all_new_of_everything() {
+    let half = 400;
+    let (counts, sizes) = run_for(
+        "everything",
+        |_, row| {
+            let (new, attributes) = (letters(row), format!(r#"{{"k{row}":"{}"}}"#, letters(row + 1)));
+            let trace = u128::from(row / 70 + 1) << 64 | 7;
+            let log = |body, severity| Row::Log {
+                resource: row % 5,
+                body,
+                attributes: attributes.clone(),
+                trace,
+                severity,
+            };
+            match row % 7 {
+                0 => log(format!("{new} {} {}", letters(row + 7), letters(row * 3 + 1)), 17),
+                1 => log(format!("{new}Exception: {row}\n\tat com.{new}.run({new}.java:{row})"), 17),
+                2 => log(format!("wrote block {row} of {new}.{} for user=u{row}x", row % 91), 9),
+                3 => Row::Span {
+                    resource: row % 5,
+                    name: format!("step{}", row % 40),
+                    attributes: format!(r#"{{"peer.service":"{new}"}}"#),
+                    trace,
+                    id: row + 1,
+                    parent: row.saturating_sub(6),
+                },
+                6 => Row::Point { resource: row % 5, name: new, attributes: attributes.clone() },
+                which => Row::Span {
+                    resource: if which == 4 { row % 5 } else { row },
+                    name: new,
+                    attributes,
+                    trace,
+                    id: row + 1,
+                    parent: if which == 4 { row } else { u64::MAX - row },
+                },
+            }
+        },
+        half,
+    );
+    check("everything", &sizes);
+    assert_eq!(
+        (counts.points + counts.logs + counts.spans, counts.ticks > 2 * half - 3),
+        (2 * half * ROWS, true)
+    );
+    let shed = [
+        counts.shed_series,
+        counts.shed_log_pairs,
+        counts.shed_parameters,
+        counts.other_templates,
+        counts.other_operations,
+        counts.orphan_spans,
+    ];
+    assert!(shed.iter().all(|shed| *shed > 0), "{counts:?}");
 }
 
 /// Rows that come faster than ticks are sealed wait up to the limit.

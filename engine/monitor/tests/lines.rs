@@ -3,7 +3,7 @@
 mod rows;
 
 use rows::{Row, run, settings, value};
-use theriac_contract::Tick;
+use theriac_contract::{Entity, TemplateReplacement, Tick};
 use theriac_monitor::Monitor;
 
 #[test]
@@ -55,6 +55,37 @@ fn templates_that_become_one_are_one_series_from_then_on() {
     // Nobody is missed of whom nothing can be heard any more.
     assert!(count(1, "bob").is_nan() && count(2, "bob").is_nan());
     assert!(!monitor.series().iter().any(|series| series.attributes.contains("cid")));
+    let replaced: Vec<_> = ticks.iter().map(|tick| tick.replaced.as_slice()).collect();
+    let opened_by = |user: &str| format!("session opened for user {user} by (uid=<*>)");
+    let service = Entity("cart".to_owned());
+    let merged = TemplateReplacement { service, text: opened_by("bob"), by: vec![opened_by("ann")] };
+    assert_eq!(replaced, [&[][..], &[merged], &[]]);
+}
+
+#[test]
+fn a_template_that_is_split_is_said_to_be_others_and_each_has_a_series() {
+    let rows: Vec<Row> = (0..20_000_i64)
+        .map(|number| {
+            let which = number * 7919 % 4;
+            let name = ["alpha", "beta", "gamma", "delta"][which as usize];
+            let done = match which {
+                0 | 1 => format!("worker {name} is now done with {number} of its jobs"),
+                _ => format!("worker {name} is now done (with {number}) of its jobs"),
+            };
+            log(10 * number, &done)
+        })
+        .collect();
+    let (monitor, ticks) = run(&rows, settings());
+    let said: Vec<&TemplateReplacement> = ticks.iter().flat_map(|tick| &tick.replaced).collect();
+    let split: Vec<&&TemplateReplacement> = said.iter().filter(|one| one.by.len() > 1).collect();
+    assert_eq!(split.len(), 1, "{said:?}");
+    assert_eq!(split[0].service.0, "cart");
+    let end = ticks.last().unwrap();
+    for text in &split[0].by {
+        let attributes = format!(r#"{{"severity":"info","template":"{text}"}}"#);
+        let last = monitor.series().iter().rposition(|series| series.attributes == attributes);
+        assert!(end.values[last.unwrap()] > 0.0, "{text}");
+    }
 }
 
 fn log(ms: i64, body: &str) -> Row {

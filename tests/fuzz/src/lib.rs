@@ -12,6 +12,7 @@
 
 pub mod datasets;
 pub mod logs;
+mod messages;
 pub mod payload;
 pub mod read;
 pub mod state;

@@ -15,7 +15,7 @@ use theriac_contract::{codec, telemetry::Attributes};
 use theriac_engine::Settings;
 use theriac_monitor::Monitor;
 
-use crate::{damage, spare_caught_panics};
+use crate::{damage, messages, spare_caught_panics};
 
 /// OTLP in protobuf: what prost accepts is accepted, and each record is a row or a bad record.
 pub fn otlp_proto(bytes: &[u8]) {
@@ -35,7 +35,8 @@ pub fn otlp_proto(bytes: &[u8]) {
 }
 
 /// The first byte chooses OTLP/JSON or flat JSON: walked over its bytes it gives what serde_json
-/// gives, object by object; the second time, when all attributes are known, as well.
+/// gives, object by object; the second time, when all attributes are known, as well. OTLP/JSON that
+/// the generated messages take up gives the rows that these give as protobuf.
 pub fn json(bytes: &[u8]) {
     let Some((which, payload)) = bytes.split_first() else { return };
     let encoding = if which % 2 == 0 { Encoding::OtlpJson } else { Encoding::Json };
@@ -46,7 +47,13 @@ pub fn json(bytes: &[u8]) {
             (decoded, rows.take(), std::mem::take(&mut rows.bad))
         })
     };
-    assert_eq!(decode(Rows::default()), decode(Rows::by_objects()));
+    let walked = decode(Rows::default());
+    assert_eq!(walked, decode(Rows::by_objects()));
+    let [(decoded, rows, bad), _] = walked;
+    if let (Encoding::OtlpJson, Some(expected)) = (encoding, messages::rows(payload)) {
+        assert_eq!((decoded, bad.len()), (Ok(()), 0), "{bad:?}");
+        assert_eq!(rows, expected);
+    }
 }
 
 /// Rows of each record by the path that a bad one would have; `None` if prost refuses.

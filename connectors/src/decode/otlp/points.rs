@@ -41,6 +41,25 @@ pub(crate) const fn temporality(number: i64) -> Option<Temporality> {
     })
 }
 
+/// Whether metrics of this kind say what their points cover.
+pub(crate) const fn has_temporality(kind: PointKind) -> bool {
+    matches!(kind, PointKind::Sum | PointKind::Histogram)
+}
+
+/// What a metric of this kind says of its points: temporality, and whether they only grow. In data of
+/// another kind these are names that nobody knows.
+pub(crate) const fn said_of(
+    kind: PointKind,
+    temporality: Temporality,
+    monotonic: bool,
+) -> (Temporality, bool) {
+    match kind {
+        PointKind::Sum => (temporality, monotonic),
+        PointKind::Histogram => (temporality, false),
+        PointKind::Gauge | PointKind::Summary => (Temporality::Unspecified, false),
+    }
+}
+
 /// When a point was measured, and since when.
 pub(crate) struct Times {
     time: Timestamp,

@@ -15,7 +15,7 @@ use crate::decode::{
     memo::{Ahead, Kind, Memo},
     otlp::{
         Signal,
-        points::{EXPONENTIAL, GAUGE, HISTOGRAM, SUM, SUMMARY, temporality},
+        points::{EXPONENTIAL, GAUGE, HISTOGRAM, SUM, SUMMARY, said_of, temporality},
     },
     wire::room,
 };
@@ -285,6 +285,7 @@ impl<'p> Walk<'p, '_> {
                 _ => self.cursor.skip()?,
             }
         }
+        (head.temporality, head.monotonic) = said_of(head.kind, head.temporality, head.monotonic);
         Some(())
     }
 }

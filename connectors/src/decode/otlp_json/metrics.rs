@@ -182,11 +182,12 @@ fn metric(place: &Place<'_>, raw: &str, origin: &Origin, rows: &mut Rows) -> Res
     ];
     for ((field, kind), data, push) in kinds {
         let Some(data) = data else { continue };
-        let given = data.aggregation_temporality;
+        let given = data.aggregation_temporality.filter(|_| points::has_temporality(kind));
         let temporality =
             EnumValue::number(given.as_ref(), &TEMPORALITIES).and_then(temporality).ok_or_else(|| {
                 format!("`aggregationTemporality` {} is not 0, 1 or 2", EnumValue::shown(given.as_ref()))
             })?;
+        let (temporality, monotonic) = points::said_of(kind, temporality, data.is_monotonic.unwrap_or(false));
         let shared = Shared {
             resource: &origin.resource,
             scope: &origin.scope,
@@ -194,7 +195,7 @@ fn metric(place: &Place<'_>, raw: &str, origin: &Origin, rows: &mut Rows) -> Res
             unit: metric.unit.as_deref().unwrap_or_default(),
             kind,
             temporality,
-            monotonic: data.is_monotonic.unwrap_or(false),
+            monotonic,
         };
         for (p, point) in data.data_points.unwrap_or_default().into_iter().enumerate() {
             if let Err(reason) = push(point, &shared, rows) {

@@ -86,7 +86,7 @@ impl Kinds {
     /// others from this tick on, which is no silence. Nor is it if one was found to be several:
     /// each of them has a text and series of its own from now on, and is nothing new.
     fn rename(&mut self, miner: &Miner, bucket: &mut Bucket) {
-        for known in self.of_entity.values_mut() {
+        for (entity, known) in &mut self.of_entity {
             let is_old = |id: &TemplateId| miner.current(*id) != *id;
             let old: Vec<TemplateId> = known.keys().copied().filter(is_old).collect();
             for id in old {
@@ -98,6 +98,8 @@ impl Kinds {
                 let parts = miner.parts(current);
                 if !parts.is_empty() {
                     bucket.split.insert(current, parts.to_vec());
+                    let by = parts.iter().map(|part| text(miner, *part)).collect();
+                    bucket.replaced.insert((*entity, self.all[kind as usize].text.clone(), by));
                     bucket.gone.extend(self.all[kind as usize].slots.values());
                     continue;
                 }
@@ -105,6 +107,11 @@ impl Kinds {
                 if *entry != kind {
                     let (kept, gone) = ((*entry).min(kind), (*entry).max(kind));
                     *entry = kept;
+                    let [gone_text, kept_text] =
+                        [gone, kept].map(|kind| self.all[kind as usize].text.clone());
+                    if gone_text != kept_text {
+                        bucket.replaced.insert((*entity, gone_text, vec![kept_text]));
+                    }
                     bucket.gone.extend(self.all[gone as usize].slots.values());
                 }
             }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::Change,
-    series::{Series, SeriesId},
+    series::{Entity, Series, SeriesId},
     time::{Interval, Timestamp},
     topology::EdgeObservation,
 };
@@ -46,6 +46,9 @@ pub struct Example {
     pub text: String,
     /// It shows what was usual before, for comparison.
     pub usual: bool,
+    /// Who it is about, where the series is about the one of many that stands out: `tenant:7`.
+    #[serde(default)]
+    pub who: Option<Entity>,
 }
 
 impl Tick {

@@ -1,7 +1,9 @@
 //! The life of one symptom.
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{DetectorScore, Direction, Id, SeriesId, SymptomPhase, Timestamp, frame::Example};
+use theriac_contract::{
+    DetectorScore, Direction, Entity, Id, SeriesId, SymptomPhase, Timestamp, frame::Example,
+};
 
 use crate::settings::Settings;
 
@@ -46,6 +48,9 @@ pub(crate) struct Episode {
     pub(crate) peak: Sight,
     /// Lines that show it.
     pub(crate) examples: Vec<String>,
+    /// Who stood out in the worst tick, where that is what it tells.
+    #[serde(default)]
+    pub(crate) who: Option<Entity>,
     /// Set once the symptom is open.
     pub(crate) open: Option<Open>,
     /// P-value of the worst tick but one; 1 if there is none.
@@ -90,6 +95,7 @@ impl Episode {
             heard: sight.end,
             peak: sight,
             examples: Vec::new(),
+            who: None,
             open: None,
             second: 1.0,
             ordinary: 0,
@@ -125,6 +131,12 @@ impl Episode {
         most: usize,
         more: impl Fn(SeriesId) -> Vec<Example>,
     ) {
+        let about = examples.iter().filter(|example| example.series.contains(&series));
+        if let Some(who) =
+            about.filter(|example| example.at == self.peak.start).find_map(|one| one.who.clone())
+        {
+            self.who = Some(who);
+        }
         let room = most.saturating_sub(self.examples.len());
         if room == 0 {
             return;
@@ -186,7 +198,8 @@ mod tests {
     use super::*;
 
     fn example(series: u32, text: &str, usual: bool) -> Example {
-        Example { series: vec![SeriesId(series)], at: Timestamp(0), text: text.to_owned(), usual }
+        let (at, text) = (Timestamp(0), text.to_owned());
+        Example { series: vec![SeriesId(series)], at, text, usual, who: None }
     }
 
     #[test]

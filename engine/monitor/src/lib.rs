@@ -38,3 +38,4 @@ mod traces;
 pub use counts::Counts;
 pub use monitor::Monitor;
 pub use settings::{Settings, Step};
+pub use traces::asking::Asker;

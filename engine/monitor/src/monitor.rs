@@ -187,7 +187,8 @@ impl Monitor {
         let State { index, traces, next, .. } = &self.state;
         let slot = index.slot_with(id).filter(|_| *next == tick.checked_add(1));
         let shown = slot.map(|slot| traces.shown(slot, index)).unwrap_or_default();
-        let example = |(at, text, usual)| Example { series: vec![id], at: Timestamp(at), text, usual };
+        let example =
+            |(at, text, usual)| Example { series: vec![id], at: Timestamp(at), text, usual, who: None };
         let mut examples: Vec<Example> = shown.into_iter().map(example).collect();
         examples.sort_by(|a, b| (!a.usual, a.at, &a.text).cmp(&(!b.usual, b.at, &b.text)));
         examples
@@ -385,8 +386,13 @@ impl State {
         let mut examples: Vec<Example> = Vec::new();
         for (slot, kept) in bucket.examples {
             let Some(series) = self.index.id(slot) else { continue };
-            let example = |(at, text)| Example { series: vec![series], at, text, usual: false };
+            let example = |(at, text)| Example { series: vec![series], at, text, usual: false, who: None };
             examples.extend(kept.into_iter().map(example));
+        }
+        for (slot, standing) in self.traces.standing() {
+            let Some(series) = self.index.id(slot) else { continue };
+            let (at, text, who) = (Timestamp(start), standing.text.clone(), Some(standing.who.clone()));
+            examples.push(Example { series: vec![series], at, text, usual: false, who });
         }
         examples.sort_by(|a, b| (&a.series, a.at, &a.text).cmp(&(&b.series, b.at, &b.text)));
         Tick {

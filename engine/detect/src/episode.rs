@@ -25,6 +25,9 @@ pub(crate) struct Sight {
     pub(crate) detectors: Vec<DetectorScore>,
     /// In what it is unlike the whole history, in words; empty if in nothing.
     pub(crate) unlike: String,
+    /// It tells of the ticks before, too: two that are unusual are no two witnesses.
+    #[serde(default)]
+    pub(crate) overlaps: bool,
 }
 
 impl Sight {
@@ -133,9 +136,9 @@ impl Episode {
     ) {
         let about = examples.iter().filter(|example| example.series.contains(&series));
         if let Some(who) =
-            about.filter(|example| example.at == self.peak.start).find_map(|one| one.who.clone())
+            about.filter(|example| example.at == self.peak.start).find_map(|one| one.who.as_ref())
         {
-            self.who = Some(who);
+            self.who = Some(who.who.clone());
         }
         let room = most.saturating_sub(self.examples.len());
         if room == 0 {
@@ -152,7 +155,8 @@ impl Episode {
     /// How likely so much comes up by chance: one tick so bad, or two among three so bad. Each of
     /// the two questions may be answered wrongly, hence the factor of two.
     pub(crate) fn chance(&self) -> f64 {
-        (2.0 * self.peak.alone).min(2.0 * 3.0 * self.second * self.second).min(1.0)
+        let second = if self.peak.overlaps { 1.0 } else { self.second };
+        (2.0 * self.peak.alone).min(2.0 * 3.0 * second * second).min(1.0)
     }
 
     /// Makes a symptom of it, at the end of a tick.
@@ -215,6 +219,7 @@ mod tests {
             direction: Direction::None,
             detectors: Vec::new(),
             unlike: String::new(),
+            overlaps: false,
         };
         let mut episode = Episode::begin(sight);
         let first = [example(1, "slow", false), example(1, "before", true), example(2, "elsewhere", false)];

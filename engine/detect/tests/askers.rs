@@ -2,7 +2,8 @@
 
 use theriac_contract::{
     Checkpointed, Direction, Entity, Interval, Series, SeriesId, SignalKind, Snapshot, Symptom, SymptomPhase,
-    Tick, Timestamp, frame::Example,
+    Tick, Timestamp,
+    frame::{Example, Standing},
 };
 use theriac_detect::{Detect, Settings};
 
@@ -27,8 +28,8 @@ fn of(entity: &str, signal: &str, attributes: &str) -> Series {
 }
 
 /// A service that is known from the first tick on, and the requests of somebody beyond what he had, from the
-/// first tick in which there are any. Taken down and made again before tick `stop`.
-fn run(ticks: u64, stop: u64, excess: impl Fn(u64) -> f64) -> Vec<Symptom> {
+/// first tick in which there are any, which chance alone brings about so often. Taken down and made again before tick `stop`.
+fn run(ticks: u64, stop: u64, chance: f64, excess: impl Fn(u64) -> f64) -> Vec<Symptom> {
     let (requests, asker) = (
         of("frontend", "span.count", r#"{"operation":"GET /"}"#),
         of("frontend", "span.asker.excess", r#"{"attribute":"tenant.id"}"#),
@@ -47,7 +48,8 @@ fn run(ticks: u64, stop: u64, excess: impl Fn(u64) -> f64) -> Vec<Symptom> {
             known = true;
             opened.push(asker.clone());
         }
-        let who = Some(Entity(if more > 8.0 { "tenant:7" } else { "tenant:3" }.to_owned()));
+        let who = Entity(if more > 8.0 { "tenant:7" } else { "tenant:3" }.to_owned());
+        let who = Some(Standing { who, chance });
         let text = format!("more by {more}");
         let example = Example { series: vec![SeriesId(1)], at: start(number), text, usual: false, who };
         let tick = Tick {
@@ -77,7 +79,7 @@ fn rush(number: u64) -> f64 {
 
 #[test]
 fn who_asks_far_more_than_before_is_named_as_of_the_worst_tick() {
-    let told = run(420, 0, rush);
+    let told = run(420, 0, 1e-20, rush);
     let first = &told[0];
     assert_eq!((first.phase, first.direction), (SymptomPhase::Open, Direction::Up));
     assert_eq!(first.onset, start(360));
@@ -97,14 +99,19 @@ fn who_asks_far_more_than_before_is_named_as_of_the_worst_tick() {
 
 #[test]
 fn somebody_who_comes_and_asks_a_lot_every_few_minutes_is_nothing_new() {
-    let told = run(2_000, 0, |number| if number % 20 == 0 { 12.0 } else { 0.0 });
+    let told = run(2_000, 0, 1e-20, |number| if number % 20 == 0 { 12.0 } else { 0.0 });
     assert!(told.iter().all(|symptom| symptom.onset < start(200)), "{told:?}");
 }
 
 #[test]
+fn what_chance_brings_about_is_no_symptom() {
+    assert_eq!(run(420, 0, 1e-4, rush), Vec::new());
+}
+
+#[test]
 fn a_restart_in_the_middle_of_it_does_not_show() {
-    let straight = run(420, 0, rush);
+    let straight = run(420, 0, 1e-20, rush);
     for stop in [1, 360, 361, 362, 399, 402] {
-        assert_eq!(run(420, stop, rush), straight, "restored at {stop}");
+        assert_eq!(run(420, stop, 1e-20, rush), straight, "restored at {stop}");
     }
 }

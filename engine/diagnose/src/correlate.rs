@@ -74,7 +74,9 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     if services.iter().filter(is_root).any(|root| graph.on_path(service, root)) {
         return Some(Tie::CallPath);
     }
-    let loaded = |kept: &&Kept| kept.family == Family::Traffic && kept.direction == Direction::Up;
+    let loaded = |kept: &&Kept| {
+        matches!(kept.family, Family::Traffic | Family::Asker) && kept.direction == Direction::Up
+    };
     if case.symptoms.values().filter(loaded).any(|kept| graph.is_below(service, kept.about().service())) {
         return Some(Tie::Load);
     }
@@ -135,7 +137,9 @@ fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
     }
     // Those who call have other troubles than these from what they call.
     let own = matches!(symptom.family, Family::Restarts | Family::Mismatch);
-    let load = said.fault == Fault::TrafficSurge.slug() && graph.is_below(service, cause.service());
+    let is_load = |fault: &Fault| said.fault == fault.slug();
+    let load = Fault::ALL.into_iter().filter(|fault| fault.is_load()).any(|fault| is_load(&fault))
+        && graph.is_below(service, cause.service());
     load || !own && graph.is_below(cause.service(), service)
 }
 

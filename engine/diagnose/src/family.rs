@@ -52,6 +52,10 @@ pub enum Family {
     Cache,
     /// Requests that are turned away because there were too many.
     Quota,
+    /// One of many who asks far more than before.
+    Asker,
+    /// One of many things that is asked for far more than before.
+    Key,
     /// Log lines that do not speak of errors.
     Log,
     /// Telemetry that stopped.
@@ -87,6 +91,8 @@ impl Family {
             Self::Clock => "clock",
             Self::Cache => "cache",
             Self::Quota => "quota",
+            Self::Asker => "one asker",
+            Self::Key => "one key",
             Self::Log => "log",
             Self::Missing => "missing telemetry",
             Self::Other => "other",
@@ -111,7 +117,10 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 99] = [
+const TABLE: [(&str, Family); 102] = [
+    ("span.asker.", Family::Asker),
+    ("span.key.", Family::Key),
+    ("edge.key.", Family::Key),
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Mismatch),
     ("diverge", Family::Mismatch),
@@ -313,6 +322,8 @@ mod tests {
             ("span.error_ratio", "{}", Family::Errors),
             ("edge.duration.mean", "{}", Family::Latency),
             ("span.count", "{}", Family::Traffic),
+            ("span.asker.excess", "{}", Family::Asker),
+            ("edge.key.time_excess", "{}", Family::Key),
             ("span.self_time.mean", "{}", Family::SelfTime),
             ("span.critical_path.share", "{}", Family::Latency),
             ("edge.gap.p95", "{}", Family::Gap),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Checkpointed, EdgeKind, EdgeObservation, Entity, Interval, Series, SeriesId, StateError, StateTable,
     Telemetry, Tick, Timestamp,
-    frame::Example,
+    frame::{Example, Standing},
     telemetry::{BatchError, Logs, Points, Spans},
 };
 
@@ -391,7 +391,8 @@ impl State {
         }
         for (slot, standing) in self.traces.standing() {
             let Some(series) = self.index.id(slot) else { continue };
-            let (at, text, who) = (Timestamp(start), standing.text.clone(), Some(standing.who.clone()));
+            let who = Some(Standing { who: standing.who.clone(), chance: standing.chance });
+            let (at, text) = (Timestamp(start), standing.text.clone());
             examples.push(Example { series: vec![series], at, text, usual: false, who });
         }
         examples.sort_by(|a, b| (&a.series, a.at, &a.text).cmp(&(&b.series, b.at, &b.text)));

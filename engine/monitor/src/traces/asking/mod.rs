@@ -89,9 +89,11 @@ pub(crate) enum Owner {
 pub(crate) struct Standing {
     /// `tenant:7`.
     pub(crate) who: Entity,
-    /// Requests beyond what it had before, as far as they were sampled; of time, the requests that
+    /// Requests of late beyond what it had before, as far as they were sampled; of time, the requests that
     /// usually take as long.
     pub(crate) excess: f64,
+    /// How often chance alone brings so much about.
+    pub(crate) chance: f64,
     /// What part it has and had, for people.
     pub(crate) text: String,
     pub(crate) slowest: Option<Seen>,

@@ -61,7 +61,9 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 44] = [
+const BUILT_IN: [Row; 45] = [
+    // Seconds by which a clock runs ahead of all others: there are none before there is the first.
+    ("clock.offset.ahead", Matters::Rise, 0.5, 5.0, true),
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),

@@ -103,6 +103,9 @@ pub(crate) struct Bucket {
     /// What each asker, or key, has of the requests of a place: number of the place, name.
     #[serde(default)]
     pub(crate) asked: BTreeMap<u32, BTreeMap<String, Portion>>,
+    /// How far sources, by number, were ahead of all others while it was this tick, nanoseconds.
+    #[serde(default)]
+    pub(crate) ahead: BTreeMap<usize, i64>,
     pub(crate) changes: Vec<Change>,
     pub(crate) logs: Vec<LogRow>,
     /// Log records of each entity, and how many of them tell of errors.

@@ -12,7 +12,7 @@
 //! | [`settings`] | limits, step, lateness |
 //! | [`counts`] | what was taken, what was shed and why |
 //! | `monitor` | [`Monitor`]: push, advance, seal; checkpoint |
-//! | `clock` | watermark, choice of the step, jumps of the clock |
+//! | `clock`, `sources` | watermark, choice of the step, jumps of the clock, clocks that run ahead |
 //! | `index` | slots of series, entities, resources |
 //! | `bucket` | the rows of a tick that is not sealed yet |
 //! | `points`, `distribution` | gauges, rates, histograms |
@@ -33,6 +33,7 @@ mod monitor;
 mod points;
 mod restarts;
 pub mod settings;
+mod sources;
 mod traces;
 
 pub use counts::Counts;

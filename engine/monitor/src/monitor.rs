@@ -92,6 +92,17 @@ impl<'a> Columns<'a> {
         })
     }
 
+    /// The resource of a row: its key in the column, and its text.
+    fn resource(&self, row: usize) -> (usize, &str) {
+        match self {
+            Self::Points(points) => points.resource(row),
+            Self::Logs(logs) => (logs.resource.keys()[row] as usize, logs.resource.text(row)),
+            Self::Spans(reader) => {
+                (reader.spans.resource.keys()[row] as usize, reader.spans.resource.text(row))
+            }
+        }
+    }
+
     /// Event time of a row; of a span its end, because it is known then and not before.
     fn time(&self, row: usize) -> i64 {
         match self {
@@ -99,6 +110,25 @@ impl<'a> Columns<'a> {
             Self::Logs(logs) => logs.time.value(row),
             Self::Spans(reader) => reader.spans.end.value(row),
         }
+    }
+}
+
+/// A batch, and the numbers of the sources of its resources, by key of the column.
+struct Batch<'a> {
+    columns: Columns<'a>,
+    sources: BTreeMap<usize, usize>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(telemetry: &'a Telemetry) -> Result<Self, BatchError> {
+        Ok(Self { columns: Columns::new(telemetry)?, sources: BTreeMap::new() })
+    }
+
+    /// The source of a row; that of those without one if there are too many resources.
+    fn source(&mut self, row: usize, index: &mut Index, settings: &Settings) -> usize {
+        let (key, text) = self.columns.resource(row);
+        let of = || index.resource(text, settings).map_or(0, |resource| index.at(resource).source);
+        *self.sources.entry(key).or_insert_with(of)
     }
 }
 
@@ -132,7 +162,7 @@ impl Monitor {
         if !self.state.clock.begun() {
             return;
         }
-        self.state.clock.reach(to.0, &self.settings);
+        self.state.clock.advance(to.0, &self.settings);
         if let Some((_, latest)) = self.state.ahead_range
             && self.state.clock.judge(latest, &self.settings) != Verdict::Ahead
         {
@@ -245,7 +275,7 @@ impl Monitor {
     }
 
     fn place(&mut self, together: &[Telemetry]) -> Result<(), BatchError> {
-        let mut batches = together.iter().map(Columns::new).collect::<Result<Vec<_>, _>>()?;
+        let mut batches = together.iter().map(Batch::new).collect::<Result<Vec<_>, _>>()?;
         for telemetry in together {
             let counts = &mut self.state.counts;
             let offered = match telemetry {
@@ -258,7 +288,7 @@ impl Monitor {
         // Next row of each batch, the earliest first; of rows at one time, that of the first batch.
         let mut next: BinaryHeap<Reverse<(i64, usize, usize)>> = (0..batches.len())
             .filter(|batch| together[*batch].rows() > 0)
-            .map(|batch| Reverse((batches[batch].time(0), batch, 0)))
+            .map(|batch| Reverse((batches[batch].columns.time(0), batch, 0)))
             .collect();
         while let Some(Reverse((_, batch, mut row))) = next.pop() {
             let until = next.peek().map(|Reverse((time, other, _))| (*time, *other));
@@ -268,7 +298,7 @@ impl Monitor {
                 if row == together[batch].rows() {
                     break;
                 }
-                let time = batches[batch].time(row);
+                let time = batches[batch].columns.time(row);
                 if until.is_some_and(|until| (time, batch) > until) {
                     next.push(Reverse((time, batch, row)));
                     break;
@@ -280,8 +310,8 @@ impl Monitor {
 }
 
 impl State {
-    fn row(&mut self, columns: &mut Columns<'_>, row: usize, settings: &Settings) {
-        let time = columns.time(row);
+    fn row(&mut self, batch: &mut Batch<'_>, row: usize, settings: &Settings) {
+        let time = batch.columns.time(row);
         let (tick, ahead) = match self.clock.judge(time, settings) {
             Verdict::Tick(tick) => (tick, false),
             Verdict::Ahead => (self.clock.tick(time), true),
@@ -307,8 +337,14 @@ impl State {
             self.ahead_rows += 1;
         } else {
             self.reject();
-            self.clock.reach(time, settings);
+            let source = batch.source(row, &mut self.index, settings);
+            self.clock.hear(source, time, settings);
+            if let Some((now, ahead)) = self.clock.ahead(time, settings) {
+                let most = self.buckets.entry(now).or_default().ahead.entry(source).or_default();
+                *most = ahead.max(*most);
+            }
         }
+        let columns = &mut batch.columns;
         let buckets = if ahead { &mut self.ahead } else { &mut self.buckets };
         let bucket = buckets.entry(tick).or_default();
         let before = bucket.rows();
@@ -366,6 +402,10 @@ impl State {
         let start = self.clock.start(number);
         let mut values: BTreeMap<Slot, f64> = BTreeMap::new();
         self.metrics.seal(&mut bucket, step.as_seconds(), &mut values);
+        for (source, ahead) in &bucket.ahead {
+            let slot = self.index.ahead(*source, settings);
+            values.extend(slot.map(|slot| (slot, *ahead as f64 / 1e9)));
+        }
         bucket.changes.extend(self.metrics.restarts(&self.index));
         let mut edges =
             self.traces.seal(&mut bucket, start, &mut self.index, &mut self.counts, settings, &mut values);

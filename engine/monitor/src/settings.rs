@@ -56,8 +56,11 @@ pub struct Settings {
     pub step_min: Interval,
     /// `auto` takes this if there are no metric points.
     pub step_without_points: Interval,
-    /// How far event time may run back: the watermark is the greatest event time less this.
+    /// How far event time may run back: the watermark is the greatest event time less this. A host that is
+    /// further ahead than this of all others that tell does not move it.
     pub lateness: Interval,
+    /// Hosts that were not heard while others went on for so long, event time, are not waited for.
+    pub source_quiet_after: Interval,
     /// A row that is further ahead than this is held back until the rows of three ticks
     /// agree with it.
     pub jump_max: Interval,
@@ -139,6 +142,7 @@ impl Default for Settings {
             step_min: Interval::from_seconds(1),
             step_without_points: Interval::from_seconds(10),
             lateness: Interval::from_seconds(5),
+            source_quiet_after: Interval::from_seconds(60),
             jump_max: Interval::from_seconds(86_400),
             held_rows_max: 100_000,
             gap_ticks_max: 10_000,

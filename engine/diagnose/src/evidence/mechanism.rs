@@ -29,7 +29,8 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation | Fault::LyingSensor => true,
         Fault::ByzantineReplica | Fault::PoisonRecord => suspect.is_instance(),
-        Fault::BrokenNetwork | Fault::StorageExhaustion | Fault::ClockSkew => true,
+        Fault::BrokenNetwork | Fault::StorageExhaustion => true,
+        Fault::ClockSkew => is_host(suspect) || !view.is_placed(suspect),
         // Locks lie on data, whichever copy takes the writes.
         Fault::BadDeploy
         | Fault::BadConfiguration

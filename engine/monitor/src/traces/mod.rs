@@ -121,8 +121,8 @@ impl Traces {
         let Some(resource) = reader.resource(row, index, settings) else { return false };
         bucket.hear(resource, TRACES);
         let kept = reader.row(row, resource, &mut self.catalog, index, counts, settings);
-        let (names, service) = (reader.names(row, settings), index.at(resource).service);
-        self.asking.note(&kept, names, service, &self.catalog, bucket, counts, settings);
+        let asked = (reader.names(row, settings), index.at(resource).service);
+        self.asking.note(&kept, asked, &self.catalog, bucket, counts, settings);
         bucket.spans.push(kept);
         true
     }

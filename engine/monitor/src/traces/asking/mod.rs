@@ -112,13 +112,12 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// Counts a span, if it says who asks or what for. Of a call that failed outside of any trace it is
+    /// Counts a span of a service, if it says who asks or what for. Of a call that failed outside of any trace it is
     /// only told since it failed: it is no sample of what is asked.
     pub(crate) fn note(
         &mut self,
         row: &SpanRow,
-        names: &Names,
-        service: usize,
+        (names, service): (&Names, usize),
         catalog: &Catalog,
         bucket: &mut Bucket,
         counts: &mut Counts,

@@ -14,6 +14,7 @@
 //! | `monitor` | [`Monitor`]: push, advance, seal; checkpoint |
 //! | `clock`, `sources` | watermark, choice of the step, jumps of the clock, clocks that run ahead |
 //! | `index` | slots of series, entities, resources |
+//! | `batch` | batches of rows: when each happened, and by whose clock |
 //! | `bucket` | the rows of a tick that is not sealed yet |
 //! | `points`, `distribution` | gauges, rates, histograms |
 //! | `restarts` | processes that began anew, as changes |
@@ -21,6 +22,7 @@
 //! | `entries` | maps in checkpoints |
 //! | `traces` | operations, edges and kinds of spans; where traces spend their time, and how calls follow |
 
+mod batch;
 mod bits;
 mod bucket;
 mod clock;

@@ -112,6 +112,9 @@ pub(crate) struct Flags {
     pub(crate) logged: bool,
     /// Not a user whose content counts.
     pub(crate) uncounted: bool,
+    /// Who asks, and what for.
+    pub(crate) tenant: u16,
+    pub(crate) key: u16,
 }
 
 /// All calls in flight.

@@ -14,6 +14,8 @@ pub(crate) struct Question {
     /// May be turned away first.
     pub(crate) low: bool,
     pub(crate) tenant: u16,
+    /// What it is about.
+    pub(crate) key: u16,
     pub(crate) hot: bool,
     pub(crate) trace: (u64, u64),
     pub(crate) traced: bool,
@@ -22,8 +24,10 @@ pub(crate) struct Question {
     pub(crate) lot: f64,
 }
 
-/// Tenants of the fleet.
+/// Tenants of the fleet, a few of them large.
 pub(crate) const TENANTS: usize = 200;
+/// Things that can be asked for.
+pub(crate) const KEYS: usize = 9_000;
 /// Share of users that may be turned away first (prefetching, previews).
 pub(crate) const LOW_PRIORITY: f64 = 0.4;
 /// Share of questions about the one thing that most ask for.
@@ -54,6 +58,8 @@ pub(crate) struct Arrivals {
     /// Requests of a tenant that asks for too much, relative to all others, and which.
     pub(crate) abuse: f64,
     pub(crate) abuser: u16,
+    /// The one thing that most ask for.
+    pub(crate) popular: u16,
     /// Share of questions that are the user's own mistake.
     pub(crate) mistakes: f64,
     /// Multiplies the share of the second route.
@@ -75,6 +81,7 @@ impl Arrivals {
             hot: 0.0,
             abuse: 0.0,
             abuser: draw.below(TENANTS) as u16,
+            popular: draw.below(KEYS) as u16,
             mistakes: MISTAKES,
             mix: 1.0,
             times: Stream::of(seed, "users", "arrivals"),
@@ -130,13 +137,20 @@ impl Arrivals {
             }
             left -= share;
         }
+        let mistaken = self.contents.chance(self.mistakes);
+        let low = self.contents.chance(LOW_PRIORITY);
+        // The first ask most: a share is drawn evenly, and squared.
+        let lot_of_tenant = self.contents.below(TENANTS);
+        let hot = self.contents.chance(HOT + self.hot);
+        let trace = (self.contents.bits(), self.contents.bits() | 1);
         Question {
             route: route as u8,
-            mistaken: self.contents.chance(self.mistakes),
-            low: self.contents.chance(LOW_PRIORITY),
-            tenant: self.contents.below(TENANTS) as u16,
-            hot: self.contents.chance(HOT + self.hot),
-            trace: (self.contents.bits(), self.contents.bits() | 1),
+            mistaken,
+            low,
+            tenant: (lot_of_tenant * lot_of_tenant / TENANTS) as u16,
+            key: if hot { self.popular } else { (trace.0 % KEYS as u64) as u16 },
+            hot,
+            trace,
             traced: self.contents.chance(TRACED),
             logged: self.contents.chance(LOGGED),
             lot: self.contents.uniform(),

@@ -301,9 +301,9 @@ impl World {
         let Some(call) = self.calls.get(key) else { return };
         let (place, step) = (call.replica as usize, call.step as usize);
         let service = self.replicas[place].service as usize;
-        let (called, logged, client_span) = (call.called, call.flags.logged, call.client_span);
+        let (called, flags, client_span) = (call.called, call.flags, call.client_span);
         let trace = call.trace.map(|trace| Trace { id: trace.id, span: client_span, parent: trace.span });
-        self.note_client((place as u32, step, to), trace, called, answer, wrong, logged);
+        self.note_client((place as u32, step, to), trace, called, answer, wrong, flags);
         let edge = &mut self.services[service].edges[step];
         let Some(call) = self.calls.get(key) else { return };
         call.flags.wrong |= wrong;

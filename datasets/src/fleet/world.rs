@@ -144,7 +144,7 @@ pub struct World {
     pub(crate) levels: Levels,
     pub(crate) changes: Vec<ChangeEntry>,
     pub(crate) quarantined: Vec<u16>,
-    pub(crate) hot_quarantined: bool,
+    pub(crate) quarantined_keys: Vec<u16>,
     pub(crate) rollouts: BTreeMap<u32, Rollout>,
     pub(crate) rollout_count: u32,
     pub(crate) injected: Vec<Injected>,
@@ -192,7 +192,7 @@ impl World {
             levels: Levels::default(),
             changes: Vec::new(),
             quarantined: Vec::new(),
-            hot_quarantined: false,
+            quarantined_keys: Vec::new(),
             rollouts: BTreeMap::new(),
             rollout_count: 0,
             injected: setup.faults.iter().map(Injected::new).collect(),
@@ -376,7 +376,7 @@ impl World {
         if !abusive {
             self.levels.came(now, weight);
         }
-        let blocked = self.quarantined.contains(&tenant) || (self.hot_quarantined && question.hot);
+        let blocked = self.quarantined.contains(&tenant) || self.quarantined_keys.contains(&question.key);
         let shed = self.services[0].shed;
         let lot = self.door.uniform();
         let (low, high) =
@@ -403,6 +403,8 @@ impl World {
             mistaken: question.mistaken,
             logged: question.logged,
             uncounted: abusive,
+            tenant,
+            key: question.key,
             ..Flags::default()
         };
         let call = self.calls.insert(Call {

@@ -68,6 +68,68 @@ fn every_line_of_telemetry_is_otlp() {
     }
 }
 
+/// Spans of the first two minutes: kind, attributes, and whether they have a parent.
+fn spans(fault: Option<&str>) -> Vec<(u64, serde_json::Value, bool)> {
+    let mut setup = Setup::new(9, Topology::boutique().unwrap());
+    setup.telemetry = true;
+    setup.faults = fault.map(|code| Fault::draw(record(code).unwrap(), 9, 20 * SECOND)).into_iter().collect();
+    let mut all = Vec::new();
+    for export in World::new(&Arc::new(setup)).advance(120 * SECOND) {
+        let json: serde_json::Value = serde_json::from_str(&export.line).unwrap();
+        for resource in json["resourceSpans"].as_array().into_iter().flatten() {
+            for span in resource["scopeSpans"][0]["spans"].as_array().into_iter().flatten() {
+                let parent = span["parentSpanId"].as_str().is_some_and(|parent| !parent.is_empty());
+                all.push((span["kind"].as_u64().unwrap(), span["attributes"].clone(), parent));
+            }
+        }
+    }
+    all
+}
+
+fn value<'a>(attributes: &'a serde_json::Value, key: &str) -> Option<&'a str> {
+    let all = attributes.as_array().into_iter().flatten();
+    all.filter(|one| one["key"] == key).find_map(|one| one["value"]["stringValue"].as_str())
+}
+
+#[test]
+fn every_request_says_who_asks_and_what_for_whatever_is_wrong() {
+    for fault in [None, Some("F19"), Some("F43")] {
+        let all = spans(fault);
+        let entering = all.iter().filter(|(kind, _, parent)| *kind == 2 && !parent);
+        assert!(entering.clone().count() > 100);
+        for (_, attributes, _) in entering {
+            assert!(value(attributes, "tenant.id").is_some(), "{fault:?}: {attributes}");
+        }
+        let data = ["cache", "catalog-db", "orders-db"];
+        for (kind, attributes, _) in &all {
+            let asks =
+                *kind == 3 && value(attributes, "peer.service").is_some_and(|peer| data.contains(&peer));
+            assert_eq!(
+                value(attributes, "db.query.parameter.item").is_some(),
+                asks,
+                "{fault:?}: {attributes}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_quarantined_is_turned_away_and_no_other() {
+    let with = |target: &str| {
+        let mut setup = Setup::new(9, Topology::boutique().unwrap());
+        setup.faults = vec![Fault::draw(record("F19").unwrap(), 9, 20 * SECOND)];
+        let mut world = World::new(&Arc::new(setup));
+        world.advance(30 * SECOND);
+        let remedy = world.remedies_of(0).remove(1).remove(0);
+        let target = if target.is_empty() { remedy.target.as_str().to_owned() } else { target.to_owned() };
+        world.apply(&Request::new("k", Verb::Quarantine, &target));
+        world.advance(150 * SECOND);
+        world.loss(30 * SECOND, 150 * SECOND).of_users()
+    };
+    let (right, other) = (with(""), with("key:1"));
+    assert!(right < 0.8 * other, "{right} {other}");
+}
+
 #[test]
 fn disturbances_are_harmless() {
     for kind in Harmless::all() {

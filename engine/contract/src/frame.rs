@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     change::Change,
     knowledge::TemplateReplacement,
-    series::{Series, SeriesId},
+    series::{Entity, Series, SeriesId},
     time::{Interval, Timestamp},
     topology::EdgeObservation,
 };
@@ -39,7 +39,7 @@ pub struct Tick {
 }
 
 /// One readable example behind a derived series.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Example {
     /// Which series it illustrates, sorted.
     pub series: Vec<SeriesId>,
@@ -49,6 +49,18 @@ pub struct Example {
     pub text: String,
     /// It shows what was usual before, for comparison.
     pub usual: bool,
+    /// Where the series is about the one of many that stands out, who that is.
+    #[serde(default)]
+    pub who: Option<Standing>,
+}
+
+/// One of many that stands out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// `tenant:7`.
+    pub who: Entity,
+    /// How often chance alone brings about what the series says of it.
+    pub chance: f64,
 }
 
 impl Tick {

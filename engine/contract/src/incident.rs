@@ -57,7 +57,8 @@ pub struct Hypothesis {
     /// held against earlier incidents.
     #[serde(default)]
     pub shown: Vec<String>,
-    /// For a fault of a service: those of its instances that bear the mark of it, sorted.
+    /// For a fault of a service: those of its instances that bear the mark of it, sorted. Where one of many
+    /// who ask, or are asked for, is what is wrong, that one: `tenant:7`, `key:42`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<Entity>,
 }

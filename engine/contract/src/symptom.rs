@@ -118,6 +118,9 @@ pub struct Symptom {
     pub explanation: String,
     /// Log lines or spans that show it, at most five.
     pub examples: Vec<String>,
+    /// Who stands out among many, where that is what it tells: `tenant:7`, `key:42`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<Entity>,
     /// Knowledge version at which this was decided.
     pub knowledge_version: u64,
 }

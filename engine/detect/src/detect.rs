@@ -86,6 +86,8 @@ pub struct Detect {
     /// Chance at or below which an episode opens in this tick.
     level: f64,
     near: Near,
+    /// How often chance alone brings about what is said of one of many in this tick.
+    chances: BTreeMap<SeriesId, f64>,
 }
 
 impl Detect {
@@ -111,6 +113,7 @@ impl Detect {
             open: 0,
             level: 0.0,
             near: Near::default(),
+            chances: BTreeMap::new(),
         }
     }
 
@@ -151,6 +154,7 @@ impl Detect {
         more: &dyn Fn(SeriesId) -> Vec<Example>,
     ) -> Vec<Symptom> {
         self.admit(tick);
+        self.chances = sight::chances(tick);
         self.score(tick);
         if self.settings.false_share_series == 0 {
             // Who else answers depends on the shard, and symptoms must not.

@@ -1,7 +1,9 @@
 //! The life of one symptom.
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{DetectorScore, Direction, Id, SeriesId, SymptomPhase, Timestamp, frame::Example};
+use theriac_contract::{
+    DetectorScore, Direction, Entity, Id, SeriesId, SymptomPhase, Timestamp, frame::Example,
+};
 
 use crate::settings::Settings;
 
@@ -23,6 +25,9 @@ pub(crate) struct Sight {
     pub(crate) detectors: Vec<DetectorScore>,
     /// In what it is unlike the whole history, in words; empty if in nothing.
     pub(crate) unlike: String,
+    /// It tells of the ticks before, too: two that are unusual are no two witnesses.
+    #[serde(default)]
+    pub(crate) overlaps: bool,
 }
 
 impl Sight {
@@ -46,6 +51,9 @@ pub(crate) struct Episode {
     pub(crate) peak: Sight,
     /// Lines that show it.
     pub(crate) examples: Vec<String>,
+    /// Who stood out in the worst tick, where that is what it tells.
+    #[serde(default)]
+    pub(crate) who: Option<Entity>,
     /// Set once the symptom is open.
     pub(crate) open: Option<Open>,
     /// P-value of the worst tick but one; 1 if there is none.
@@ -90,6 +98,7 @@ impl Episode {
             heard: sight.end,
             peak: sight,
             examples: Vec::new(),
+            who: None,
             open: None,
             second: 1.0,
             ordinary: 0,
@@ -125,6 +134,12 @@ impl Episode {
         most: usize,
         more: impl Fn(SeriesId) -> Vec<Example>,
     ) {
+        let about = examples.iter().filter(|example| example.series.contains(&series));
+        if let Some(who) =
+            about.filter(|example| example.at == self.peak.start).find_map(|one| one.who.as_ref())
+        {
+            self.who = Some(who.who.clone());
+        }
         let room = most.saturating_sub(self.examples.len());
         if room == 0 {
             return;
@@ -140,7 +155,8 @@ impl Episode {
     /// How likely so much comes up by chance: one tick so bad, or two among three so bad. Each of
     /// the two questions may be answered wrongly, hence the factor of two.
     pub(crate) fn chance(&self) -> f64 {
-        (2.0 * self.peak.alone).min(2.0 * 3.0 * self.second * self.second).min(1.0)
+        let second = if self.peak.overlaps { 1.0 } else { self.second };
+        (2.0 * self.peak.alone).min(2.0 * 3.0 * second * second).min(1.0)
     }
 
     /// Makes a symptom of it, at the end of a tick.
@@ -186,7 +202,8 @@ mod tests {
     use super::*;
 
     fn example(series: u32, text: &str, usual: bool) -> Example {
-        Example { series: vec![SeriesId(series)], at: Timestamp(0), text: text.to_owned(), usual }
+        let (at, text) = (Timestamp(0), text.to_owned());
+        Example { series: vec![SeriesId(series)], at, text, usual, who: None }
     }
 
     #[test]
@@ -202,6 +219,7 @@ mod tests {
             direction: Direction::None,
             detectors: Vec::new(),
             unlike: String::new(),
+            overlaps: false,
         };
         let mut episode = Episode::begin(sight);
         let first = [example(1, "slow", false), example(1, "before", true), example(2, "elsewhere", false)];

@@ -52,7 +52,8 @@ pub(crate) fn name(series: &Series) -> String {
 /// What is unusual about the series, or was. `unlike`: in what it is unlike its whole history.
 pub(crate) fn sentence(series: &Series, symptom: &Symptom, unlike: &str) -> String {
     let unit = series.unit.as_str();
-    let name = name(series);
+    let who = symptom.who.as_ref().map_or_else(String::new, |who| format!(", {who},"));
+    let name = format!("{}{who}", name(series));
     let since = &symptom.onset.to_string()[11..19];
     let until = symptom.end.map_or_else(String::new, |end| format!(", until {}", &end.to_string()[11..19]));
     let verb = if symptom.phase == SymptomPhase::Close { "was" } else { "is" };

@@ -104,6 +104,7 @@ mod tests {
             direction: Direction::None,
             detectors: Vec::new(),
             unlike: String::new(),
+            overlaps: false,
         })
     }
 

@@ -64,7 +64,9 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 45] = [
+const BUILT_IN: [Row; 49] = [
+    // Seconds by which a clock runs ahead of all others: there are none before there is the first.
+    ("clock.offset.ahead", Matters::Rise, 0.5, 5.0, true),
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
     ("log.severity.fatal", Matters::Rise, 0.0, 1.0, true),
     ("log.severity.warn", Matters::Rise, 0.5, 3.0, true),
@@ -108,6 +110,10 @@ const BUILT_IN: [Row; 45] = [
     ("edge.new_calls", Matters::Rise, 0.5, 3.0, true),
     ("span.new_order", Matters::Rise, 0.5, 3.0, true),
     ("span.orphans", Matters::Rise, 0.5, 3.0, true),
+    // One of many who asks more than before, or is asked for more.
+    ("span.asker.", Matters::Rise, 0.5, 3.0, true),
+    ("span.key.", Matters::Rise, 0.5, 3.0, true),
+    ("edge.key.", Matters::Rise, 0.5, 3.0, true),
     // How many of an operation come to one instance is up to its callers; the rate of all
     // requests that it serves tells of less load.
     ("span.count", Matters::Rise, 0.4, 5.0, false),

@@ -39,6 +39,7 @@ pub(crate) fn revision(
         detectors: episode.peak.detectors.clone(),
         explanation: String::new(),
         examples: episode.examples.clone(),
+        who: episode.who.clone(),
         knowledge_version,
     };
     symptom.explanation = explain::sentence(series, &symptom, &episode.peak.unlike);

@@ -46,6 +46,7 @@ fn tick(number: u64, signals: &[&str], values: Vec<f64>) -> Tick {
         opened,
         edges: Vec::new(),
         changes: Vec::new(),
+        replaced: Vec::new(),
         examples: Vec::new(),
     }
 }
@@ -339,6 +340,7 @@ fn log_lines(ticks: std::ops::Range<u64>, lines: impl Fn(u64) -> [f64; 2]) -> Ve
             at: start(number),
             text: text.to_owned(),
             usual: false,
+            who: None,
         };
         let shown = [(1, "cleaned 3 carts"), (2, "served 7")];
         let shown = shown.iter().filter(|(id, _)| values[*id as usize] > 0.0);

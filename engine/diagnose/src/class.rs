@@ -33,6 +33,8 @@ pub(crate) fn class(view: &View<'_>, fault: Fault, reasons: &mut Reasons) -> Fau
         | Fault::ErrorBurst
         | Fault::CpuSaturation
         | Fault::TrafficSurge
+        | Fault::AbusiveTenant
+        | Fault::HotKey
         | Fault::BrokenNetwork => FaultClass::Transient,
     };
     let returned = view.case.recurrences;

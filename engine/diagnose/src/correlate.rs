@@ -74,7 +74,9 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     if services.iter().filter(is_root).any(|root| graph.on_path(service, root)) {
         return Some(Tie::CallPath);
     }
-    let loaded = |kept: &&Kept| kept.family == Family::Traffic && kept.direction == Direction::Up;
+    let loaded = |kept: &&Kept| {
+        matches!(kept.family, Family::Traffic | Family::Asker) && kept.direction == Direction::Up
+    };
     if case.symptoms.values().filter(loaded).any(|kept| graph.is_below(service, kept.about().service())) {
         return Some(Tie::Load);
     }
@@ -152,7 +154,9 @@ fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
     // Those who call have other troubles than these from what they call.
     let own = symptom.family == Family::Restarts || symptom.family.names_a_fault();
     let work = matches!(symptom.family, Family::Traffic | Family::Cpu);
-    let load = (work || said.fault == Fault::TrafficSurge.slug()) && graph.is_below(service, cause.service());
+    let is_load = |fault: &Fault| said.fault == fault.slug();
+    let of_load = Fault::ALL.into_iter().filter(|fault| fault.is_load()).any(|fault| is_load(&fault));
+    let load = (work || of_load) && graph.is_below(service, cause.service());
     load || !own && graph.is_below(cause.service(), service)
 }
 

@@ -11,6 +11,7 @@ use theriac_contract::{
 use crate::{
     correlate::{Tie, is_on_sick_host, origins, share_a_way, tie},
     departures,
+    evidence::Fault,
     family::Family,
     graph::Graphs,
     hypotheses::{UNKNOWN, hypotheses},
@@ -409,8 +410,10 @@ fn summary(case: &Case, phase: IncidentPhase, top: Option<&Hypothesis>) -> Strin
     let symptoms = case.symptoms.len() as u64 + case.shed;
     let places = case.entities().len();
     let cause = match top {
-        Some(Hypothesis { entity: Some(entity), fault, probability, .. }) => {
-            format!("{} at {entity}, {:.0} %", fault.replace('_', " "), probability * 100.0)
+        Some(Hypothesis { entity: Some(entity), fault, probability, instances, .. }) => {
+            let one = Fault::ALL.iter().any(|one| one.slug() == fault && one.names_one().is_some());
+            let who = instances.first().filter(|_| one).map_or_else(String::new, |who| format!(", {who}"));
+            format!("{} at {entity}{who}, {:.0} %", fault.replace('_', " "), probability * 100.0)
         }
         _ => "cause unknown".to_owned(),
     };

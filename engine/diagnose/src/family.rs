@@ -54,6 +54,10 @@ pub enum Family {
     Cache,
     /// Requests that are turned away because there were too many.
     Quota,
+    /// One of many who asks far more than before.
+    Asker,
+    /// One of many things that is asked for far more than before.
+    Key,
     /// Log lines that do not speak of errors.
     Log,
     /// Telemetry that stopped.
@@ -90,6 +94,8 @@ impl Family {
             Self::Clock => "clock",
             Self::Cache => "cache",
             Self::Quota => "quota",
+            Self::Asker => "one asker",
+            Self::Key => "one key",
             Self::Log => "log",
             Self::Missing => "missing telemetry",
             Self::Other => "other",
@@ -115,7 +121,10 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 100] = [
+const TABLE: [(&str, Family); 103] = [
+    ("span.asker.", Family::Asker),
+    ("span.key.", Family::Key),
+    ("edge.key.", Family::Key),
     ("mismatch", Family::Mismatch),
     ("checksum", Family::Corruption),
     ("corrupt", Family::Corruption),
@@ -318,6 +327,8 @@ mod tests {
             ("span.error_ratio", "{}", Family::Errors),
             ("edge.duration.mean", "{}", Family::Latency),
             ("span.count", "{}", Family::Traffic),
+            ("span.asker.excess", "{}", Family::Asker),
+            ("edge.key.time_excess", "{}", Family::Key),
             ("span.self_time.mean", "{}", Family::SelfTime),
             ("span.critical_path.share", "{}", Family::Latency),
             ("edge.gap.p95", "{}", Family::Gap),

@@ -5,7 +5,7 @@ use theriac_contract::{Entity, Evidence, FaultClass, Hypothesis};
 use crate::{
     channel::reweight::Weights,
     class::class,
-    evidence::{Fault, Reasons, account, shown, weigh_mechanism, weigh_place, weigh_precedents},
+    evidence::{Fault, Reasons, account, named, shown, weigh_mechanism, weigh_place, weigh_precedents},
     view::View,
 };
 
@@ -71,6 +71,9 @@ fn known(
     let class = class(view, fault, &mut reasons);
     let shown = shown(view, &suspect).into_iter().collect();
     let instances = match fault.marks() {
+        _ if fault.names_one().is_some() => {
+            named(view, &suspect, fault).and_then(|kept| kept.who.clone()).into_iter().collect()
+        }
         [] => Vec::new(),
         _ if suspect.is_instance() => Vec::new(),
         marks => view.bearers(suspect.service(), marks).into_iter().collect(),

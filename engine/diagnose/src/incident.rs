@@ -39,6 +39,9 @@ pub(crate) struct Kept {
     /// The detector that was surprised most.
     #[serde(default)]
     pub(crate) detector: String,
+    /// The one of many that it is about.
+    #[serde(default)]
+    pub(crate) who: Option<Entity>,
 }
 
 const fn metric() -> SignalKind {
@@ -65,6 +68,7 @@ impl Kept {
             expected: symptom.expected,
             band: symptom.band.filter(|(low, high)| low.is_finite() && high.is_finite()),
             detector: symptom.detectors.first().map(|score| score.detector.clone()).unwrap_or_default(),
+            who: symptom.who.clone(),
         }
     }
 
@@ -246,11 +250,11 @@ impl Case {
 
     /// Decimal digits of surprise over all that stands. What programs say in passing has at most
     /// `passing_max` of them, all of it together: it changes with every version of the code, so
-    /// that alone it is no incident.
+    /// that alone it is no incident. Nor is it that one of many asks more, if all are answered.
     pub(crate) fn digits(&self, at: Timestamp, each_max: f64, passing_max: f64) -> f64 {
         let standing = self.symptoms.values().filter(|kept| kept.state == SymptomState::Open);
         let (passing, other): (Vec<&Kept>, Vec<&Kept>) =
-            standing.partition(|kept| kept.family == Family::Log);
+            standing.partition(|kept| matches!(kept.family, Family::Log | Family::Asker | Family::Key));
         // What names a fault by itself, and stays, needs no other witness.
         let told = |kept: &Kept| {
             let stood = at.since(kept.onset).as_seconds().max(0.0);

@@ -122,6 +122,7 @@ mod tests {
             expected: None,
             band: None,
             detector: String::new(),
+            who: None,
         }
     }
 

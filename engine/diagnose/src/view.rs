@@ -141,10 +141,22 @@ impl<'a> View<'a> {
         suspects.extend(probers.take(self.settings.suspects_max));
         let hosts: BTreeSet<Entity> =
             self.places.keys().flat_map(|entity| self.graph.hosts(entity)).collect();
-        let shared = hosts.into_iter().filter(|host| self.guest_services(host).len() > 1);
+        // One that complains of the time is enough: it goes by the clock of its host.
+        let asks = |guest: &Entity| self.trouble(guest, Family::Clock, None).is_some();
+        let shared = hosts
+            .into_iter()
+            .filter(|host| self.guest_services(host).len() > 1 || self.graph.guests(host).any(&asks));
         let shared: Vec<Entity> = shared.filter(|host| !suspects.contains(host)).collect();
         suspects.extend(shared.into_iter().take(self.settings.suspects_max));
         suspects
+    }
+
+    /// Whether it is known on which host something runs, or some of its instances do.
+    pub(crate) fn is_placed(&self, entity: &Entity) -> bool {
+        let known = self.knowledge.topology.instances.get(entity.service());
+        let instances =
+            known.into_iter().flatten().filter(|instance| !entity.is_instance() || *instance == entity);
+        instances.chain([entity]).any(|entity| !self.graph.hosts(entity).is_empty())
     }
 
     /// Services of which an instance on `host` shows symptoms.

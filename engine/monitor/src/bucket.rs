@@ -11,6 +11,7 @@ use crate::{
     distribution::Distribution,
     index::Slot,
     logs::{At, Gathered, Session},
+    traces::asking::Portion,
 };
 
 /// Log lines that are shown with a trace, and traces of a tick that have some, at most.
@@ -99,6 +100,12 @@ pub(crate) struct Bucket {
     pub(crate) accumulated: Vec<Accumulated>,
     pub(crate) counts: BTreeMap<Slot, u64>,
     pub(crate) spans: Vec<SpanRow>,
+    /// What each asker, or key, has of the requests of a place: number of the place, name.
+    #[serde(default)]
+    pub(crate) asked: BTreeMap<u32, BTreeMap<String, Portion>>,
+    /// How far sources, by number, were ahead of all others while it was this tick, nanoseconds.
+    #[serde(default)]
+    pub(crate) ahead: BTreeMap<usize, i64>,
     pub(crate) changes: Vec<Change>,
     pub(crate) logs: Vec<LogRow>,
     /// Log records of each entity, and how many of them tell of errors.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use theriac_contract::Interval;
 
-use crate::settings::{Settings, Step};
+use crate::{
+    settings::{Settings, Step},
+    sources::Sources,
+};
 
 /// Lengths that people choose, seconds.
 const CUSTOMARY: [i64; 16] = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 21_600, 86_400];
@@ -71,6 +74,12 @@ pub(crate) struct Clock {
     latest: Option<i64>,
     /// First tick that may still take rows by the watermark.
     open_from: u64,
+    /// Whose clocks tell it.
+    #[serde(default)]
+    sources: Sources,
+    /// Somebody says what time it is, beside the rows.
+    #[serde(default)]
+    timed: bool,
 }
 
 impl Clock {
@@ -79,7 +88,7 @@ impl Clock {
             Step::Auto => 0,
             Step::Fixed(step) => step.0.max(1),
         };
-        Self { step, latest: None, open_from: 0 }
+        Self { step, ..Self::default() }
     }
 
     pub(crate) const fn step(&self) -> Option<Interval> {
@@ -113,6 +122,28 @@ impl Clock {
         } else {
             Verdict::Tick(tick)
         }
+    }
+
+    /// A source, by number, told of `time`.
+    pub(crate) fn hear(&mut self, source: usize, time: i64, settings: &Settings) {
+        self.sources.hear(source, time, self.step);
+        if let Some(time) = self.sources.time(settings.lateness, settings.source_quiet_after) {
+            self.reach(time, settings);
+        }
+    }
+
+    /// Time has reached `time`, whatever was said.
+    pub(crate) fn advance(&mut self, time: i64, settings: &Settings) {
+        self.timed = true;
+        self.reach(time, settings);
+    }
+
+    /// The tick that it is now, and how far a row is ahead of it; none if no further than rows may run back,
+    /// or if it is known from rows alone what time it is: then others may just not have told of it yet.
+    pub(crate) fn ahead(&self, time: i64, settings: &Settings) -> Option<(u64, i64)> {
+        let latest = self.latest.filter(|_| self.timed)?;
+        let ahead = time.saturating_sub(latest);
+        (ahead > settings.lateness.0).then(|| (self.tick(latest), ahead))
     }
 
     /// Event time has reached `time`.

@@ -33,6 +33,9 @@ pub struct Counts {
     /// Values of log records that were not looked at because too many places are known.
     #[serde(default)]
     pub shed_parameters: u64,
+    /// Spans whose asker or key was not counted because too many services and attributes have some.
+    #[serde(default)]
+    pub shed_askers: u64,
     /// Spans whose parent did not come while it was waited for: their traces are incomplete.
     pub orphan_spans: u64,
     /// Spans that came, by event time, in a later tick than their parent.

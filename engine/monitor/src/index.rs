@@ -55,6 +55,9 @@ pub(crate) struct Resource {
     /// Zone that the host is in.
     #[serde(default)]
     pub(crate) zone: Option<Entity>,
+    /// Number of the host among those whose clocks tell the time; 0 for all without one.
+    #[serde(default)]
+    pub(crate) source: usize,
 }
 
 /// Names of everything. Internal numbers are given out in order of arrival and do not
@@ -65,6 +68,11 @@ pub(crate) struct Index {
     entity_of: BTreeMap<String, usize>,
     resources: Vec<Resource>,
     resource_of: BTreeMap<String, u32>,
+    /// Hosts whose clocks tell the time, by name, and each with its domain, by number from 1 on.
+    #[serde(default)]
+    sources: BTreeMap<String, usize>,
+    #[serde(default)]
+    clocks: Vec<(String, Entity)>,
     slots: Vec<Candidate>,
     slot_of: BTreeMap<String, Slot>,
     pub(crate) series: Vec<Series>,
@@ -90,7 +98,8 @@ impl Index {
         let host = Entity::host_of(&attributes).filter(|host| *host != name);
         let zone = Entity::zone_of(&attributes);
         let id = self.resources.len() as u32;
-        self.resources.push(Resource { entity, service, host, zone });
+        let source = Entity::host_of(&attributes).map_or(0, |host| self.source(domain, host));
+        self.resources.push(Resource { entity, service, host, zone, source });
         self.resource_of.insert(text.to_owned(), id);
         Some(id)
     }
@@ -121,6 +130,23 @@ impl Index {
             self.entities.push(known);
             self.entities.len() - 1
         })
+    }
+
+    fn source(&mut self, domain: &str, host: Entity) -> usize {
+        if let Some(known) = self.sources.get(host.as_str()) {
+            return *known;
+        }
+        self.clocks.push((domain.to_owned(), host.clone()));
+        self.sources.insert(host.0, self.clocks.len());
+        self.clocks.len()
+    }
+
+    /// The slot of what a host is ahead of all others; none if it is no host, or there is no room.
+    pub(crate) fn ahead(&mut self, source: usize, settings: &Settings) -> Option<Slot> {
+        const SIGNAL: &str = "clock.offset.ahead";
+        let (domain, host) = self.clocks.get(source.checked_sub(1)?)?.clone();
+        let host = self.entity(&domain, &host);
+        self.slot(host, None, SIGNAL, SignalKind::Metric, "s", "{}", Silence::Zero, settings)
     }
 
     pub(crate) fn at(&self, resource: u32) -> &Resource {

@@ -12,8 +12,9 @@
 //! | [`settings`] | limits, step, lateness |
 //! | [`counts`] | what was taken, what was shed and why |
 //! | `monitor` | [`Monitor`]: push, advance, seal; checkpoint |
-//! | `clock` | watermark, choice of the step, jumps of the clock |
+//! | `clock`, `sources` | watermark, choice of the step, jumps of the clock, clocks that run ahead |
 //! | `index` | slots of series, entities, resources |
+//! | `batch` | batches of rows: when each happened, and by whose clock |
 //! | `bucket` | the rows of a tick that is not sealed yet |
 //! | `points`, `distribution` | gauges, rates, histograms |
 //! | `restarts` | processes that began anew, as changes |
@@ -21,6 +22,7 @@
 //! | `entries` | maps in checkpoints |
 //! | `traces` | operations, edges and kinds of spans; where traces spend their time, and how calls follow |
 
+mod batch;
 mod bits;
 mod bucket;
 mod clock;
@@ -33,8 +35,10 @@ mod monitor;
 mod points;
 mod restarts;
 pub mod settings;
+mod sources;
 mod traces;
 
 pub use counts::Counts;
 pub use monitor::Monitor;
 pub use settings::{Settings, Step};
+pub use traces::asking::Asker;

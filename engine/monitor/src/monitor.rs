@@ -9,19 +9,20 @@ use serde::{Deserialize, Serialize};
 use theriac_contract::{
     Checkpointed, EdgeKind, EdgeObservation, Entity, Interval, Series, SeriesId, StateError, StateTable,
     Telemetry, TemplateReplacement, Tick, Timestamp,
-    frame::Example,
-    telemetry::{BatchError, Logs, Points, Spans},
+    frame::{Example, Standing},
+    telemetry::BatchError,
 };
 
 use crate::{
+    batch::{Batch, Columns},
     bucket::Bucket,
     clock::{Clock, StepChoice, Verdict},
     counts::Counts,
     index::{Index, Slot},
     logs::{Journal, take_change, tells_of_a_change},
-    points::{Metrics, PointReader, Taken},
+    points::{Metrics, Taken},
     settings::Settings,
-    traces::{Traces, reader::SpanReader},
+    traces::Traces,
 };
 
 const TABLE: &str = "monitor";
@@ -76,32 +77,6 @@ pub struct Monitor {
     choice: StepChoice,
 }
 
-/// A batch with its typed columns.
-enum Columns<'a> {
-    Points(Box<PointReader<'a>>),
-    Logs(Box<Logs<'a>>),
-    Spans(Box<SpanReader<'a>>),
-}
-
-impl<'a> Columns<'a> {
-    fn new(telemetry: &'a Telemetry) -> Result<Self, BatchError> {
-        Ok(match telemetry {
-            Telemetry::Points(batch) => Self::Points(Box::new(PointReader::new(Points::new(batch)?))),
-            Telemetry::Logs(batch) => Self::Logs(Box::new(Logs::new(batch)?)),
-            Telemetry::Spans(batch) => Self::Spans(Box::new(SpanReader::new(Spans::new(batch)?))),
-        })
-    }
-
-    /// Event time of a row; of a span its end, because it is known then and not before.
-    fn time(&self, row: usize) -> i64 {
-        match self {
-            Self::Points(points) => points.time(row),
-            Self::Logs(logs) => logs.time.value(row),
-            Self::Spans(reader) => reader.spans.end.value(row),
-        }
-    }
-}
-
 impl Monitor {
     /// A monitor that has seen nothing.
     #[must_use]
@@ -132,7 +107,7 @@ impl Monitor {
         if !self.state.clock.begun() {
             return;
         }
-        self.state.clock.reach(to.0, &self.settings);
+        self.state.clock.advance(to.0, &self.settings);
         if let Some((_, latest)) = self.state.ahead_range
             && self.state.clock.judge(latest, &self.settings) != Verdict::Ahead
         {
@@ -187,7 +162,8 @@ impl Monitor {
         let State { index, traces, next, .. } = &self.state;
         let slot = index.slot_with(id).filter(|_| *next == tick.checked_add(1));
         let shown = slot.map(|slot| traces.shown(slot, index)).unwrap_or_default();
-        let example = |(at, text, usual)| Example { series: vec![id], at: Timestamp(at), text, usual };
+        let example =
+            |(at, text, usual)| Example { series: vec![id], at: Timestamp(at), text, usual, who: None };
         let mut examples: Vec<Example> = shown.into_iter().map(example).collect();
         examples.sort_by(|a, b| (!a.usual, a.at, &a.text).cmp(&(!b.usual, b.at, &b.text)));
         examples
@@ -244,7 +220,7 @@ impl Monitor {
     }
 
     fn place(&mut self, together: &[Telemetry]) -> Result<(), BatchError> {
-        let mut batches = together.iter().map(Columns::new).collect::<Result<Vec<_>, _>>()?;
+        let mut batches = together.iter().map(Batch::new).collect::<Result<Vec<_>, _>>()?;
         for telemetry in together {
             let counts = &mut self.state.counts;
             let offered = match telemetry {
@@ -257,7 +233,7 @@ impl Monitor {
         // Next row of each batch, the earliest first; of rows at one time, that of the first batch.
         let mut next: BinaryHeap<Reverse<(i64, usize, usize)>> = (0..batches.len())
             .filter(|batch| together[*batch].rows() > 0)
-            .map(|batch| Reverse((batches[batch].time(0), batch, 0)))
+            .map(|batch| Reverse((batches[batch].columns.time(0), batch, 0)))
             .collect();
         while let Some(Reverse((_, batch, mut row))) = next.pop() {
             let until = next.peek().map(|Reverse((time, other, _))| (*time, *other));
@@ -267,7 +243,7 @@ impl Monitor {
                 if row == together[batch].rows() {
                     break;
                 }
-                let time = batches[batch].time(row);
+                let time = batches[batch].columns.time(row);
                 if until.is_some_and(|until| (time, batch) > until) {
                     next.push(Reverse((time, batch, row)));
                     break;
@@ -292,14 +268,14 @@ impl State {
         taken
     }
 
-    fn row(&mut self, columns: &mut Columns<'_>, row: usize, settings: &Settings) {
-        let time = columns.time(row);
+    fn row(&mut self, batch: &mut Batch<'_>, row: usize, settings: &Settings) {
+        let time = batch.columns.time(row);
         let (tick, ahead) = match self.clock.judge(time, settings) {
             Verdict::Tick(tick) => (tick, false),
             Verdict::Ahead => (self.clock.tick(time), true),
             Verdict::Late => {
                 self.reject();
-                let taken = self.take_late_change(columns, row, settings);
+                let taken = self.take_late_change(&batch.columns, row, settings);
                 self.counts.late += u64::from(!taken);
                 return;
             }
@@ -320,8 +296,14 @@ impl State {
             self.ahead_rows += 1;
         } else {
             self.reject();
-            self.clock.reach(time, settings);
+            let source = batch.source(row, &mut self.index, settings);
+            self.clock.hear(source, time, settings);
+            if let Some((now, ahead)) = self.clock.ahead(time, settings) {
+                let most = self.buckets.entry(now).or_default().ahead.entry(source).or_default();
+                *most = ahead.max(*most);
+            }
         }
+        let columns = &mut batch.columns;
         let buckets = if ahead { &mut self.ahead } else { &mut self.buckets };
         let bucket = buckets.entry(tick).or_default();
         let before = bucket.rows();
@@ -379,6 +361,10 @@ impl State {
         let start = self.clock.start(number);
         let mut values: BTreeMap<Slot, f64> = BTreeMap::new();
         self.metrics.seal(&mut bucket, step.as_seconds(), &mut values);
+        for (source, ahead) in &bucket.ahead {
+            let slot = self.index.ahead(*source, settings);
+            values.extend(slot.map(|slot| (slot, *ahead as f64 / 1e9)));
+        }
         bucket.changes.extend(self.metrics.restarts(&self.index));
         let mut edges =
             self.traces.seal(&mut bucket, start, &mut self.index, &mut self.counts, settings, &mut values);
@@ -405,8 +391,14 @@ impl State {
         let mut examples: Vec<Example> = Vec::new();
         for (slot, kept) in bucket.examples {
             let Some(series) = self.index.id(slot) else { continue };
-            let example = |(at, text)| Example { series: vec![series], at, text, usual: false };
+            let example = |(at, text)| Example { series: vec![series], at, text, usual: false, who: None };
             examples.extend(kept.into_iter().map(example));
+        }
+        for (slot, standing) in self.traces.standing() {
+            let Some(series) = self.index.id(slot) else { continue };
+            let who = Some(Standing { who: standing.who.clone(), chance: standing.chance });
+            let (at, text) = (Timestamp(start), standing.text.clone());
+            examples.push(Example { series: vec![series], at, text, usual: false, who });
         }
         examples.sort_by(|a, b| (&a.series, a.at, &a.text).cmp(&(&b.series, b.at, &b.text)));
         Tick {

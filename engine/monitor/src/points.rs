@@ -114,6 +114,11 @@ impl<'a> PointReader<'a> {
         self.columns.time.value(row)
     }
 
+    /// The resource of a row: its key in the column, and its text.
+    pub(crate) fn resource(&self, row: usize) -> (usize, &str) {
+        (self.columns.resource.keys()[row] as usize, self.columns.resource.text(row))
+    }
+
     /// Text that tells one series from another within the input.
     pub(crate) fn identity(&self, row: usize) -> String {
         let c = &self.columns;

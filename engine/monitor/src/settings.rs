@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use theriac_contract::Interval;
 
+use crate::traces::asking::Asker;
+
 /// Length of a tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -54,8 +56,11 @@ pub struct Settings {
     pub step_min: Interval,
     /// `auto` takes this if there are no metric points.
     pub step_without_points: Interval,
-    /// How far event time may run back: the watermark is the greatest event time less this.
+    /// How far event time may run back: the watermark is the greatest event time less this. A host that is
+    /// further ahead than this of all others that tell does not move it.
     pub lateness: Interval,
+    /// Hosts that were not heard while others went on for so long, event time, are not waited for.
+    pub source_quiet_after: Interval,
     /// A row that is further ahead than this is held back until the rows of three ticks
     /// agree with it.
     pub jump_max: Interval,
@@ -104,6 +109,17 @@ pub struct Settings {
     pub more_quantiles: bool,
     /// Durations of one operation and tick that are kept exactly; above, in buckets of 1 %.
     pub durations_exact_max: usize,
+    /// Attributes of spans that say who asks: of several that a span has the one that comes first here.
+    pub askers: Vec<Asker>,
+    /// Attributes of spans that say what is asked for, as above; a star at the end stands for any ending.
+    pub keys: Vec<String>,
+    /// Askers, or keys, of one service or edge of which it is known what part they had at most: of one
+    /// that had less than this part of all, no more is known than that.
+    pub askers_max: usize,
+    /// Services and edges, by attribute, of which that is known at most.
+    pub asked_places_max: usize,
+    /// What part somebody had fades with this time constant, event time.
+    pub askers_memory: Interval,
     /// An entity that only logs or traces counts as alive for this many silent ticks while
     /// others of its domain are heard.
     pub quiet_ticks_max: u64,
@@ -126,6 +142,7 @@ impl Default for Settings {
             step_min: Interval::from_seconds(1),
             step_without_points: Interval::from_seconds(10),
             lateness: Interval::from_seconds(5),
+            source_quiet_after: Interval::from_seconds(60),
             jump_max: Interval::from_seconds(86_400),
             held_rows_max: 100_000,
             gap_ticks_max: 10_000,
@@ -147,6 +164,25 @@ impl Default for Settings {
             transitions_max: 100,
             more_quantiles: false,
             durations_exact_max: 1_000,
+            askers: [
+                ("tenant.id", "tenant"),
+                ("enduser.id", "user"),
+                ("user.id", "user"),
+                ("client.address", "client"),
+            ]
+            .map(|(attribute, kind)| Asker { attribute: attribute.to_owned(), kind: kind.to_owned() })
+            .to_vec(),
+            keys: [
+                "cache.key",
+                "messaging.kafka.message.key",
+                "db.query.parameter.*",
+                "db.operation.parameter.*",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            askers_max: 256,
+            asked_places_max: 500,
+            askers_memory: Interval::from_seconds(3_600),
             quiet_ticks_max: 30,
             examples_max: 3,
             usual_traces_max: 2_000,

@@ -34,6 +34,8 @@ fn settings() -> Settings {
         link_for: Interval::from_seconds(30),
         transitions_max: 10,
         usual_traces_max: 50,
+        askers_max: 40,
+        asked_places_max: 60,
         pending_rows_max: 4 * ROWS as usize,
         ..Settings::default()
     }
@@ -243,6 +245,7 @@ fn check(name: &str, sizes: &BTreeMap<String, usize>) {
         (".traces.callers", settings.series_max),
         (".traces.usual_operations.traces", settings.usual_traces_max),
         (".traces.usual_edges.traces", settings.usual_traces_max),
+        (".traces.asking", settings.asked_places_max),
         (".buckets", settings.pending_rows_max),
     ] {
         let found = largest(sizes, below);
@@ -353,6 +356,24 @@ fn parents_that_never_come() {
     });
     check("orphans", &sizes);
     assert!(counts.orphan_spans + counts.shed_links > 0, "{counts:?}");
+}
+
+/// Nobody asks twice, and no attribute is there twice.
+#[test]
+fn all_new_askers() {
+    let (counts, sizes) = run("askers", |_, row| Row::Span {
+        resource: row % 5,
+        name: "ask".to_owned(),
+        attributes: match row % 2 {
+            0 => format!(r#"{{"db.query.parameter.{row}":"{row}","peer.service":"cache"}}"#),
+            _ => format!(r#"{{"cache.key":"{row}","peer.service":"cache"}}"#),
+        },
+        trace: u128::from(row + 1) << 32,
+        id: row + 1,
+        parent: 0,
+    });
+    check("askers", &sizes);
+    assert!(counts.shed_askers > 0, "{counts:?}");
 }
 
 /// One trace that never ends: every span is the child of the one before.

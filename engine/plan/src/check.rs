@@ -91,6 +91,9 @@ pub struct Suspected {
     pub probability: f64,
     /// What was changed.
     pub change: Option<Changed>,
+    /// Instances that bear the mark of it, or the one of many who asks, or is asked for, too much.
+    #[serde(default)]
+    pub instances: Vec<Entity>,
     /// Channels of evidence that speak for it.
     #[serde(default)]
     pub evidence: Vec<String>,
@@ -351,7 +354,7 @@ fn incident(given: &Given, at: Timestamp) -> Incident {
             description: String::new(),
         }),
         shown: Vec::new(),
-        instances: Vec::new(),
+        instances: one.instances.clone(),
     });
     let symptom = SymptomRef {
         id: Id("symptom-1".to_owned()),

@@ -105,7 +105,7 @@ pub struct StepTemplate {
     /// What is done.
     pub verb: String,
     /// `cause`, `cause.service`, `cause.instances` (a step for each instance that bears the mark of the
-    /// fault), `change.entity`, or a name.
+    /// fault, or for the one of many who asks, or is asked for, too much), `change.entity`, or a name.
     #[serde(default = "cause")]
     pub target: String,
     /// Arguments; `{change.from}`, `{change.to}`, `{cause}`, `{cause.service}` are filled in, and
@@ -409,6 +409,8 @@ mod tests {
             "clock_skew",
             "cache_stampede",
             "quota_exceeded",
+            "abusive_tenant",
+            "hot_key",
             "unknown",
         ] {
             assert!(!playbooks.strategies(fault).is_empty(), "{fault}");

@@ -102,6 +102,13 @@ fn one(target: &Entity, topology: &Topology, traffic: &Traffic<'_>) -> Reach {
     Reach { acted, touched, services, share: ((share * WHOLE as f64).ceil() as Share).max(1) }
 }
 
+/// Whether a target is nothing that the system is made of, but one of many who ask it, or are asked for.
+fn is_asker(target: &Entity, topology: &Topology) -> bool {
+    matches!(topology.kind_of(target), NodeKind::Service | NodeKind::Instance)
+        && target.as_str().contains(':')
+        && !topology.instances.contains_key(target.service())
+}
+
 /// What each target of a plan touches that something is really done to, by target.
 pub(crate) fn of(plan: &Plan, overview: &Overview<'_>) -> BTreeMap<Entity, Reach> {
     let topology = &overview.known.topology;
@@ -113,7 +120,13 @@ pub(crate) fn of(plan: &Plan, overview: &Overview<'_>) -> BTreeMap<Entity, Reach
     targets
         .into_iter()
         .map(|target| {
-            let reach = one(&target, topology, overview.traffic());
+            let mut reach = one(&target, topology, overview.traffic());
+            // A tenant or a key is no part of the system: it is turned away by who is asked.
+            let cause = topology.resolve(&Entity(plan.cause.service().to_owned()));
+            if target != cause && is_asker(&target, topology) {
+                reach.acted.insert(cause.clone());
+                reach.touched.insert(cause);
+            }
             (target, reach)
         })
         .collect()
@@ -167,6 +180,14 @@ mod tests {
         uncounted.note(&entity("cart/1"));
         uncounted.note(&entity("cart/2"));
         assert_eq!(share("cart/1", &uncounted), WHOLE / 2);
+    }
+
+    #[test]
+    fn one_of_many_who_ask_is_no_part_of_the_system() {
+        let topology = topology();
+        let is = |name: &str| is_asker(&entity(name), &topology);
+        assert!(is("tenant:7") && is("key:a/42") && is("client:10.0.0.1"));
+        assert!(!["cart", "cart/1", "host:a", "zone:z", "topic:orders", "nobody"].into_iter().any(is));
     }
 
     #[test]

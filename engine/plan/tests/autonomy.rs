@@ -44,6 +44,24 @@ fn what_may_be_observed_only_gets_no_plan_and_the_rule_is_named() {
 }
 
 #[test]
+fn who_is_turned_away_is_a_matter_of_the_service_that_he_asks() {
+    let turned_away = |settings: Settings| {
+        let mut planner = planner(settings);
+        let mut abuse = incident("1", "frontend", "abusive_tenant", 0);
+        abuse.hypotheses[0].instances = vec![entity("tenant:7")];
+        planner.step(at(0), &[abuse], &[], &Snapshot::default());
+        pass(&mut planner, 5..60, &Snapshot::default())
+    };
+    let made = turned_away(acting());
+    let action = &made.plans[0].steps().next().unwrap().action;
+    assert_eq!((action.verb.as_str(), action.target.as_str()), ("quarantine", "tenant:7"));
+    let undo = made.plans[0].steps().next().unwrap().compensation.as_ref().unwrap();
+    assert_eq!((undo.verb.as_str(), undo.target.as_str()), ("release", "tenant:7"));
+    let made = turned_away(policy("rules: [{name: ours, match: {targets: [frontend]}, autonomy: approve}]"));
+    assert_eq!(made.plans[0].autonomy, Autonomy::Approve);
+}
+
+#[test]
 fn a_suggestion_is_published_once_and_not_begun() {
     let made = decided(policy("default: suggest"));
     assert_eq!(made.plans.len(), 1, "it is not repeated");

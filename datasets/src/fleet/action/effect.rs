@@ -25,7 +25,7 @@ pub(super) enum Subject {
     Edge(usize, usize),
     Partition(usize),
     Tenant(u16),
-    Key,
+    Key(u16),
 }
 
 impl World {
@@ -55,8 +55,8 @@ impl World {
         if let Some(tenant) = target.strip_prefix("tenant:") {
             return tenant.parse().ok().map(Subject::Tenant);
         }
-        if target.starts_with("key:") {
-            return Some(Subject::Key);
+        if let Some(key) = target.strip_prefix("key:") {
+            return key.parse().ok().map(Subject::Key);
         }
         if let Some((caller, callee)) = target.split_once("->") {
             let (caller, callee) = (self.topology.place(caller)?, self.topology.place(callee)? as u32);
@@ -178,7 +178,12 @@ impl World {
                     self.quarantined.push(tenant);
                 }
             }
-            (Verb::Quarantine, Subject::Key) => self.hot_quarantined = !request.undo,
+            (Verb::Quarantine, Subject::Key(key)) => {
+                self.quarantined_keys.retain(|other| *other != key);
+                if !request.undo {
+                    self.quarantined_keys.push(key);
+                }
+            }
             (Verb::Escalate, _) => self.person_acts(),
             (_, subject) => self.take_effect_on_data(request, &subject),
         }

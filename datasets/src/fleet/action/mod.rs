@@ -35,7 +35,7 @@ pub struct Request {
     /// The other way round: undrain, scale back, close the circuit.
     pub undo: bool,
     /// On what: `payment`, `payment/payment-1`, `host:node-3`, `zone:1`, `payment->bank`,
-    /// `orders/3`, `tenant:7`, `key:hot`.
+    /// `orders/3`, `tenant:7`, `key:17`.
     pub target: Entity,
     /// Arguments by name.
     pub parameters: BTreeMap<String, String>,

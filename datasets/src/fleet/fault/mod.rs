@@ -205,6 +205,7 @@ impl World {
             .replace("{callee}", callee)
             .replace("{node}", &node)
             .replace("{tenant}", &self.arrivals.abuser.to_string())
+            .replace("{key}", &self.arrivals.popular.to_string())
     }
 
     fn requests(&self, index: usize, list: &str, number: usize, steps: &[String]) -> Vec<Request> {

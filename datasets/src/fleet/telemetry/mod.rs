@@ -9,7 +9,7 @@
 //! | `spans` | spans of sampled requests |
 
 use super::{
-    call::{Answer, Call, Trace},
+    call::{Answer, Call, Flags, Trace},
     change::ChangeEntry,
     clock::{Nanos, SECOND, nanos},
     world::{Setup, World},
@@ -160,7 +160,7 @@ impl World {
         called: Nanos,
         answer: Answer,
         wrong: bool,
-        logged: bool,
+        flags: Flags,
     ) {
         if !self.recorder.enabled {
             return;
@@ -173,11 +173,11 @@ impl World {
         self.replicas[place as usize].meters.called(callee, answer, duration, to.filter(|_| found));
         let sampled = trace.is_some() || (!answer.is_good() && self.recorder.delays.chance(ERRORS_TRACED));
         if sampled {
-            self.span_of_client((place, callee, to), trace, called, answer, found);
+            self.span_of_client((place, callee, to), trace, called, answer, found, flags.key);
         }
         if !answer.is_good() {
             self.log_call_failed((place, callee, to), answer, duration, trace);
-        } else if found && (logged || trace.is_some()) {
+        } else if found && (flags.logged || trace.is_some()) {
             self.log_mismatch(place, to, trace);
         }
     }

@@ -26,6 +26,10 @@ pub(super) struct Span {
     end: Nanos,
     answer: Answer,
     mismatch: bool,
+    /// Who asks, where a request comes in.
+    tenant: Option<u16>,
+    /// What is asked for, of who holds data.
+    key: Option<u16>,
 }
 
 const SERVER: u8 = 2;
@@ -51,7 +55,9 @@ impl World {
     pub(super) fn span_of_server(&mut self, call: &Call, answer: Answer) {
         let Some(trace) = call.trace else { return };
         let (replica, route, start, end) = (call.replica, call.route, call.arrived, self.now);
-        self.keep(Span { trace, replica, route, peer: None, start, end, answer, mismatch: false });
+        let tenant = call.caller.is_none().then_some(call.flags.tenant);
+        let (peer, mismatch, key) = (None, false, None);
+        self.keep(Span { trace, replica, route, peer, start, end, answer, mismatch, tenant, key });
     }
 
     pub(super) fn span_of_client(
@@ -61,6 +67,7 @@ impl World {
         start: Nanos,
         answer: Answer,
         mismatch: bool,
+        key: u16,
     ) {
         let id = self.recorder.span_id();
         // A failure outside of any sampled trace is a trace of its own.
@@ -70,7 +77,9 @@ impl World {
             None => Trace { id: (id.rotate_left(7), id), span: id, parent: 0 },
         };
         let (replica, peer) = (edge.0, Some((edge.1, edge.2)));
-        self.keep(Span { trace, replica, route: 0, peer, start, end: self.now, answer, mismatch });
+        let holds_data = matches!(self.topology.services[edge.1 as usize].kind, Kind::Cache | Kind::Database);
+        let (route, end, tenant, key) = (0, self.now, None, holds_data.then_some(key));
+        self.keep(Span { trace, replica, route, peer, start, end, answer, mismatch, tenant, key });
     }
 
     /// All spans since the last collection as one request.
@@ -108,6 +117,12 @@ impl World {
                     attributes.push(text("peer.instance", name));
                 }
             }
+        }
+        if let Some(tenant) = span.tenant {
+            attributes.push(text("tenant.id", tenant.to_string()));
+        }
+        if let Some(key) = span.key {
+            attributes.push(text("db.query.parameter.item", key.to_string()));
         }
         if span.answer.status() > 0 {
             attributes.push(whole("http.response.status_code", u64::from(span.answer.status())));

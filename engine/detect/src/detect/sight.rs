@@ -1,5 +1,7 @@
 //! What a series shows at a tick: all that judge it, fused, and then the rules.
 
+use std::collections::BTreeMap;
+
 use theriac_contract::{Direction, SeriesId, Tick};
 use theriac_detectors::P_VALUE_MIN;
 
@@ -36,6 +38,7 @@ impl Detect {
             direction: judged.map_or(Direction::None, |judged| judged.direction),
             detectors: Vec::new(),
             unlike: String::new(),
+            overlaps: false,
         })
     }
 
@@ -47,6 +50,7 @@ impl Detect {
         let watched = &mut self.state.watched[index];
         let silent = observed.is_nan();
         let id = SeriesId(index as u32);
+        let by_chance = self.chances.get(&id).copied();
         let beside = [self.history.p_value(id), self.replicas.p_value(id)];
         let beside = beside.into_iter().flatten().chain(self.entities.p_values(id));
         let mut p_value = fuse(self.p_value[index], self.bank.specs().count(), beside);
@@ -69,6 +73,8 @@ impl Detect {
                 level = level.max(counting.level(count) / scale / covered);
                 p_value
             };
+            // Of one of many, neither habit nor chance may explain it.
+            p_value = p_value.max(by_chance.unwrap_or(0.0));
         }
         if let (Some(proportion), false) = (&mut watched.proportion, silent) {
             let told = tick.values.get(proportion.of.index()).copied().filter(|told| told.is_finite());
@@ -100,8 +106,15 @@ impl Detect {
             direction: if silent { Direction::None } else { direction(level, expected) },
             detectors: Vec::new(),
             unlike: String::new(),
+            overlaps: by_chance.is_some(),
         }
     }
+}
+
+/// How often chance alone brings about what series say of one of many.
+pub(super) fn chances(tick: &Tick) -> BTreeMap<SeriesId, f64> {
+    let named = tick.examples.iter().filter_map(|example| Some((example, example.who.as_ref()?.chance)));
+    named.flat_map(|(example, chance)| example.series.iter().map(move |id| (*id, chance))).collect()
 }
 
 /// The p-value of `detectors` detectors, fused before, with those of the detectors beside them that

@@ -1,6 +1,8 @@
 //! Evidence on faults that have a sign of their own: locks, copies that lag, messages that pile up,
 //! certificates, clocks, caches, quotas.
 
+use std::collections::BTreeSet;
+
 use theriac_contract::Direction;
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     exhaustion::{felt, told},
     mechanism::{Place, UP},
 };
-use crate::family::Family;
+use crate::{family::Family, view::Trouble};
 
 /// What a fault is known by.
 struct Sign {
@@ -52,7 +54,9 @@ fn sign_of(fault: Fault) -> Option<Sign> {
 /// Weighs a fault by its sign.
 pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) {
     let Some(sign) = sign_of(fault) else { return };
-    let found = place.trouble(sign.family, sign.direction);
+    let own = place.trouble(sign.family, sign.direction);
+    let guests = if fault == Fault::ClockSkew { of_guests(place, own.is_some(), reasons) } else { None };
+    let found = guests.into_iter().chain(own).max_by(|a, b| a.strength.total_cmp(&b.strength));
     place.mark(reasons, sign.channel, sign.weight, found, sign.what);
     if found.is_none() {
         return;
@@ -70,6 +74,23 @@ pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) 
     if sign.felt {
         felt(place, told(place), reasons);
     }
+}
+
+/// What runs on a host and complains of the time tells of its clock; the worst of it. If it says so itself,
+/// too, these are two witnesses.
+fn of_guests<'a>(place: &Place<'_, 'a>, says_so: bool, reasons: &mut Reasons) -> Option<Trouble<'a>> {
+    let view = place.view;
+    let told: Vec<Trouble<'a>> = view
+        .graph
+        .guests(place.suspect)
+        .filter_map(|guest| view.trouble(guest, Family::Clock, None))
+        .collect();
+    let worst = told.iter().copied().max_by(|a, b| a.strength.total_cmp(&b.strength))?;
+    let count = told.iter().map(|trouble| &trouble.kept.entity).collect::<BTreeSet<_>>().len();
+    let text = format!("{count} of those that run on {} complain of the time", place.suspect);
+    let ids = told.iter().take(5).map(|trouble| trouble.kept.id.clone()).collect();
+    reasons.add("host", if says_so { 3.0 } else { 1.5 }, text, ids);
+    Some(worst)
 }
 
 /// Those who take messages fail at once with one that nobody can work off; who only is slow does not fail.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use theriac_contract::{Change, Direction, Entity};
 
-use super::{Fault, Reasons, exhaustion, marked, network, said};
+use super::{Fault, Reasons, asking, exhaustion, marked, network, said};
 use crate::{
     family::Family,
     graph::is_host,
@@ -20,7 +20,7 @@ const OWN_WORD_AFTER: f64 = 25.0;
 /// Seconds by which growth of traffic may be seen after what came of it.
 const SEEN_LATER: f64 = 60.0;
 /// What it costs a suspicion that its own mark is not there.
-const WITHOUT_MARK: f64 = -6.0;
+pub(super) const WITHOUT_MARK: f64 = -6.0;
 
 /// Weighs a fault at a suspect; false if it makes no sense there.
 pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) -> bool {
@@ -29,11 +29,15 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation | Fault::LyingSensor => true,
         Fault::ByzantineReplica | Fault::PoisonRecord => suspect.is_instance(),
-        Fault::BrokenNetwork | Fault::StorageExhaustion | Fault::ClockSkew => true,
+        Fault::BrokenNetwork | Fault::StorageExhaustion => true,
+        Fault::ClockSkew => is_host(suspect) || !view.is_placed(suspect),
         // Locks lie on data, whichever copy takes the writes.
-        Fault::BadDeploy | Fault::BadConfiguration | Fault::TrafficSurge | Fault::LockContention => {
-            !is_host(suspect) && !suspect.is_instance()
-        }
+        Fault::BadDeploy
+        | Fault::BadConfiguration
+        | Fault::TrafficSurge
+        | Fault::LockContention
+        | Fault::AbusiveTenant
+        | Fault::HotKey => !is_host(suspect) && !suspect.is_instance(),
         _ => !is_host(suspect),
     };
     if !fits {
@@ -53,6 +57,8 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
         Fault::ByzantineReplica => place.byzantine_replica(reasons),
         Fault::CpuSaturation => place.cpu_saturation(reasons),
         Fault::TrafficSurge => place.traffic_surge(reasons),
+        Fault::AbusiveTenant => asking::abusive_tenant(&place, reasons),
+        Fault::HotKey => asking::hot_key(&place, reasons),
         Fault::BrokenHost => place.host_fault(reasons),
         Fault::BrokenNetwork => network::weigh(&place, reasons),
         Fault::PoolExhaustion => exhaustion::pool(&place, reasons),
@@ -403,6 +409,8 @@ impl<'a> Place<'_, 'a> {
         if more.is_none() {
             return;
         }
+        // What one of many asks more is not asked by all.
+        asking::explains(self, reasons);
         // In a rollout the others take over from the one that is being replaced.
         self.change_speaks_against(reasons, -3.0);
         let service = self.suspect.service();

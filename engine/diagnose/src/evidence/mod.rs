@@ -1,6 +1,7 @@
 //! The channels of evidence. Each adds a log likelihood ratio and a sentence: how much more
 //! probable what was seen is if the suspicion is right than if it is not.
 
+mod asking;
 mod contribution;
 mod exhaustion;
 mod marked;
@@ -11,6 +12,7 @@ mod precedent;
 
 use theriac_contract::{Change, Direction, Evidence, Id};
 
+pub(crate) use asking::named;
 pub(crate) use contribution::{Account, account};
 pub(crate) use mechanism::weigh as weigh_mechanism;
 pub(crate) use place::weigh as weigh_place;
@@ -49,10 +51,12 @@ pub(crate) enum Fault {
     QuotaExceeded,
     PoisonRecord,
     LyingSensor,
+    AbusiveTenant,
+    HotKey,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::MemoryLeak,
         Self::CrashLoop,
         Self::SlowDependency,
@@ -77,6 +81,8 @@ impl Fault {
         Self::QuotaExceeded,
         Self::PoisonRecord,
         Self::LyingSensor,
+        Self::AbusiveTenant,
+        Self::HotKey,
     ];
 
     /// As in playbooks.
@@ -106,7 +112,23 @@ impl Fault {
             Self::QuotaExceeded => "quota_exceeded",
             Self::PoisonRecord => "poison_record",
             Self::LyingSensor => "lying_sensor",
+            Self::AbusiveTenant => "abusive_tenant",
+            Self::HotKey => "hot_key",
         }
+    }
+
+    /// What names somebody of many, where that one is what is wrong.
+    pub(crate) const fn names_one(self) -> Option<Family> {
+        match self {
+            Self::AbusiveTenant => Some(Family::Asker),
+            Self::HotKey => Some(Family::Key),
+            _ => None,
+        }
+    }
+
+    /// Whether it is work that comes in, and is felt by whom it is passed on to.
+    pub(crate) const fn is_load(self) -> bool {
+        matches!(self, Self::TrafficSurge | Self::AbusiveTenant)
     }
 
     /// Whether it means that something says what is not so.

@@ -67,7 +67,7 @@ fn call_graph(
     account: Option<&Account>,
     reasons: &mut Reasons,
 ) {
-    if is_host(suspect) || fault == Fault::TrafficSurge {
+    if is_host(suspect) || fault.is_load() {
         return;
     }
     let service = suspect.service();
@@ -160,6 +160,7 @@ fn replicas(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reaso
         Fault::BadDeploy
             | Fault::BadConfiguration
             | Fault::TrafficSurge
+            | Fault::AbusiveTenant
             | Fault::ErrorBurst
             | Fault::SlowDependency
     );

@@ -92,6 +92,7 @@ pub(crate) fn symptom(place: &str, signal: &str, onset: i64, p_value: f64) -> Sy
         detectors: vec![DetectorScore { detector: "level".into(), p_value }],
         explanation: String::new(),
         examples: Vec::new(),
+        who: None,
         knowledge_version: 7,
     }
 }

@@ -69,13 +69,13 @@ pub(crate) fn value_of<'a>(attributes: &'a str, wanted: &str) -> Option<&'a str>
 }
 
 /// A text that is not empty.
-fn text(value: &str) -> Option<String> {
+pub(crate) fn text(value: &str) -> Option<String> {
     serde_json::from_str::<String>(value).ok().filter(|text| !text.is_empty())
 }
 
 /// Name and value at the front, and what is behind them. Names that need escapes are none that is
 /// asked for.
-fn entry(rest: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn entry(rest: &str) -> Option<(&str, &str, &str)> {
     let quoted = string(rest)?;
     let (name, behind) = rest.split_at(quoted);
     let behind = behind.strip_prefix(':')?;

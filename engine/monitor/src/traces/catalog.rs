@@ -29,7 +29,7 @@ impl Names {
         self.numbers.get(text).copied()
     }
 
-    fn add(&mut self, text: &str) -> u32 {
+    pub(crate) fn add(&mut self, text: &str) -> u32 {
         if let Some(known) = self.get(text) {
             return known;
         }

@@ -17,13 +17,19 @@ const LINE_MAX: usize = 100;
 /// What was usual is shown for an hour at most, nanoseconds.
 const USUAL_FOR: i64 = 3_600_000_000_000;
 
-/// A span that was met.
-#[derive(Clone, Copy, Debug)]
+/// A span that was met. One that took longer is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Seen {
+    nanoseconds: i64,
     pub(crate) trace: u128,
     pub(crate) span: u64,
     pub(crate) end: i64,
-    nanoseconds: i64,
+}
+
+impl Seen {
+    pub(crate) const fn of(row: &SpanRow) -> Self {
+        Self { nanoseconds: row.nanoseconds, trace: row.trace, span: row.span, end: row.end }
+    }
 }
 
 /// The spans of a tick that show an operation or an edge best. Of equals the first, and traces are
@@ -41,8 +47,7 @@ impl Shown {
     /// Looks at a span; `typical` is what such spans took before, nanoseconds.
     #[inline]
     pub(crate) fn see(&mut self, row: &SpanRow, typical: i64) {
-        let seen =
-            || Some(Seen { trace: row.trace, span: row.span, end: row.end, nanoseconds: row.nanoseconds });
+        let seen = || Some(Seen::of(row));
         let is_slower = |other: Option<Seen>| other.is_none_or(|other| row.nanoseconds > other.nanoseconds);
         let off = |nanoseconds: i64| nanoseconds.abs_diff(typical);
         if is_slower(self.slowest) {

@@ -8,10 +8,12 @@
 //! | `carried` | spans that are joined over the ends of ticks |
 //! | `family`, `scene` | one trace: self time, critical path, gaps, retries, the order of calls |
 //! | `sketch`, `sampling`, `tally` | durations, and how many a span stands for; what a tick adds up to |
+//! | `asking` | who asks, and what for |
 //! | `exemplar` | traces as trees, for people |
 //! | `novelty`, `span_series` | what was not called before; series and their values |
 
 mod asked;
+pub(crate) mod asking;
 mod carried;
 pub(crate) mod catalog;
 pub(crate) mod exemplar;
@@ -39,6 +41,7 @@ use crate::{
     index::{Index, Slot, TRACES},
     settings::Settings,
     traces::{
+        asking::Asking,
         carried::Carried,
         catalog::Catalog,
         exemplar::Usual,
@@ -68,6 +71,8 @@ pub(crate) struct Traces {
     /// By operation of the service.
     pub(crate) usual_operations: Usual,
     pub(crate) usual_edges: Usual,
+    #[serde(default)]
+    pub(crate) asking: Asking,
     #[serde(skip)]
     pub(crate) series: SpanSeries,
     #[serde(skip)]
@@ -115,7 +120,10 @@ impl Traces {
     ) -> bool {
         let Some(resource) = reader.resource(row, index, settings) else { return false };
         bucket.hear(resource, TRACES);
-        bucket.spans.push(reader.row(row, resource, &mut self.catalog, index, counts, settings));
+        let kept = reader.row(row, resource, &mut self.catalog, index, counts, settings);
+        let asked = (reader.names(row, settings), index.at(resource).service);
+        self.asking.note(&kept, asked, &self.catalog, bucket, counts, settings);
+        bucket.spans.push(kept);
         true
     }
 
@@ -152,6 +160,7 @@ impl Traces {
             let orphans = &mut self.work.tally.services.at(service).orphans;
             *orphans = orphans.saturating_add(orphan.weight);
         }
+        self.asking.seal(bucket, tick_start, settings);
         let observed = self.observed(index);
         self.values(tick_start, index, counts, settings, values);
         let (told_in, told_of) = (std::mem::take(&mut bucket.told_in), std::mem::take(&mut bucket.told_of));

@@ -10,6 +10,7 @@ use crate::{
     settings::Settings,
     traces::{
         asked::Asked,
+        asking::Names,
         catalog::{Catalog, Tie},
         ids::NONE,
         sampling,
@@ -33,6 +34,8 @@ pub(crate) struct SpanReader<'a> {
     /// What trace states say of sampling, and attributes.
     weights: Vec<Told>,
     rates: Vec<Told>,
+    /// Who asks, and what for, by attributes.
+    asking: Vec<Option<Names>>,
 }
 
 fn bytes<const N: usize>(slice: &[u8]) -> [u8; N] {
@@ -47,6 +50,7 @@ impl<'a> SpanReader<'a> {
             said: vec![None; spans.attributes.values().len()],
             weights: vec![None; spans.trace_state.values().len()],
             rates: vec![None; spans.attributes.values().len()],
+            asking: vec![None; spans.attributes.values().len()],
             spans,
         }
     }
@@ -59,6 +63,14 @@ impl<'a> SpanReader<'a> {
             *known = index.resource(self.spans.resource.text(row), settings).unwrap_or(REFUSED);
         }
         (*known != REFUSED).then_some(*known)
+    }
+
+    /// Who asks, and what for.
+    #[inline]
+    pub(crate) fn names(&mut self, row: usize, settings: &Settings) -> &Names {
+        let key = self.spans.attributes.keys()[row] as usize;
+        let attributes = self.spans.attributes.text(row);
+        self.asking[key].get_or_insert_with(|| Names::of(attributes, &settings.askers, &settings.keys))
     }
 
     /// What is kept of a row.

@@ -14,6 +14,7 @@ use crate::{
     settings::Settings,
     traces::{
         Traces,
+        asking::{Owner, Standing},
         exemplar::{Draw, Seen, Shown},
         ids::NONE,
         novelty::Times,
@@ -59,6 +60,15 @@ const VOLUME_FAILURES: [usize; 1] = [1];
 
 const VOLUME: [Kind; 2] = [("span.count", "1", Silence::Zero), ("span.error_ratio", "1", Silence::Absent)];
 
+/// Requests of one asker or key beyond what it had before, and the requests that usually take as much
+/// time as its do beyond that.
+const ASKERS: [Kind; 2] =
+    [("span.asker.excess", "1", Silence::Zero), ("span.asker.time_excess", "1", Silence::Zero)];
+const KEYS: [Kind; 2] =
+    [("span.key.excess", "1", Silence::Zero), ("span.key.time_excess", "1", Silence::Zero)];
+const EDGE_KEYS: [Kind; 2] =
+    [("edge.key.excess", "1", Silence::Zero), ("edge.key.time_excess", "1", Silence::Zero)];
+
 const ORPHANS: [Kind; 1] = [("span.orphans", "1", Silence::Zero)];
 
 /// Names of the kinds of spans, by number.
@@ -72,6 +82,7 @@ pub(crate) struct SpanSeries {
     edges: Vec<[Slot; EDGE.len()]>,
     volumes: Vec<[Slot; VOLUME.len()]>,
     orphans: Vec<[Slot; ORPHANS.len()]>,
+    asked: Vec<[Slot; ASKERS.len()]>,
 }
 
 /// Where values go.
@@ -193,6 +204,40 @@ impl Traces {
         self.operations(&mut out);
         self.edges(now, &mut out);
         self.services(&mut out);
+        self.asked(&mut out);
+    }
+
+    fn asked(&mut self, out: &mut Out<'_>) {
+        for (place, standing) in &self.asking.standing {
+            let (owner, attribute_name, is_key) = self.asking.of(*place);
+            let kinds = match (owner, is_key) {
+                (Owner::Edge(_), _) => &EDGE_KEYS,
+                (Owner::Service(_), true) => &KEYS,
+                (Owner::Service(_), false) => &ASKERS,
+            };
+            let of = || {
+                let attributes = attribute("attribute", attribute_name);
+                match owner {
+                    Owner::Service(service) => (service as usize, None, attributes),
+                    Owner::Edge(edge) => {
+                        let (service, callee) = self.catalog.edge(edge);
+                        (service, Some(callee), attributes)
+                    }
+                }
+            };
+            // Only once there was any.
+            let told = standing.each_ref().map(|one| one.as_ref().map(|standing| standing.excess));
+            out.put(&mut self.series.asked, *place, kinds, of, told);
+        }
+    }
+
+    /// Who stood out in the tick that was sealed last, with the series that tells it.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = (Slot, &Standing)> {
+        self.asking.standing.iter().flat_map(|(place, standing)| {
+            let slots = self.series.asked.get(*place as usize).copied().unwrap_or([NONE; ASKERS.len()]);
+            let told = slots.into_iter().zip(standing).filter(|(slot, _)| *slot != NONE);
+            told.filter_map(|(slot, one)| Some((slot, one.as_ref()?)))
+        })
     }
 
     fn operations(&mut self, out: &mut Out<'_>) {
@@ -291,6 +336,10 @@ impl Traces {
         out.extend(said);
         if !sealed.valued.contains_key(&slot) {
             return out;
+        }
+        for (_, standing) in self.standing().filter(|(told, _)| *told == slot) {
+            let word = format!("{}, trace", standing.who);
+            out.extend(standing.slowest.map(|seen| (seen.end, draw.tree(&word, &seen), false)));
         }
         for (operation, told) in tally.operations.used() {
             if let Some(failures) =

@@ -135,6 +135,8 @@ fn class_of(hypothesis: &Hypothesis) -> &str {
         "host_fault" | "storage_exhaustion" => "node",
         "network_fault" => "network",
         "traffic_surge" => "load",
+        "abusive_tenant" => "tenant",
+        "hot_key" => "key",
         "slow_dependency" => "external",
         "pool_exhaustion" | "bad_configuration" => "configuration",
         "lock_contention" => "session",

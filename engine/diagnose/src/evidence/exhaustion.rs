@@ -34,7 +34,9 @@ pub(super) fn pool(place: &Place<'_, '_>, reasons: &mut Reasons) {
         return;
     }
     // Who waits for a slow callee holds on to what others wait for: the callee explains it.
-    if let Some(callee) = place.view.troubled_callee(place.suspect) {
+    // That it is late to be reached may be nothing but the wait.
+    let callee = place.view.troubled_callee(place.suspect);
+    if let Some(callee) = callee.filter(|callee| callee.kept.family != Family::Gap) {
         let (text, ids) = said(&callee);
         let ratio = -3.0 * (0.5 + 0.5 * callee.strength);
         reasons.add("call_graph", ratio, format!("its workers wait for a callee: {text}"), ids);

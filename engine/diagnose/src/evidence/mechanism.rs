@@ -21,6 +21,8 @@ const OWN_WORD_AFTER: f64 = 25.0;
 const SEEN_LATER: f64 = 60.0;
 /// What it costs a suspicion that its own mark is not there.
 pub(super) const WITHOUT_MARK: f64 = -6.0;
+/// What it costs that all may pass once processes are warm: more than a change just before them weighs.
+const MAY_BE_COLD: f64 = -8.0;
 
 /// Weighs a fault at a suspect; false if it makes no sense there.
 pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) -> bool {
@@ -86,7 +88,7 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
     );
     if may_be_cold && !is_host(suspect) && view.is_warming_up(suspect) {
         let text = format!("processes of {} began a moment ago: what is cold is slow", suspect.service());
-        reasons.add("restarts", WITHOUT_MARK, text, Vec::new());
+        reasons.add("restarts", MAY_BE_COLD, text, Vec::new());
     }
     true
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use theriac_contract::Direction;
+use theriac_contract::{Direction, Entity};
 
 use super::{
     Reasons,
@@ -59,8 +59,16 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
     for family in [Family::Cpu, Family::Memory] {
         place.sign(reasons, "resource", -1.0, family, UP);
     }
-    // Who waits for a connection of its own pool has not asked yet: that is no time on the way.
-    place.sign(reasons, "resource", -3.0, Family::Waiting, UP);
+    // Who waits for a connection of its own pool has not asked yet: that looks like time on the way.
+    place.sign(reasons, "resource", -2.0, Family::Waiting, UP);
+    let waits = |caller: &str| place.view.trouble(&Entity(caller.to_owned()), Family::Waiting, UP);
+    let mut callers = ways.iter().filter(|(_, to)| *to == service).map(|(caller, _)| waits(caller));
+    if let Some(Some(first)) = callers.next()
+        && callers.all(|other| other.is_some())
+    {
+        let (text, ids) = said(&first);
+        reasons.add("resource", -2.0, format!("those who call it wait for their own pools: {text}"), ids);
+    }
     place.change_speaks_against(reasons, -2.0);
     place.restarted(reasons, -2.0);
 }

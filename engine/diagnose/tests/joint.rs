@@ -1,0 +1,128 @@
+//! What only looks like several faults, or like one: rollouts that are cold, hosts that lose packets, what
+//! stands behind a cache, and faults that come one after the other.
+
+mod scripts;
+
+use scripts::{at, deploy, entity, replicas, restart, shop, symptom};
+use theriac_contract::{EdgeKind, Incident, IncidentPhase, Snapshot, Symptom};
+use theriac_diagnose::{Diagnose, Settings};
+
+const LATENCY: &str = "http.server.request.duration.p95";
+const STRONG: f64 = 1e-15;
+
+fn last(symptoms: &[Symptom], knowledge: &Snapshot, seconds: i64) -> Incident {
+    let mut stage = Diagnose::new(Settings::default());
+    let mut told = Vec::new();
+    let mut until = 60;
+    while until <= seconds {
+        let now: Vec<Symptom> = symptoms.iter().filter(|one| one.at == at(until)).cloned().collect();
+        told.extend(stage.step(at(until), &now, knowledge));
+        until += 10;
+    }
+    told.pop().unwrap_or_else(|| panic!("no incident"))
+}
+
+fn probability(incident: &Incident, cause: &str, fault: &str) -> f64 {
+    let found = incident
+        .hypotheses
+        .iter()
+        .find(|one| one.entity.as_ref().is_some_and(|entity| entity.0 == cause) && one.fault == fault);
+    found.map_or(0.0, |one| one.probability)
+}
+
+#[test]
+fn a_rollout_that_is_only_cold_is_no_bad_build() {
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("cart", 40));
+    knowledge.changes.extend((1..=3).map(|n| restart(&format!("cart/cart-{n}"), 45 + 5 * n)));
+    let slow = replicas("cart", LATENCY, 70, STRONG);
+    let cold = last(&slow, &knowledge, 100);
+    assert!(probability(&cold, "cart", "bad_deploy") < 0.3, "{:?}", cold.hypotheses);
+    // What is slow when it has run for a while is slow.
+    let warm = last(&slow, &knowledge, 200);
+    assert!(probability(&warm, "cart", "bad_deploy") > 0.7, "{:?}", warm.hypotheses);
+    // Nothing fails for being cold.
+    let mut failing = slow;
+    failing.extend(replicas("cart", "span.error_ratio", 70, STRONG));
+    let failing = last(&failing, &knowledge, 100);
+    assert!(probability(&failing, "cart", "bad_deploy") > 0.7, "{:?}", failing.hypotheses);
+}
+
+/// Ways from the shop that are held up.
+fn held_up(callees: &[&str], onset: i64) -> Vec<Symptom> {
+    callees.iter().map(|callee| symptom(&format!("shop->{callee}"), "edge.gap.mean", onset, STRONG)).collect()
+}
+
+#[test]
+fn a_host_that_loses_packets_explains_those_who_wait_on_its_ways() {
+    let mut ways = held_up(&["cart/cart-1", "catalog/catalog-1", "payment/payment-1"], 70);
+    ways.push(symptom("shop/shop-1", "span.error_ratio", 70, STRONG));
+    let alone = last(&ways, &shop(), 100);
+    let guessed = probability(&alone, "host:node-1", "network_fault");
+    let mut lossy = ways;
+    lossy.push(symptom("host:node-1", "system.network.retransmit.share", 60, 1e-6));
+    let lossy = last(&lossy, &shop(), 100);
+    let seen = probability(&lossy, "host:node-1", "network_fault");
+    assert!(seen > 0.8 && seen > guessed + 0.2, "{guessed} {seen} {:?}", lossy.hypotheses);
+}
+
+#[test]
+fn who_waits_for_its_own_pool_waits_on_no_way() {
+    let mut all = held_up(&["cart", "catalog", "payment"], 70);
+    all.extend(replicas("shop", "span.error_ratio", 70, STRONG));
+    all.extend(replicas("shop", "db.client.connection.pending_requests", 70, STRONG));
+    let found = last(&all, &shop(), 100);
+    let first = &found.hypotheses[0];
+    assert_eq!((first.entity.clone(), first.fault.as_str()), (Some(entity("shop")), "pool_exhaustion"));
+    assert!(probability(&found, "shop", "network_fault") < 0.3, "{:?}", found.hypotheses);
+}
+
+/// Incidents that were opened.
+fn opened(steps: &[(i64, Vec<Symptom>)], knowledge: &Snapshot) -> usize {
+    let mut stage = Diagnose::new(Settings::default());
+    let all = steps.iter().flat_map(|(second, symptoms)| stage.step(at(*second), symptoms, knowledge));
+    all.filter(|incident| incident.phase == IncidentPhase::Opened).count()
+}
+
+#[test]
+fn ways_that_lead_from_one_service_are_held_up_by_one_thing() {
+    // Slow first, each for itself; then it shows that it is the ways.
+    let slow = |callee: &str, onset| symptom(&format!("shop->{callee}"), "edge.duration.mean", onset, 1e-6);
+    let mut second = vec![slow("payment", 80)];
+    second.extend(held_up(&["payment"], 80));
+    let mut first = vec![slow("cart", 60)];
+    first.extend(held_up(&["cart"], 60));
+    assert_eq!(opened(&[(70, first.clone()), (90, second.clone())], &shop()), 1);
+    let other = |all: &[Symptom]| -> Vec<Symptom> {
+        all.iter().filter(|one| one.signal != "edge.gap.mean").cloned().collect()
+    };
+    let strong = |all: Vec<Symptom>| all.into_iter().map(|one| Symptom { p_value: STRONG, ..one }).collect();
+    assert_eq!(opened(&[(70, strong(other(&first))), (90, strong(other(&second)))], &shop()), 2);
+}
+
+#[test]
+fn what_a_cache_does_not_answer_is_asked_of_the_database_behind_it() {
+    let mut knowledge = shop();
+    for store in ["cache", "rows"] {
+        knowledge.topology.note(&entity(store));
+        knowledge.topology.connect(&entity("catalog"), &entity(store), EdgeKind::Queries);
+    }
+    let first =
+        vec![symptom("cache", "cache.misses.rate", 60, STRONG), symptom("cache", LATENCY, 60, STRONG)];
+    let behind = vec![symptom("rows", LATENCY, 70, STRONG)];
+    assert_eq!(opened(&[(70, first.clone()), (80, behind.clone())], &knowledge), 1);
+    let only_slow = vec![symptom("cache", LATENCY, 60, STRONG)];
+    assert_eq!(opened(&[(70, only_slow), (80, behind)], &knowledge), 2, "two faults below one caller");
+}
+
+#[test]
+fn what_a_sure_cause_does_not_explain_is_another_incident_soon() {
+    let mut knowledge = shop();
+    knowledge.changes.push(deploy("cart", 40));
+    let mut first = replicas("cart", "span.error_ratio", 60, STRONG);
+    first.extend(replicas("shop", "span.error_ratio", 60, 1e-9));
+    let locked = |onset| replicas("payment", "db.locks.waiting", onset, STRONG);
+    // The shop is above both; what holds locks there has its own fault.
+    let steps = [(70, first), (120, locked(110))];
+    assert_eq!(opened(&steps, &knowledge), 2);
+}

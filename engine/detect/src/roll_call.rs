@@ -22,6 +22,8 @@ use crate::watched::Watched;
 const READINGS_MIN: usize = 3;
 /// Gaps are told apart up to this length, in ticks; an instance that is silent for longer is gone.
 const GAP_MAX: usize = 64;
+/// Ticks for which a line or a span shows that its sender is there.
+const TALK: usize = 2;
 /// Instance ticks before anybody is missed.
 const HEARD_MIN: f64 = 256.0;
 
@@ -31,6 +33,17 @@ struct Call {
     answered: bool,
     /// Ticks since it was heard last; none before it was heard.
     silent: Option<usize>,
+    /// Ticks since it logged or sent a span; none before it did.
+    #[serde(default)]
+    talked: Option<usize>,
+}
+
+impl Call {
+    /// Whether it still says something although its readings stay away. Its last words may lie in the
+    /// first tick without them.
+    fn still_talks(&self) -> bool {
+        self.talked.zip(self.silent).is_some_and(|(talked, silent)| talked <= TALK && talked + 1 < silent)
+    }
 }
 
 /// Who is there and who is not.
@@ -60,14 +73,15 @@ impl RollCall {
         self.admit(watched);
         for call in &mut self.calls {
             (call.readings, call.answered) = (0, false);
+            call.talked = call.talked.map(|ticks| ticks.saturating_add(1));
         }
         for ((reading, talk), value) in self.of.iter().zip(&self.talk).zip(&tick.values) {
             if let Some(call) = reading.and_then(|place| self.calls.get_mut(place)) {
                 call.readings += 1;
                 call.answered |= value.is_finite();
             }
-            if let Some(call) = talk.and_then(|place| self.calls.get_mut(place)) {
-                call.answered |= *value > 0.0;
+            if let Some(call) = talk.and_then(|place| self.calls.get_mut(place)).filter(|_| *value > 0.0) {
+                call.talked = Some(0);
             }
         }
         self.ended.resize(GAP_MAX + 1, 0.0);
@@ -116,7 +130,7 @@ impl RollCall {
         // Who has been gone for so long is not missed any more: that was told.
         let missed = |gap: &usize| (1..=GAP_MAX).contains(gap) && call.readings >= READINGS_MIN;
         let gap = call.silent.filter(missed)?;
-        if self.blind || self.heard < HEARD_MIN {
+        if self.blind || self.heard < HEARD_MIN || call.still_talks() {
             return None;
         }
         let as_long: f64 = self.ended.iter().skip(gap).sum();
@@ -131,7 +145,7 @@ mod tests {
     use super::*;
 
     fn calls(count: usize, heard: f64) -> RollCall {
-        let here = Call { readings: READINGS_MIN, answered: true, silent: Some(0) };
+        let here = Call { readings: READINGS_MIN, answered: true, silent: Some(0), talked: None };
         RollCall {
             calls: vec![here; count],
             of: (0..count).map(Some).collect(),
@@ -194,8 +208,15 @@ mod tests {
             Tick { values: (0..4 * READINGS_MIN).map(value).chain([lines]).collect(), ..Tick::default() }
         };
         roll.update(&[], &lines(2.0));
-        assert_eq!(roll.p_value(0), None, "its exporter is silent, it is not");
+        assert!(roll.p_value(0).is_some(), "these may have been its last words");
         roll.update(&[], &lines(0.0));
         assert!(roll.p_value(0).is_some());
+        roll.update(&[], &lines(1.0));
+        assert_eq!(roll.p_value(0), None, "its exporter is silent, it is not");
+        roll.update(&[], &lines(0.0));
+        roll.update(&[], &lines(0.0));
+        assert_eq!(roll.p_value(0), None);
+        roll.update(&[], &lines(0.0));
+        assert!(roll.p_value(0).is_some(), "now it says nothing either");
     }
 }

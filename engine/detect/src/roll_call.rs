@@ -40,9 +40,9 @@ struct Call {
 
 impl Call {
     /// Whether it still says something although its readings stay away. Its last words may lie in the
-    /// first tick without them.
+    /// first tick without them, or, as these are taken at the end of a tick, in the second.
     fn still_talks(&self) -> bool {
-        self.talked.zip(self.silent).is_some_and(|(talked, silent)| talked <= TALK && talked + 1 < silent)
+        self.talked.zip(self.silent).is_some_and(|(talked, silent)| talked <= TALK && talked + 2 < silent)
     }
 }
 
@@ -207,6 +207,7 @@ mod tests {
             let value = |series| if series < READINGS_MIN { f64::NAN } else { 1.0 };
             Tick { values: (0..4 * READINGS_MIN).map(value).chain([lines]).collect(), ..Tick::default() }
         };
+        roll.update(&[], &lines(2.0));
         roll.update(&[], &lines(2.0));
         assert!(roll.p_value(0).is_some(), "these may have been its last words");
         roll.update(&[], &lines(0.0));

@@ -234,8 +234,12 @@ fn unmet(
             "it keeps data: a new instance is cold, and an old one has what others may not",
         ),
         Requirement::PeersWell => (
-            entity.is_some_and(|entity| peers_well(entity, incident, knowledge)),
+            entity.is_some_and(|entity| peers_well(entity, 1, incident, knowledge)),
             "the other instances are in trouble, too, or there are none: nobody could take over",
+        ),
+        Requirement::Room => (
+            entity.is_some_and(|entity| peers_well(entity, 2, incident, knowledge)),
+            "fewer than two others are well: one of them would have to do the work of two",
         ),
         Requirement::Dispensable => (
             entity.is_some_and(|entity| {
@@ -263,11 +267,11 @@ fn unmet(
 /// Whether the other instances of the service show no symptom of their own; so it is taken to be where
 /// nobody knows which instances there are. What one of them does falls to the others: where they have
 /// trouble themselves, a new one comes first.
-fn peers_well(entity: &Entity, incident: &Incident, knowledge: &Snapshot) -> bool {
+fn peers_well(entity: &Entity, least: usize, incident: &Incident, knowledge: &Snapshot) -> bool {
     let ill: BTreeSet<&Entity> = incident.open_symptoms().map(|symptom| &symptom.entity).collect();
     let known = knowledge.topology.instances.get(entity.service()).filter(|known| known.contains(entity));
     known.is_none_or(|known| {
-        let mut peers = known.iter().filter(|peer| peer.is_instance() && *peer != entity).peekable();
-        peers.peek().is_some() && peers.all(|peer| !ill.contains(peer))
+        let peers: Vec<&Entity> = known.iter().filter(|peer| peer.is_instance() && *peer != entity).collect();
+        peers.len() >= least && peers.iter().all(|peer| !ill.contains(peer))
     })
 }

@@ -89,6 +89,29 @@ fn an_instance_is_taken_out_at_once_while_all_others_are_well() {
 }
 
 #[test]
+fn one_of_two_is_not_taken_out_before_there_is_a_third() {
+    let mut known = line_of_services();
+    let wrong = incident("one", "b/b-1", "byzantine_replica", 0);
+    let found = |known: &Snapshot| chosen(&wrong, known, 60).map(|found| found.0);
+    assert_eq!(found(&known).as_deref(), Some("isolate_instance"));
+    known.topology.instances.get_mut("b").unwrap().remove(&entity("b/b-3"));
+    assert_eq!(found(&known).as_deref(), Some("replace_instance"));
+    // What keeps data is not replaced by what has none.
+    known.topology.connect(&entity("a"), &entity("b"), EdgeKind::Queries);
+    assert_ne!(found(&known).as_deref(), Some("replace_instance"));
+}
+
+#[test]
+fn nobody_is_turned_away_whom_nothing_hurts() {
+    let known = line_of_services();
+    let mut rush = incident("one", "b", "traffic_surge", 0);
+    for (felt, first) in [(Felt::Outside, "shed_load"), (Felt::Inside, "scale_out")] {
+        rush.felt = felt;
+        assert_eq!(chosen(&rush, &known, 120).map(|found| found.0).as_deref(), Some(first), "{felt:?}");
+    }
+}
+
+#[test]
 fn what_is_down_is_started_again_one_after_the_other() {
     let known = line_of_services();
     let mut down = incident("one", "b", "crash_loop", 0);

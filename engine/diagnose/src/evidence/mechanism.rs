@@ -359,8 +359,8 @@ impl<'a> Place<'_, 'a> {
         let mismatch = self.trouble(Family::Mismatch, None);
         let edge_errors = self.trouble(Family::Errors, None).filter(by_others);
         self.mark(reasons, "peers", 5.0, mismatch.or(edge_errors), "answers that others found to be wrong");
-        // Who has just got a new build shares it with the others.
-        self.change_speaks_against(reasons, -3.0);
+        // Who has just got a new build shares it with the others, whichever of them was caught first.
+        self.change_speaks_against(reasons, -4.5);
         let own = self.view.current.iter().filter(|kept| kept.entity == *self.suspect);
         let mut own = own.filter(|kept| {
             matches!(kept.family, Family::Health | Family::Errors | Family::Restarts | Family::Missing)

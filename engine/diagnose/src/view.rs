@@ -115,7 +115,7 @@ impl<'a> View<'a> {
         };
         let here = |kept: &&&Kept| kept.about().service() == service;
         begun.keys().any(|instance| is_young(instance) == Some(true))
-            && self.current.iter().filter(here).all(|kept| may_be_cold(kept))
+            && self.current.iter().filter(here).all(may_be_cold)
     }
 
     /// Onset of the first symptom that counts.

@@ -110,7 +110,7 @@ fn what_a_cache_does_not_answer_is_asked_of_the_database_behind_it() {
     let first =
         vec![symptom("cache", "cache.misses.rate", 60, STRONG), symptom("cache", LATENCY, 60, STRONG)];
     let behind = vec![symptom("rows", LATENCY, 70, STRONG)];
-    assert_eq!(opened(&[(70, first.clone()), (80, behind.clone())], &knowledge), 1);
+    assert_eq!(opened(&[(70, first), (80, behind.clone())], &knowledge), 1);
     let only_slow = vec![symptom("cache", LATENCY, 60, STRONG)];
     assert_eq!(opened(&[(70, only_slow), (80, behind)], &knowledge), 2, "two faults below one caller");
 }

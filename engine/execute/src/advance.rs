@@ -270,7 +270,7 @@ fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, due: bool) -> 
         }
         VerificationVerdict::NotRecovered if tally.is_nearly_over() && saga.uncertain.is_none() => {
             let reason = format!("what was done is kept, as most of the trouble is over: {why}");
-            return finish(saga, turn, OutcomeKind::Completed, &reason);
+            finish(saga, turn, OutcomeKind::Completed, &reason)
         }
         VerificationVerdict::NotRecovered => {
             let reversible =

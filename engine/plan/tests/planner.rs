@@ -196,7 +196,7 @@ fn another_fault_does_not_wait_for_the_verdict_on_the_first() {
         let known = support::line_of_services();
         let one = incident("one", "b/b-1", "hang", 0.9, 0);
         let mut planner = planner();
-        planner.step(at(0), &[one.clone()], &[], &known);
+        planner.step(at(0), std::slice::from_ref(&one), &[], &known);
         let first = planner.step(at(20), &[], &[], &known).plans.remove(0);
         let mut two = one.clone();
         two.revision = 1;

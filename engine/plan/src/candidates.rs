@@ -238,8 +238,8 @@ fn unmet(
             "the other instances are in trouble, too, or there are none: nobody could take over",
         ),
         Requirement::Room => (
-            entity.is_some_and(|entity| peers_well(entity, 2, incident, knowledge)),
-            "fewer than two others are well: one of them would have to do the work of two",
+            entity.is_some_and(|entity| peers_well(entity, 3, incident, knowledge)),
+            "fewer than three others are well: they would have to do half as much again",
         ),
         Requirement::Dispensable => (
             entity.is_some_and(|entity| {

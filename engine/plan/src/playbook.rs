@@ -61,7 +61,7 @@ pub enum Requirement {
     Stateless,
     /// Of the other instances of its service at least one is well: somebody can take over.
     PeersWell,
-    /// Of the other instances of its service at least two are well: those who are left have room.
+    /// Of the other instances of its service at least three are well: those who are left do a third more.
     Room,
     /// Those who call it can do without it: another's service, or one that the topology file calls
     /// optional.

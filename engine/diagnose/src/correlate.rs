@@ -154,8 +154,7 @@ fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
     // Those who call have other troubles than these from what they call.
     let own = symptom.family == Family::Restarts || symptom.family.names_a_fault();
     let work = matches!(symptom.family, Family::Traffic | Family::Cpu);
-    let is_load = |fault: &Fault| said.fault == fault.slug();
-    let of_load = Fault::ALL.into_iter().filter(|fault| fault.is_load()).any(|fault| is_load(&fault));
+    let of_load = Fault::ALL.into_iter().any(|fault| fault.is_load() && said.fault == fault.slug());
     let load = (work || of_load) && graph.is_below(service, cause.service());
     load || !own && graph.is_below(cause.service(), service)
 }

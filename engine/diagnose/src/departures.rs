@@ -1,5 +1,7 @@
 //! Which silence is no news: that of an instance that was taken away.
 
+use std::cmp::Ordering;
+
 use theriac_contract::{Change, Entity, Interval, Timestamp};
 
 /// Kind of a change in the number of instances.
@@ -11,25 +13,25 @@ const SLACK: Interval = Interval::from_seconds(30);
 /// Whether an instance is silent since `onset` because its service was scaled to fewer instances
 /// not long before. `changes` are in the order of time.
 pub(crate) fn explained(changes: &[Change], entity: &Entity, onset: Timestamp, within: Interval) -> bool {
-    let fewer = |change: &Change| match (change.from.parse::<u32>(), change.to.parse::<u32>()) {
-        (Ok(from), Ok(to)) => to < from,
-        _ => false,
-    };
     let close = |at: Timestamp| at.since(onset) <= SLACK && onset.since(at) <= within;
-    let takes = |change: &Change| change.kind == SCALING && change.entity.service() == entity.service();
-    entity.is_instance() && changes.iter().any(|change| takes(change) && fewer(change) && close(change.at))
+    let fewer = |change: &Change| scaled(change, entity) == Some(Ordering::Less);
+    entity.is_instance() && changes.iter().any(|change| fewer(change) && close(change.at))
+}
+
+/// Whether a change left the service of an instance with fewer or with more instances; none if it is no
+/// such change.
+fn scaled(change: &Change, entity: &Entity) -> Option<Ordering> {
+    if change.kind != SCALING || change.entity.service() != entity.service() {
+        return None;
+    }
+    let count = |text: &str| text.parse::<u32>().ok();
+    Some(count(&change.to)?.cmp(&count(&change.from)?))
 }
 
 /// Whether an instance that was taken away is there again since `since`: its process began anew, or its
 /// service was scaled to more.
 pub(crate) fn returned(changes: &[Change], entity: &Entity, since: Timestamp) -> bool {
-    let more = |change: &Change| match (change.from.parse::<u32>(), change.to.parse::<u32>()) {
-        (Ok(from), Ok(to)) => to > from,
-        _ => false,
-    };
-    let grown = |change: &Change| {
-        change.kind == SCALING && change.entity.service() == entity.service() && more(change)
-    };
+    let grown = |change: &Change| scaled(change, entity) == Some(Ordering::Greater);
     let begun = |change: &Change| change.kind == Change::RESTART && change.entity == *entity;
     changes.iter().any(|change| change.at >= since && (begun(change) || grown(change)))
 }

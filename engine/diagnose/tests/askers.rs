@@ -2,7 +2,7 @@
 
 mod scripts;
 
-use scripts::{at, entity, replicas, shop, symptom};
+use scripts::{at, entity, last_revisions, replicas, shop, symptom};
 use theriac_contract::{Incident, SignalKind, Symptom};
 use theriac_diagnose::{Diagnose, Settings};
 
@@ -14,17 +14,7 @@ const CLEAR: f64 = 1e-9;
 /// The last revision of the only incident.
 #[track_caller]
 fn incident(symptoms: &[Symptom]) -> Incident {
-    let mut stage = Diagnose::new(Settings::default());
-    let mut latest: Vec<Incident> = Vec::new();
-    for tick in 0..30 {
-        let (from, to) = (at(tick * 10), at(tick * 10 + 10));
-        let now: Vec<Symptom> =
-            symptoms.iter().filter(|symptom| from <= symptom.onset && symptom.onset < to).cloned().collect();
-        for incident in stage.step(to, &now, &shop()) {
-            latest.retain(|known| known.id != incident.id);
-            latest.push(incident);
-        }
-    }
+    let mut latest = last_revisions(symptoms, &shop(), 300);
     assert_eq!(latest.len(), 1, "{:?}", latest.iter().map(|one| &one.summary).collect::<Vec<_>>());
     latest.remove(0)
 }

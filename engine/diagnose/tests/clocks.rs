@@ -2,9 +2,8 @@
 
 mod scripts;
 
-use scripts::{at, entity, replicas, shop, symptom};
+use scripts::{entity, last_revisions, replicas, shop, symptom};
 use theriac_contract::{Incident, Snapshot, Symptom};
-use theriac_diagnose::{Diagnose, Settings};
 
 const STRONG: f64 = 1e-15;
 const CLEAR: f64 = 1e-9;
@@ -21,18 +20,7 @@ fn line(instance: &str, text: &str, onset: i64) -> Symptom {
 
 /// The last revisions of all incidents.
 fn incidents(symptoms: &[Symptom], knowledge: &Snapshot) -> Vec<Incident> {
-    let mut stage = Diagnose::new(Settings::default());
-    let mut latest: Vec<Incident> = Vec::new();
-    for tick in 0..30 {
-        let (from, to) = (at(tick * 10), at(tick * 10 + 10));
-        let now: Vec<Symptom> =
-            symptoms.iter().filter(|symptom| from <= symptom.onset && symptom.onset < to).cloned().collect();
-        for incident in stage.step(to, &now, knowledge) {
-            latest.retain(|known| known.id != incident.id);
-            latest.push(incident);
-        }
-    }
-    latest
+    last_revisions(symptoms, knowledge, 300)
 }
 
 /// Two instances on the first host of which the calls of one are refused.

@@ -3,7 +3,7 @@
 
 mod scripts;
 
-use scripts::{at, deploy, entity, replicas, restart, shop, symptom};
+use scripts::{at, deploy, entity, last_revisions, replicas, restart, shop, symptom};
 use theriac_contract::{EdgeKind, Incident, IncidentPhase, Snapshot, Symptom};
 use theriac_diagnose::{Diagnose, Settings};
 
@@ -11,15 +11,7 @@ const LATENCY: &str = "http.server.request.duration.p95";
 const STRONG: f64 = 1e-15;
 
 fn last(symptoms: &[Symptom], knowledge: &Snapshot, seconds: i64) -> Incident {
-    let mut stage = Diagnose::new(Settings::default());
-    let mut told = Vec::new();
-    let mut until = 60;
-    while until <= seconds {
-        let now: Vec<Symptom> = symptoms.iter().filter(|one| one.at == at(until)).cloned().collect();
-        told.extend(stage.step(at(until), &now, knowledge));
-        until += 10;
-    }
-    told.pop().unwrap_or_else(|| panic!("no incident"))
+    last_revisions(symptoms, knowledge, seconds).pop().unwrap_or_else(|| panic!("no incident"))
 }
 
 fn probability(incident: &Incident, cause: &str, fault: &str) -> f64 {

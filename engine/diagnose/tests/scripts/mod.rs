@@ -5,9 +5,11 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use theriac_contract::{
-    Change, DetectorScore, Direction, EdgeKind, Entity, Id, Interval, SCHEMA_VERSION, SignalKind, Snapshot,
-    Symptom, SymptomPhase, Timestamp,
+    Change, DetectorScore, Direction, EdgeKind, Entity, Id, Incident, Interval, SCHEMA_VERSION, SignalKind,
+    Snapshot, Symptom, SymptomPhase, Timestamp,
 };
+
+use theriac_diagnose::{Diagnose, Settings};
 
 pub(crate) const START: Timestamp = Timestamp(1_767_225_600_000_000_000);
 
@@ -95,6 +97,22 @@ pub(crate) fn symptom(place: &str, signal: &str, onset: i64, p_value: f64) -> Sy
         who: None,
         knowledge_version: 7,
     }
+}
+
+/// The last revisions of all incidents after `seconds`, in steps of ten; that of which was told last is last.
+pub(crate) fn last_revisions(symptoms: &[Symptom], knowledge: &Snapshot, seconds: i64) -> Vec<Incident> {
+    let mut stage = Diagnose::new(Settings::default());
+    let mut latest: Vec<Incident> = Vec::new();
+    for tick in 0..seconds / 10 {
+        let (from, to) = (at(tick * 10), at(tick * 10 + 10));
+        let now: Vec<Symptom> =
+            symptoms.iter().filter(|symptom| from <= symptom.onset && symptom.onset < to).cloned().collect();
+        for incident in stage.step(to, &now, knowledge) {
+            latest.retain(|known| known.id != incident.id);
+            latest.push(incident);
+        }
+    }
+    latest
 }
 
 pub(crate) fn closed(symptom: &Symptom, end: i64) -> Symptom {

@@ -34,6 +34,10 @@ pub(crate) struct Counting {
     few: Option<Few>,
     /// Ticks without telemetry since the last one with it.
     silent: u32,
+    /// The count of the last tick that may be learnt, which is when the next one may: what begins does not excuse
+    /// itself as long as it lasts.
+    #[serde(default)]
+    pending: Option<f64>,
 }
 
 /// Counts of late, and how much their sums scatter: a share of an event a tick, for minutes, is
@@ -72,7 +76,7 @@ impl Few {
 impl Counting {
     /// A series that was silent for `ticks` before it was first seen.
     pub(crate) const fn silent_for(ticks: f64) -> Self {
-        Self { events: 0.0, ticks, dispersion: 1.0, recent: None, few: None, silent: 0 }
+        Self { events: 0.0, ticks, dispersion: 1.0, recent: None, few: None, silent: 0, pending: None }
     }
 
     /// The same for events of which few matter, however many there are of what could go wrong.
@@ -89,6 +93,7 @@ impl Counting {
             recent: Some(VecDeque::new()),
             few: None,
             silent: 0,
+            pending: None,
         }
     }
 
@@ -139,8 +144,8 @@ impl Counting {
         few.map_or(count, |few| count.max(few.sum() / few.counts.len() as f64))
     }
 
-    /// Probability of at least `count` events in one tick, then learns it if `learn`. Of events of
-    /// which few matter, twice the lesser of that and the probability of as many in all ticks of late.
+    /// Probability of at least `count` events in one tick. If `learn`, then learns the last one before that could be
+    /// learnt, and this one with the next. Of events of which few matter, twice the lesser of that and the probability of as many in all ticks of late.
     pub(crate) fn observe(&mut self, count: f64, learn: bool, memory_ticks: f64) -> f64 {
         let seen = self.slide(count).unwrap_or(count);
         let mut p_value = self.upper_tail(seen);
@@ -148,7 +153,7 @@ impl Counting {
             p_value = (2.0 * p_value.min(sum_is)).min(1.0);
         }
         let memory_ticks = if self.recent.is_some() { RARE_PRIOR_TICKS } else { memory_ticks };
-        if learn {
+        if learn && let Some(count) = self.pending.replace(count) {
             let keep = 1.0 - 1.0 / memory_ticks;
             let expected = self.expected();
             let residual = (count - expected) * (count - expected) / expected.max(SHAPE_PRIOR);
@@ -302,6 +307,20 @@ mod tests {
             }
             assert!(f64::from(below) < 4e-3 * f64::from(ticks), "{rate}: {below}");
         }
+    }
+
+    #[test]
+    fn a_burst_that_goes_on_does_not_excuse_itself() {
+        let mut counting = Counting::silent_for(200.0);
+        (0..200).for_each(|_| assert!(counting.observe(0.0, true, 8_640.0) > 0.99));
+        // The tick that it is seen in may be learnt, those that it goes on in are not.
+        let first = counting.observe(50.0, true, 8_640.0);
+        let fifth = (0..5).map(|_| counting.observe(50.0, false, 8_640.0)).fold(1.0, f64::min);
+        assert!(first < 1e-20 && fifth < 1e-20, "{first} {fifth}");
+        // Once it is over it is a part of what was seen.
+        counting.observe(0.0, true, 8_640.0);
+        let again = counting.observe(50.0, true, 8_640.0);
+        assert!(again > 1e-10, "{again}");
     }
 
     #[test]

@@ -77,14 +77,16 @@ fn names(request: &Request) -> Vec<String> {
 }
 
 /// Other names of the place where the fault is: the node that a replica's trouble comes from, the far end
-/// of a way, the queue of a partition.
+/// of a way, the queue of a partition, and of the way between the only two zones the other zone.
 fn other_names(truth: &Truth, world: &World, index: usize) -> Vec<String> {
     let place = truth.component.as_str();
     let node = world.injected_node(index).filter(|_| matches!(truth.cause.as_str(), "node" | "network"));
     let callee = place.split_once("->").map(|(_, callee)| callee.to_owned());
     let of_queue = matches!(truth.cause.as_str(), "record" | "consumer");
     let queue = of_queue.then(|| world.topology().queue.name.clone());
-    node.into_iter().chain(callee).chain(queue).collect()
+    let zone = place.strip_prefix("zone:").and_then(|zone| zone.parse::<u32>().ok());
+    let other_end = zone.filter(|_| world.topology().zones == 2).map(|zone| format!("zone:{}", 1 - zone));
+    node.into_iter().chain(callee).chain(queue).chain(other_end).collect()
 }
 
 /// A fault of the scenario in the words of the scorer; none if it has not begun.

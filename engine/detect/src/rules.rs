@@ -64,7 +64,7 @@ impl Default for Rule {
 /// derived forms, and those of common exporters.
 type Row = (&'static str, Matters, f64, f64, bool);
 
-const BUILT_IN: [Row; 49] = [
+const BUILT_IN: [Row; 52] = [
     // Seconds by which a clock runs ahead of all others: there are none before there is the first.
     ("clock.offset.ahead", Matters::Rise, 0.5, 5.0, true),
     ("log.severity.error", Matters::Rise, 0.5, 2.0, true),
@@ -105,6 +105,10 @@ const BUILT_IN: [Row; 49] = [
     ("critical_path", Matters::Rise, 0.3, 0.1, false),
     // Clocks of both sides tell milliseconds apart, and hardly less.
     ("edge.gap", Matters::Rise, 0.3, 0.001, false),
+    ("zone.gap", Matters::Rise, 0.3, 0.001, false),
+    ("zone.calls.held_up", Matters::Rise, 0.5, 3.0, true),
+    // None is missed as long as there is a way.
+    ("zone.calls.missed", Matters::Rise, 0.5, 3.0, true),
     ("calls_per_request", Matters::Both, 0.3, 0.1, false),
     ("edge.retries", Matters::Rise, 0.5, 3.0, true),
     ("edge.new_calls", Matters::Rise, 0.5, 3.0, true),

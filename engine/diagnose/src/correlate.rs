@@ -7,7 +7,7 @@ use theriac_contract::{Direction, Entity, SymptomState, Topology};
 use crate::{
     evidence::Fault,
     family::Family,
-    graph::{Graph, is_host},
+    graph::{Graph, is_host, is_zone},
     incident::{Case, Kept, Said},
     settings::Settings,
 };
@@ -83,7 +83,11 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     if case.symptoms.values().any(|kept| stands_behind(service, kept, graph)) {
         return Some(Tie::Load);
     }
-    if case.symptoms.values().any(|kept| share_a_host(symptom, kept, graph)) {
+    if case
+        .symptoms
+        .values()
+        .any(|kept| share_a_host(symptom, kept, graph) || share_a_zone(symptom, kept, graph))
+    {
         return Some(Tie::Host);
     }
     let blind = !graph.is_mapped(service) && !services.iter().any(|service| graph.is_mapped(service));
@@ -105,6 +109,20 @@ pub(crate) fn share_a_way(one: &Case, other: &Case) -> bool {
         gaps.flat_map(|kept| [kept.entity.service().to_owned(), kept.about().service().to_owned()]).collect()
     };
     !ends(one).is_disjoint(&ends(other))
+}
+
+/// Whether trouble of an incident begins where the way between zones leads to or from that a symptom tells of.
+pub(crate) fn begins_across(case: &Case, way: &Kept, graph: &Graph) -> bool {
+    origins(case, graph).iter().any(|kept| share_a_zone(kept, way, graph))
+}
+
+/// Whether one of two incidents tells of the way between zones, and the trouble of the other begins there.
+pub(crate) fn share_zones(one: &Case, other: &Case, graph: &Graph) -> bool {
+    let bears = |case: &Case, zones: &Case| {
+        let mut ways = zones.symptoms.values().filter(|kept| is_zone(kept.about()));
+        ways.any(|way| begins_across(case, way, graph))
+    };
+    bears(one, other) || bears(other, one)
 }
 
 /// The symptoms of a case at the services where its trouble begins.
@@ -151,6 +169,11 @@ fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
     if is_host(cause) {
         return graph.hosts(about).contains(cause);
     }
+    if is_zone(cause) {
+        let comes_of_it =
+            matches!(symptom.family, Family::Gap | Family::Transmission | Family::Errors | Family::Latency);
+        return comes_of_it || is_zone(about);
+    }
     // Those who call have other troubles than these from what they call.
     let own = symptom.family == Family::Restarts || symptom.family.names_a_fault();
     let work = matches!(symptom.family, Family::Traffic | Family::Cpu);
@@ -172,6 +195,23 @@ fn share_a_host(a: &Kept, b: &Kept, graph: &Graph) -> bool {
     let telling =
         is_host(&a.entity) || is_host(&b.entity) || a.family == Family::Cpu && b.family == Family::Cpu;
     telling && !graph.hosts(&a.entity).is_disjoint(&graph.hosts(&b.entity))
+}
+
+/// What is late, fails or is sent again in a zone, and that the way between this zone and another is to blame.
+fn share_a_zone(a: &Kept, b: &Kept, graph: &Graph) -> bool {
+    let of_ways = |kept: &Kept| is_zone(kept.about());
+    let bears = |kept: &Kept, zone: &Kept| {
+        let comes_of_it =
+            matches!(kept.family, Family::Gap | Family::Transmission | Family::Errors | Family::Latency);
+        let zones = [&zone.entity, zone.about()];
+        comes_of_it && graph.zones(kept.about()).into_iter().any(|place| zones.contains(&place))
+    };
+    match (of_ways(a), of_ways(b)) {
+        (true, true) => true,
+        (true, false) => bears(b, a),
+        (false, true) => bears(a, b),
+        (false, false) => false,
+    }
 }
 
 /// The callee that a line of the log of its caller blames by name.

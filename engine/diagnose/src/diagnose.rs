@@ -9,11 +9,11 @@ use theriac_contract::{
 };
 
 use crate::{
-    correlate::{Tie, is_on_sick_host, origins, share_a_way, tie},
+    correlate::{Tie, begins_across, is_on_sick_host, origins, share_a_way, share_zones, tie},
     departures,
     evidence::Fault,
     family::Family,
-    graph::Graphs,
+    graph::{Graphs, is_zone},
     hypotheses::{UNKNOWN, hypotheses},
     incident::{Case, Kept, Said},
     restarts,
@@ -75,7 +75,10 @@ impl Diagnose {
         let mut ordered: Vec<&Symptom> = symptoms.iter().collect();
         ordered.sort_by(|a, b| (a.onset, &a.id, a.revision).cmp(&(b.onset, &b.id, b.revision)));
         for symptom in ordered {
-            let revised = self.state.cases.iter_mut().any(|case| case.revise(symptom));
+            let mut revised = false;
+            for case in &mut self.state.cases {
+                revised |= case.revise(symptom);
+            }
             if !revised && symptom.phase == SymptomPhase::Open {
                 self.admit(symptom, knowledge);
             }
@@ -170,6 +173,17 @@ impl Diagnose {
                 self.state.cases.len() - 1
             }
         };
+        // The way between zones is many incidents' cause as long as they are not known to be one.
+        if is_zone(kept.about()) {
+            let (graphs, max) = (&self.graphs, self.settings.symptoms_max);
+            let others =
+                self.state.cases.iter_mut().enumerate().filter(|(place, case)| {
+                    *place != index && case.domain == symptom.domain && case.stands()
+                });
+            others
+                .filter(|(_, case)| begins_across(case, &kept, graphs.of(&case.id)))
+                .for_each(|(_, case)| case.admit(kept.clone(), max));
+        }
         self.state.cases[index].admit(kept, self.settings.symptoms_max);
     }
 
@@ -194,7 +208,7 @@ impl Diagnose {
                     let on_sick_host = |kept: &Kept| is_on_sick_host(kept, other, graph);
                     origins(case, graph).iter().all(tied)
                         || case.symptoms.values().any(on_sick_host)
-                        || other.stands() && share_a_way(case, other)
+                        || other.stands() && (share_a_way(case, other) || share_zones(case, other, graph))
                 }
             });
             let Some(whole) = whole else {

@@ -121,7 +121,10 @@ impl Family {
 }
 
 /// Parts of names, the first match decides.
-const TABLE: [(&str, Family); 103] = [
+const TABLE: [(&str, Family); 106] = [
+    ("zone.gap.", Family::Gap),
+    ("zone.calls.held_up", Family::Gap),
+    ("zone.calls.missed", Family::Transmission),
     ("span.asker.", Family::Asker),
     ("span.key.", Family::Key),
     ("edge.key.", Family::Key),

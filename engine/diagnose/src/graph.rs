@@ -87,6 +87,27 @@ impl Graph {
         self.hosts.get(entity).cloned().unwrap_or_default()
     }
 
+    /// Zones that an entity is in by its hosts; a service is where its instances are.
+    pub(crate) fn zones(&self, entity: &Entity) -> BTreeSet<&Entity> {
+        let of_hosts = |hosts: &BTreeSet<Entity>| -> Vec<&Entity> {
+            let places = hosts.iter().filter_map(|host| self.hosts.get(host)).flatten();
+            places.filter(|place| is_zone(place)).collect()
+        };
+        let itself = BTreeSet::from([entity.clone()]);
+        let own = if is_host(entity) { Some(&itself) } else { self.hosts.get(entity) };
+        let instances = Entity(format!("{entity}/"));
+        let instances = self
+            .hosts
+            .range(&instances..)
+            .take_while(|(name, _)| !entity.is_instance() && name.service() == entity.as_str());
+        instances.flat_map(|(_, hosts)| of_hosts(hosts)).chain(own.into_iter().flat_map(of_hosts)).collect()
+    }
+
+    /// How many instances run in a zone.
+    pub(crate) fn population(&self, zone: &Entity) -> usize {
+        self.guests(zone).map(|host| self.guests(host).filter(|guest| guest.is_instance()).count()).sum()
+    }
+
     /// Services that call this one directly.
     pub(crate) fn callers(&self, service: &str) -> impl Iterator<Item = &str> {
         self.callers.get(service).into_iter().flatten().map(String::as_str)
@@ -159,6 +180,16 @@ impl Graphs {
     pub(crate) fn of(&self, incident: &Id) -> &Graph {
         self.of_case.get(incident).and_then(|moment| moment.earlier.as_ref()).unwrap_or(&self.now)
     }
+}
+
+/// Whether an entity is a zone: a place with many hosts.
+pub(crate) fn is_zone(entity: &Entity) -> bool {
+    entity.as_str().starts_with("zone:")
+}
+
+/// Whether an entity is a place where things run, and nothing that serves.
+pub(crate) fn is_location(entity: &Entity) -> bool {
+    is_host(entity) || is_zone(entity)
 }
 
 /// Whether an entity is a host.

@@ -6,7 +6,7 @@ use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, Timestamp}
 
 use crate::{
     family::Family,
-    graph::{Graph, is_host},
+    graph::{Graph, is_location, is_zone},
     incident::{Case, Kept},
     restarts,
     settings::Settings,
@@ -67,7 +67,9 @@ impl<'a> View<'a> {
             }
             let about = kept.about();
             let mut holders = BTreeSet::from([about.clone()]);
-            if !is_host(about) {
+            // A way has two ends.
+            holders.extend(Some(&kept.entity).filter(|from| is_zone(from)).cloned());
+            if !is_location(about) {
                 services.insert(about.service());
                 holders.insert(Entity(about.service().to_owned()));
             }
@@ -157,6 +159,14 @@ impl<'a> View<'a> {
         let instances =
             known.into_iter().flatten().filter(|instance| !entity.is_instance() || *instance == entity);
         instances.chain([entity]).any(|entity| !self.graph.hosts(entity).is_empty())
+    }
+
+    /// What was told of the way between zones that is held up or lets nothing through, also if it is over: what is
+    /// left of it looks like trouble of hosts and services.
+    pub(crate) fn way_between_zones(&self) -> Option<Trouble<'a>> {
+        let told = self.case.symptoms.values().filter(|kept| is_zone(&kept.entity));
+        let told = told.map(|kept| Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) });
+        told.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
     }
 
     /// Services of which an instance on `host` shows symptoms.

@@ -103,6 +103,9 @@ pub(crate) struct Bucket {
     /// What each asker, or key, has of the requests of a place: number of the place, name.
     #[serde(default)]
     pub(crate) asked: BTreeMap<u32, BTreeMap<String, Portion>>,
+    /// Weight of the calls from zones that name an instance, by call.
+    #[serde(default)]
+    pub(crate) placed: BTreeMap<u32, u64>,
     /// How far sources, by number, were ahead of all others while it was this tick, nanoseconds.
     #[serde(default)]
     pub(crate) ahead: BTreeMap<usize, i64>,

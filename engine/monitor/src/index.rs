@@ -1,6 +1,6 @@
 //! Who is heard, and which series there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{Entity, Series, SeriesId, SignalKind, telemetry::parse_attributes};
@@ -73,6 +73,9 @@ pub(crate) struct Index {
     sources: BTreeMap<String, usize>,
     #[serde(default)]
     clocks: Vec<(String, Entity)>,
+    /// Zone that an entity was heard from last.
+    #[serde(default)]
+    zones: BTreeMap<usize, Entity>,
     slots: Vec<Candidate>,
     slot_of: BTreeMap<String, Slot>,
     pub(crate) series: Vec<Series>,
@@ -123,7 +126,28 @@ impl Index {
         Some(self.entity(&domain, &entity))
     }
 
-    fn entity(&mut self, domain: &str, entity: &Entity) -> usize {
+    /// Notes from which zones resources were heard in a tick.
+    pub(crate) fn hear_from(&mut self, resources: impl Iterator<Item = u32>) {
+        let told = resources.filter_map(|resource| {
+            let resource = self.at(resource);
+            Some((resource.entity, resource.zone.clone()?))
+        });
+        // Sorted, as numbers of resources show in which order they came.
+        let told: BTreeSet<(usize, Entity)> = told.collect();
+        self.zones.extend(told);
+    }
+
+    /// Zone of an entity.
+    pub(crate) fn zone(&self, entity: usize) -> Option<&Entity> {
+        self.zones.get(&entity)
+    }
+
+    /// An entity that was heard in a domain, by name.
+    pub(crate) fn find(&self, domain: &str, name: &str) -> Option<usize> {
+        self.entity_of.get(&format!("{domain}|{name}")).copied()
+    }
+
+    pub(crate) fn entity(&mut self, domain: &str, entity: &Entity) -> usize {
         let key = format!("{domain}|{entity}");
         *self.entity_of.entry(key).or_insert_with(|| {
             let known = Known { domain: domain.to_owned(), entity: entity.clone(), signals: 0, last: 0 };

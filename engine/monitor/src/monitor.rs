@@ -366,6 +366,7 @@ impl State {
             values.extend(slot.map(|slot| (slot, *ahead as f64 / 1e9)));
         }
         bucket.changes.extend(self.metrics.restarts(&self.index));
+        self.index.hear_from(bucket.heard.keys().copied());
         let mut edges =
             self.traces.seal(&mut bucket, start, &mut self.index, &mut self.counts, settings, &mut values);
         let (index, counts) = (&mut self.index, &mut self.counts);

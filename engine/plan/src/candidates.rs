@@ -16,6 +16,9 @@ use crate::{
 
 /// Name of asking a person.
 pub(crate) const ASK: &str = "ask_a_person";
+/// Signal of zones that do not hear each other.
+const CUT_OFF: &str = "zone.calls.missed";
+
 /// Name of deciding again a little later.
 pub(crate) const WAIT: &str = "wait";
 
@@ -225,6 +228,14 @@ fn unmet(
         Requirement::Host => (
             entity.is_some_and(|entity| entity.as_str().starts_with("host:")),
             "it needs a host as the cause",
+        ),
+        Requirement::Zone => (
+            entity.is_some_and(|entity| entity.as_str().starts_with("zone:")),
+            "it needs a zone as the cause",
+        ),
+        Requirement::Reachable => (
+            !incident.symptoms.iter().any(|symptom| symptom.signal == CUT_OFF),
+            "nothing gets through: what runs there cannot be told from what is gone, and a split ends by itself",
         ),
         Requirement::Stateless => (
             entity.is_some_and(|entity| {

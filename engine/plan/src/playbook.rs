@@ -61,6 +61,10 @@ pub enum Requirement {
     Stateless,
     /// Of the other instances of its service at least one is well: somebody can take over.
     PeersWell,
+    /// The cause is a zone.
+    Zone,
+    /// What is sent to the cause gets there, if late.
+    Reachable,
     /// Of the other instances of its service at least three are well: those who are left do a third more.
     Room,
     /// Those who call it can do without it: another's service, or one that the topology file calls

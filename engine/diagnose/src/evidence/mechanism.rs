@@ -7,7 +7,7 @@ use theriac_contract::{Change, Direction, Entity};
 use super::{Fault, Reasons, asking, exhaustion, marked, network, said};
 use crate::{
     family::Family,
-    graph::is_host,
+    graph::{is_host, is_zone},
     incident::Kept,
     vantage,
     view::{Trouble, View},
@@ -28,10 +28,12 @@ const MAY_BE_COLD: f64 = -8.0;
 pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) -> bool {
     let place = Place { view, suspect };
     let fits = match fault {
+        Fault::BrokenNetwork => true,
+        _ if is_zone(suspect) => false,
         Fault::BrokenHost => is_host(suspect),
         Fault::CpuSaturation | Fault::LyingSensor => true,
         Fault::ByzantineReplica | Fault::PoisonRecord => suspect.is_instance(),
-        Fault::BrokenNetwork | Fault::StorageExhaustion => true,
+        Fault::StorageExhaustion => true,
         Fault::ClockSkew => is_host(suspect) || !view.is_placed(suspect),
         // Locks lie on data, whichever copy takes the writes.
         Fault::BadDeploy
@@ -413,6 +415,12 @@ impl<'a> Place<'_, 'a> {
         }
         // What one of many asks more is not asked by all.
         asking::explains(self, reasons);
+        // More load waits where it is worked off, not on the way there.
+        let ways = view.troubled_ways().len();
+        if ways > 1 {
+            let text = format!("answers that were ready are waited for on {ways} ways");
+            reasons.add("network", -2.0, text, Vec::new());
+        }
         // In a rollout the others take over from the one that is being replaced.
         self.change_speaks_against(reasons, -3.0);
         let service = self.suspect.service();

@@ -9,13 +9,25 @@ use super::{
     mechanism::{Place, UP},
     said,
 };
-use crate::{family::Family, graph::is_host, view::Trouble};
+use crate::{
+    family::Family,
+    graph::{is_host, is_zone},
+    view::Trouble,
+};
 
 /// A way has two ends; that of the callee is seen by all its callers.
 const FROM_THE_CALLER: f64 = 0.6;
 
 /// Weighs that what goes to and from a suspect is held up or lost.
 pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    if is_zone(place.suspect) {
+        return of_zone(place, reasons);
+    }
+    if let Some(trouble) = place.view.way_between_zones() {
+        let (text, ids) = said(&trouble);
+        let ratio = -4.0 * (0.5 + 0.5 * trouble.strength);
+        reasons.add("zone", ratio, format!("it is held up or lost on the way between zones: {text}"), ids);
+    }
     if is_host(place.suspect) {
         return of_host(place, reasons);
     }
@@ -137,6 +149,47 @@ fn of_host(place: &Place<'_, '_>, reasons: &mut Reasons) {
     }
     if lost.is_some() || stands_out {
         place.guests(reasons);
+    }
+    for family in [Family::Cpu, Family::Memory] {
+        place.sign(reasons, "resource", -1.0, family, UP);
+    }
+}
+
+/// Weighs that what goes from and to a zone is held up or lost. A way has two ends; where all that is
+/// troubled leads from one zone to another, nothing tells which of them it is.
+fn of_zone(place: &Place<'_, '_>, reasons: &mut Reasons) {
+    let view = place.view;
+    let lost = place.trouble(Family::Transmission, UP);
+    let held_up = place.trouble(Family::Gap, UP);
+    place.mark(reasons, "network", 5.0, lost.or(held_up), "time or losses on the way to other zones");
+    let between: BTreeSet<(&Entity, &Entity)> = view
+        .current
+        .iter()
+        .filter(|kept| is_zone(&kept.entity) && is_zone(kept.about()))
+        .map(|kept| (&kept.entity, kept.about()))
+        .collect();
+    let here = between.iter().filter(|(from, to)| *from == place.suspect || *to == place.suspect).count();
+    let elsewhere = between.len() - here;
+    let text = format!("{here} of {} troubled ways between zones lead to or from it", between.len());
+    reasons.add("ways", (0.75 * here as f64).min(2.0) - (elsewhere as f64).min(3.0), text, Vec::new());
+    let at_the_other_end = |zone: &&Entity| {
+        *zone != place.suspect && between.iter().all(|(from, to)| from == zone || to == zone)
+    };
+    let mut others = between.iter().flat_map(|(from, to)| [*from, *to]);
+    if let Some(other) = others.find(at_the_other_end).filter(|_| elsewhere == 0) {
+        // What is done about it moves what runs at one end: rather the end where less does.
+        let size = |zone: &Entity| (view.graph.population(zone), std::cmp::Reverse(zone.clone()));
+        if size(place.suspect) > size(other) {
+            let text = format!("{other} is the other end of the same ways, and less runs there");
+            reasons.add("ways", -3.0, text, Vec::new());
+        }
+    }
+    if lost.or(held_up).is_some() {
+        let felt = view.services.iter().filter_map(|service| view.felt(&Entity((*service).to_owned())));
+        let ids: Vec<_> = felt.map(|trouble| trouble.kept.id.clone()).collect();
+        let text = format!("it would explain the trouble of {} services that call across", ids.len());
+        let ratio = (0.5 * ids.len() as f64).min(2.5);
+        reasons.add("call_graph", ratio, text, ids.into_iter().take(5).collect());
     }
     for family in [Family::Cpu, Family::Memory] {
         place.sign(reasons, "resource", -1.0, family, UP);

@@ -5,7 +5,7 @@ use theriac_contract::Entity;
 use super::{Account, Fault, Reasons, contribution, lag_seconds, said};
 use crate::{
     family::Family,
-    graph::is_host,
+    graph::is_location,
     view::{UNCORROBORATED, View},
 };
 
@@ -67,7 +67,7 @@ fn call_graph(
     account: Option<&Account>,
     reasons: &mut Reasons,
 ) {
-    if is_host(suspect) || fault.is_load() {
+    if is_location(suspect) || fault.is_load() {
         return;
     }
     let service = suspect.service();
@@ -117,8 +117,13 @@ fn call_graph(
 /// A host in trouble explains what is slow, fails or is busy on it.
 fn host(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
     let explained = fault.looks_like_a_victim() || fault == Fault::CpuSaturation;
-    if is_host(suspect) || !explained {
+    if is_location(suspect) || !explained {
         return;
+    }
+    if let Some(trouble) = view.way_between_zones() {
+        let (text, ids) = said(&trouble);
+        let ratio = -2.5 * (0.5 + 0.5 * trouble.strength);
+        reasons.add("zone", ratio, format!("the way between zones explains it: {text}"), ids);
     }
     let hosts = view.graph.hosts(suspect);
     let found = hosts.iter().find_map(|host| {
@@ -147,7 +152,7 @@ fn host(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) 
 /// One replica of several points at the replica, all of them at what they share.
 fn replicas(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reasons) {
     // Only the copy that takes the writes has locks to wait for.
-    if is_host(suspect) || fault == Fault::LockContention {
+    if is_location(suspect) || fault == Fault::LockContention {
         return;
     }
     let service = suspect.service();

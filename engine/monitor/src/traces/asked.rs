@@ -8,6 +8,8 @@ pub(crate) struct Asked {
     /// Whom it calls: `peer.service`, else the destination of a message, else the address of the
     /// server, else the database.
     pub(crate) peer: Option<String>,
+    /// The instance of it that is called: `peer.instance`, else the address of the server.
+    pub(crate) instance: Option<String>,
     /// The queue or topic of the message that it is about.
     pub(crate) queue: Option<String>,
     /// It speaks to a database.
@@ -22,10 +24,11 @@ const LAST: &str = "server.address";
 impl Asked {
     /// Of canonical attributes: an object without blanks, its names sorted.
     pub(crate) fn of(attributes: &str) -> Self {
-        let (mut peer, mut resend, mut database) = ([None; 6], false, false);
+        let (mut peer, mut instance, mut resend, mut database) = ([None; 6], None, false, false);
         let mut rest = attributes.strip_prefix('{').unwrap_or_default();
         while let Some((name, value, behind)) = entry(rest).filter(|(name, ..)| *name <= LAST) {
             match name {
+                "peer.instance" => instance = text(value),
                 "peer.service" => peer[0] = Some(value),
                 "messaging.destination.name" => peer[1] = Some(value),
                 "server.address" => peer[2] = Some(value),
@@ -39,9 +42,10 @@ impl Asked {
         }
         // A slash in the name of a topic would part a service from its instance.
         let queue = peer[1].and_then(text).map(|name| format!("topic:{}", name.replace('/', ".")));
+        let instance = instance.or_else(|| text(peer[2]?));
         let mut named = (0..).zip(peer).filter_map(|(place, value)| Some((place, text(value?)?)));
         let peer = named.next().map(|(place, name)| queue.clone().filter(|_| place == 1).unwrap_or(name));
-        Self { peer, queue, database, resend }
+        Self { peer, instance, queue, database, resend }
     }
 
     /// Whom a call names, and how he is tied to the caller.

@@ -9,6 +9,7 @@
 //! | `family`, `scene` | one trace: self time, critical path, gaps, retries, the order of calls |
 //! | `sketch`, `sampling`, `tally` | durations, and how many a span stands for; what a tick adds up to |
 //! | `asking` | who asks, and what for |
+//! | `zones` | ways between zones, against ways within them |
 //! | `exemplar` | traces as trees, for people |
 //! | `novelty`, `span_series` | what was not called before; series and their values |
 
@@ -26,6 +27,7 @@ mod scene;
 pub(crate) mod sketch;
 mod span_series;
 mod tally;
+mod zones;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -71,6 +73,9 @@ pub(crate) struct Traces {
     /// By operation of the service.
     pub(crate) usual_operations: Usual,
     pub(crate) usual_edges: Usual,
+    /// How many of the calls from a zone go to another.
+    #[serde(default)]
+    pub(crate) usual_ways: zones::Usual,
     #[serde(default)]
     pub(crate) asking: Asking,
     #[serde(skip)]
@@ -86,6 +91,8 @@ pub(crate) struct Work {
     family: Family,
     /// One trace with what was carried of it.
     group: Vec<SpanRow>,
+    /// As in the [`Bucket`] of the tick.
+    pub(crate) placed: BTreeMap<u32, u64>,
     /// Calls of one request that failed: edge and end.
     failed: Vec<(u32, i64)>,
     roots: u64,
@@ -121,6 +128,12 @@ impl Traces {
         let Some(resource) = reader.resource(row, index, settings) else { return false };
         bucket.hear(resource, TRACES);
         let kept = reader.row(row, resource, &mut self.catalog, index, counts, settings);
+        if index.at(resource).zone.is_some()
+            && let Some(call) = reader.placed(row, resource, &mut self.catalog, index, settings)
+        {
+            let weight = bucket.placed.entry(call).or_default();
+            *weight = weight.saturating_add(kept.weight);
+        }
         let asked = (reader.names(row, settings), index.at(resource).service);
         self.asking.note(&kept, asked, &self.catalog, bucket, counts, settings);
         bucket.spans.push(kept);
@@ -162,6 +175,7 @@ impl Traces {
         }
         self.asking.seal(bucket, tick_start, settings);
         let observed = self.observed(index);
+        self.work.placed = std::mem::take(&mut bucket.placed);
         self.values(tick_start, index, counts, settings, values);
         let (told_in, told_of) = (std::mem::take(&mut bucket.told_in), std::mem::take(&mut bucket.told_of));
         self.work.sealed = Sealed { start: tick_start, rows, told_in, told_of, valued: BTreeMap::new() };
@@ -242,7 +256,7 @@ impl Traces {
         for call in calls.touched() {
             let (from, to) = self.catalog.call_between(call);
             let (from, kind) = (index.known(from).entity.clone(), self.catalog.kind_of_call(call));
-            let CallTick { named, served } = *calls.at(call);
+            let CallTick { named, served, .. } = *calls.at(call);
             if named > 0 || served > 0 {
                 observed.push(EdgeObservation { from, to, kind, count: times(named), served: times(served) });
             }

@@ -1,7 +1,10 @@
 //! A batch of spans, with what was found for each entry of its dictionaries.
 
 use arrow::array::Array;
-use theriac_contract::telemetry::{SpanKind, SpanStatus, Spans};
+use theriac_contract::{
+    Entity,
+    telemetry::{SpanKind, SpanStatus, Spans},
+};
 
 use crate::{
     bucket::SpanRow,
@@ -31,6 +34,8 @@ pub(crate) struct SpanReader<'a> {
     resources: Vec<u32>,
     names: Vec<Option<u32>>,
     said: Vec<Option<Asked>>,
+    /// The resource that called, and the call of an instance, by attributes.
+    placed: Vec<Option<(u32, Option<u32>)>>,
     /// What trace states say of sampling, and attributes.
     weights: Vec<Told>,
     rates: Vec<Told>,
@@ -48,6 +53,7 @@ impl<'a> SpanReader<'a> {
             resources: vec![NONE; spans.resource.values().len()],
             names: vec![None; spans.name.values().len()],
             said: vec![None; spans.attributes.values().len()],
+            placed: vec![None; spans.attributes.values().len()],
             weights: vec![None; spans.trace_state.values().len()],
             rates: vec![None; spans.attributes.values().len()],
             asking: vec![None; spans.attributes.values().len()],
@@ -71,6 +77,29 @@ impl<'a> SpanReader<'a> {
         let key = self.spans.attributes.keys()[row] as usize;
         let attributes = self.spans.attributes.text(row);
         self.asking[key].get_or_insert_with(|| Names::of(attributes, &settings.askers, &settings.keys))
+    }
+
+    /// The call of the instance that a row reached or should have reached, if it names it beside its service.
+    pub(crate) fn placed(
+        &mut self,
+        row: usize,
+        resource: u32,
+        catalog: &mut Catalog,
+        index: &Index,
+        settings: &Settings,
+    ) -> Option<u32> {
+        let key = self.spans.attributes.keys()[row] as usize;
+        let said = self.said[key].as_ref()?;
+        if let Some((asked_by, known)) = self.placed[key]
+            && asked_by == resource
+        {
+            return known;
+        }
+        let (peer, instance, from) = (said.peer.as_ref()?, said.instance.as_ref()?, index.at(resource));
+        let instance = Entity::instance(peer, instance);
+        let call = catalog.call(from.entity, from.service, instance.as_str(), Tie::Call, settings);
+        self.placed[key] = Some((resource, call));
+        call
     }
 
     /// What is kept of a row.

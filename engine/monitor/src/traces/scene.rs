@@ -66,15 +66,33 @@ impl Scene<'_> {
         }
     }
 
-    /// Edges from a service to that of a child and to its instance, as far as the caller does not
-    /// name them itself.
-    fn edges(&mut self, parent: &SpanRow, child: &SpanRow) -> [Option<u32>; 2] {
+    /// Calls of the service of a child and of its instance, as far as the caller does not name them
+    /// itself.
+    fn calls(&mut self, parent: &SpanRow, child: &SpanRow) -> [Option<u32>; 2] {
         let at_service = self.catalog.at_service(child.operation);
         let (service, entity) = (self.catalog.entity(at_service), self.catalog.entity(child.operation));
         let mut call = |callee| self.catalog.call_of(parent.operation, callee, self.index, self.settings);
         let to_service = parent.called().or_else(|| call(service));
-        let to_instance = if entity == service { None } else { call(entity) };
-        [to_service, to_instance].map(|call| call.map(|call| self.catalog.edge_of(call)))
+        [to_service, if entity == service { None } else { call(entity) }]
+    }
+
+    /// Edges that these calls belong to.
+    fn edges(&mut self, parent: &SpanRow, child: &SpanRow) -> [Option<u32>; 2] {
+        self.calls(parent, child).map(|call| call.map(|call| self.catalog.edge_of(call)))
+    }
+
+    /// Counts the time that a call took beside the work of the callee.
+    fn on_the_way(&mut self, parent: &SpanRow, child: &SpanRow, gap: i64) {
+        let calls = self.calls(parent, child);
+        let exact = self.settings.durations_exact_max;
+        for call in calls.into_iter().flatten() {
+            let edge = self.catalog.edge_of(call);
+            self.tally.edges.at(edge).gap.add(gap, parent.weight, false, exact);
+        }
+        let is_placed = self.index.zone(self.catalog.entity(parent.operation)).is_some();
+        if let (true, Some(call)) = (is_placed, calls[1].or(calls[0])) {
+            self.tally.gaps.push((call, gap, parent.weight));
+        }
     }
 
     fn is_remote(&self, parent: &SpanRow, child: &SpanRow) -> bool {
@@ -168,11 +186,7 @@ impl Scene<'_> {
         let answered: Vec<&SpanRow> = if calls { children.filter(remote).collect() } else { Vec::new() };
         let Some(last) = answered.last() else { return };
         let there: i64 = answered.iter().map(|child| child.nanoseconds).fold(0, i64::saturating_add);
-        let gap = row.nanoseconds.saturating_sub(there);
-        for edge in self.edges(row, last).into_iter().flatten() {
-            let exact = self.settings.durations_exact_max;
-            self.tally.edges.at(edge).gap.add(gap, row.weight, false, exact);
-        }
+        self.on_the_way(row, last, row.nanoseconds.saturating_sub(there));
     }
 
     /// The caller gave up on a callee that answered all the same, too late: what the caller waited beyond
@@ -180,12 +194,8 @@ impl Scene<'_> {
     fn gap_of_late(&mut self, parent: &SpanRow, child: &SpanRow) {
         let late = parent.kind == SpanKind::Client as u8 && child.is_served() && child.end > parent.end;
         let gap = parent.nanoseconds.saturating_sub(child.nanoseconds);
-        if !late || gap <= 0 {
-            return;
-        }
-        let exact = self.settings.durations_exact_max;
-        for edge in self.edges(parent, child).into_iter().flatten() {
-            self.tally.edges.at(edge).gap.add(gap, parent.weight, false, exact);
+        if late && gap > 0 {
+            self.on_the_way(parent, child, gap);
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
         novelty::Times,
         sketch::WHOLE,
         tally::{EdgeTick, OperationTick, Volume},
+        zones::Ways,
     },
 };
 
@@ -68,6 +69,14 @@ const KEYS: [Kind; 2] =
     [("span.key.excess", "1", Silence::Zero), ("span.key.time_excess", "1", Silence::Zero)];
 const EDGE_KEYS: [Kind; 2] =
     [("edge.key.excess", "1", Silence::Zero), ("edge.key.time_excess", "1", Silence::Zero)];
+
+/// What the way from one zone to another takes beyond ways within them, calls that took longer than any
+/// within, and calls that are missed.
+const WAYS: [Kind; 3] = [
+    ("zone.gap.excess", "s", Silence::Absent),
+    ("zone.calls.held_up", "{call}", Silence::Absent),
+    ("zone.calls.missed", "{call}", Silence::Absent),
+];
 
 const ORPHANS: [Kind; 1] = [("span.orphans", "1", Silence::Zero)];
 
@@ -205,6 +214,24 @@ impl Traces {
         self.edges(now, &mut out);
         self.services(&mut out);
         self.asked(&mut out);
+        self.zones(&mut out);
+    }
+
+    fn zones(&mut self, out: &mut Out<'_>) {
+        let mut ways = Ways::default();
+        for (call, gap, weight) in &self.work.tally.gaps {
+            let (caller, callee) = self.catalog.call_between(*call);
+            ways.add_gap((caller, &callee), (*gap, *weight), out.index);
+        }
+        for (call, placed) in &self.work.placed {
+            let (caller, callee) = self.catalog.call_between(*call);
+            ways.add_placed((caller, &callee), *placed, out.index);
+        }
+        for ((domain, from, to), told) in ways.told(&mut self.usual_ways) {
+            let zone = out.index.entity(&domain, &from);
+            let of = || (zone, Some(to.clone()), "{}".to_owned());
+            out.put(&mut Vec::new(), 0, &WAYS, of, told);
+        }
     }
 
     fn asked(&mut self, out: &mut Out<'_>) {

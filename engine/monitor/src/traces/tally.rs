@@ -155,6 +155,9 @@ pub(crate) struct Tally {
     pub(crate) services: Dense<ServiceTick>,
     /// How often each call was made.
     pub(crate) calls: Dense<CallTick>,
+    /// Calls from instances of which it is known in which zone they are: the time of the caller's side less
+    /// that of the callee's, in nanoseconds, and the weight.
+    pub(crate) gaps: Vec<(u32, i64, u64)>,
     /// Number of a name that was called, and index of the service that served it: how often.
     pub(crate) stands_for: BTreeMap<(u32, usize), u64>,
 }
@@ -191,6 +194,7 @@ impl Tally {
         });
         self.services.reset(|service| *service = ServiceTick::default());
         self.calls.reset(|call| *call = CallTick::default());
+        self.gaps.clear();
         self.stands_for.clear();
     }
 }

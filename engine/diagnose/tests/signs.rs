@@ -121,6 +121,24 @@ fn silence_that_no_caller_notices_may_be_the_telemetry_alone() {
 }
 
 #[test]
+fn who_is_silent_and_has_his_work_done_by_another_is_gone() {
+    let crashed = |more: &[Symptom]| {
+        let mut all = silence("cart/cart-1", 70);
+        all.extend(silence("cart/cart-2", 70));
+        all.extend_from_slice(more);
+        let found = last(&all, &shop(), 200);
+        let mut crash = found.hypotheses.iter().filter(|one| one.fault == "crash_loop");
+        crash.next().map_or(0.0, |one| one.probability)
+    };
+    let alone = crashed(&[]);
+    let stood_in = crashed(&[symptom("cart/cart-3", "http.server.request.duration.rate", 70, 1e-5)]);
+    assert!(alone < 0.4 && stood_in > 0.6, "{alone} {stood_in}");
+    // What another service has more of is its own.
+    let elsewhere = crashed(&[symptom("catalog/catalog-3", "http.server.request.duration.rate", 70, 1e-5)]);
+    assert!(elsewhere < 0.4, "{elsewhere}");
+}
+
+#[test]
 fn what_callers_tell_of_a_service_is_told_of_the_one_instance_that_stands_still() {
     let mut all = refused("cart");
     let idle = symptom("cart/cart-2", "http.server.request.duration.rate", 70, 1e-6);
@@ -219,6 +237,21 @@ fn what_is_only_asked_again_is_no_surge() {
         all.extend(replicas(service, "http.server.request.duration.rate", 60, STRONG));
     }
     assert_eq!(top(&all, &shop()), is("gateway", "traffic_surge"));
+}
+
+#[test]
+fn load_is_worked_off_late_and_not_on_its_way_late() {
+    let mut all: Vec<Symptom> = asked_again(60).to_vec();
+    for service in ["gateway", "shop"] {
+        all.extend(replicas(service, "http.server.request.duration.rate", 60, 1e-5));
+    }
+    let surge = |all: &[Symptom]| {
+        let found = last(all, &shop(), 200);
+        found.hypotheses.iter().find(|one| one.fault == "traffic_surge").map_or(0.0, |one| one.probability)
+    };
+    let without = surge(&all);
+    all.extend(["shop->catalog", "shop->payment"].map(|way| symptom(way, "edge.gap.mean", 60, 1e-5)));
+    assert!(surge(&all) < without - 0.2, "{} {without}", surge(&all));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use support::{acting, at, entity, hypothesis, incident, line_of_services, planner};
-use theriac_contract::{Change, EdgeKind, Entity, Fact, FaultClass, Felt, Incident, Snapshot};
+use theriac_contract::{Change, EdgeKind, Entity, Fact, FaultClass, Felt, Incident, Snapshot, SymptomState};
 use theriac_plan::Planner;
 
 fn change(kind: &str, of: &str, seconds: i64) -> Change {
@@ -109,6 +109,26 @@ fn nobody_is_turned_away_whom_nothing_hurts() {
     for (felt, first) in [(Felt::Outside, "shed_load"), (Felt::Inside, "scale_out")] {
         rush.felt = felt;
         assert_eq!(chosen(&rush, &known, 120).map(|found| found.0).as_deref(), Some(first), "{felt:?}");
+    }
+}
+
+#[test]
+fn a_zone_is_drained_where_the_way_is_long_and_not_where_there_is_none() {
+    let mut known = line_of_services();
+    for (host, zone) in [("host:one", "zone:a"), ("host:two", "zone:b")] {
+        known.topology.connect(&entity(host), &entity(zone), EdgeKind::RunsOn);
+    }
+    let mut slow = incident("one", "zone:a", "network_fault", 0);
+    slow.felt = Felt::Outside;
+    slow.symptoms[0].signal = "zone.calls.held_up".to_owned();
+    let drained = chosen(&slow, &known, 120).map(|found| (found.0, found.1.0));
+    assert_eq!(drained, Some(("drain_zone".to_owned(), "zone:a".to_owned())));
+    let mut split = slow.clone();
+    split.symptoms[0].signal = "zone.calls.missed".to_owned();
+    // Also where calls are not missed any more.
+    for state in [SymptomState::Open, SymptomState::Closed] {
+        split.symptoms[0].state = state;
+        assert_ne!(chosen(&split, &known, 120).map(|found| found.0).as_deref(), Some("drain_zone"));
     }
 }
 

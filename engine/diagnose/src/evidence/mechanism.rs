@@ -221,7 +221,16 @@ impl<'a> Place<'_, 'a> {
         let noticed = self.view.current.iter().any(missed);
         let somebody_calls = self.view.graph.callers(self.suspect.service()).next().is_some();
         let silent_only = restarts.is_none() && missing.is_some() && self.view.restarts(self.suspect) == 0;
-        if silent_only && !noticed && somebody_calls {
+        let stood_in = self.view.current.iter().find(|kept| {
+            kept.family == Family::Traffic
+                && kept.direction == Direction::Up
+                && kept.about().is_instance()
+                && kept.about().service() == self.suspect.service()
+        });
+        if let (true, Some(kept)) = (silent_only, stood_in) {
+            let text = format!("{} does more in its place", kept.about());
+            reasons.add("missing", 2.0, text, vec![kept.id.clone()]);
+        } else if silent_only && !noticed && somebody_calls {
             let text = format!("nobody who calls {} misses it: it may be its telemetry alone", self.suspect);
             reasons.add("missing", -7.0, text, Vec::new());
         }

@@ -172,12 +172,14 @@ fn replicas(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &mut Reaso
     let text = format!("{troubled} of {all} instances of {service} show symptoms");
     let alone = all > 1 && troubled == 1;
     let together = all > 1 && troubled == all;
+    // Of a few wrong answers all may come from one instance by chance, though others give them, too.
+    let few = view.trouble(suspect, Family::Mismatch, None).map(|trouble| 0.3 + 0.7 * trouble.strength);
     let ratio = match (suspect.is_instance(), alone, together) {
-        (true, true, _) => 1.5,
+        (true, true, _) => 1.5 * few.unwrap_or(1.0),
         (true, _, true) => -2.5,
         (true, ..) if all > 1 => -1.0,
         (true, ..) => -0.25,
-        (false, true, _) if shared => -2.0,
+        (false, true, _) if shared => -2.0 * few.unwrap_or(1.0),
         (false, true, _) => -1.5,
         (false, _, true) => 1.0,
         (false, ..) => 0.25,

@@ -185,7 +185,14 @@ impl Topology {
     pub fn speaks(&self, service: &str) -> bool {
         let instances = self.instances.get(service);
         instances.is_some_and(|all| all.iter().any(Entity::is_instance))
-            || self.edges.iter().any(|(from, ..)| from.as_str() == service)
+            || self.from(service).next().is_some()
+    }
+
+    /// Edges of all kinds that lead from a service, sorted.
+    fn from(&self, service: &str) -> impl Iterator<Item = &EdgeKey> {
+        // Nothing sorts before these two ends.
+        let first = (Entity(service.to_owned()), Entity::default(), EdgeKind::Calls);
+        self.edges.range(first..).take_while(move |(from, ..)| from.as_str() == service)
     }
 
     /// When edges came or went last.
@@ -214,9 +221,8 @@ impl Topology {
     /// Services that `service` depends on, sorted.
     #[must_use]
     pub fn callees(&self, service: &str) -> Vec<&str> {
-        let calls = self.edges.iter().filter(|(_, _, kind)| kind.depends());
-        let mut callees: Vec<&str> =
-            calls.filter(|(from, _, _)| from.as_str() == service).map(|(_, to, _)| to.as_str()).collect();
+        let calls = self.from(service).filter(|(_, _, kind)| kind.depends());
+        let mut callees: Vec<&str> = calls.map(|(_, to, _)| to.as_str()).collect();
         callees.dedup();
         callees
     }

@@ -71,7 +71,7 @@ pub(crate) fn tie(symptom: &Kept, case: &Case, graph: &Graph, settings: &Setting
     // Two faults below one caller meet in the caller. What ties is therefore the place where
     // trouble begins.
     let is_root = |from: &&&str| begins(from, &services, graph);
-    if services.iter().filter(is_root).any(|root| graph.on_path(service, root)) {
+    if services.iter().filter(|place| graph.on_path(service, place)).any(|root| is_root(&root)) {
         return Some(Tie::CallPath);
     }
     let loaded = |kept: &&Kept| {

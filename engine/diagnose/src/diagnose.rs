@@ -1,14 +1,15 @@
 //! The stage: symptoms of a tick in, revisions of incidents out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Entity, Fact, Felt, Hypothesis, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot,
+    Checkpointed, Entity, Fact, Felt, Hypothesis, Id, Incident, IncidentPhase, SCHEMA_VERSION, Snapshot,
     StateError, StateTable, Symptom, SymptomPhase, Timestamp,
 };
 
 use crate::{
+    changes::Changes,
     correlate::{Tie, begins_across, is_on_sick_host, origins, share_a_way, share_zones, tie},
     departures,
     evidence::Fault,
@@ -16,11 +17,12 @@ use crate::{
     graph::{Graphs, is_zone},
     hypotheses::{UNKNOWN, hypotheses},
     incident::{Case, Kept, Said},
+    memory::Memory,
     restarts,
     settings::Settings,
     spread::{critical_failure, felt, spread},
     vantage::{Doubts, is_unheard},
-    view::View,
+    view::{Known, View},
 };
 
 /// Instances of which it is kept that they were taken away.
@@ -54,6 +56,9 @@ struct State {
 pub struct Diagnose {
     settings: Settings,
     graphs: Graphs,
+    changes: Changes,
+    /// By incident.
+    memories: BTreeMap<Id, Memory>,
     state: State,
     /// What became known in this step.
     facts: Vec<Fact>,
@@ -63,7 +68,14 @@ impl Diagnose {
     /// A fresh stage.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, graphs: Graphs::default(), state: State::default(), facts: Vec::new() }
+        Self {
+            settings,
+            graphs: Graphs::default(),
+            changes: Changes::default(),
+            memories: BTreeMap::new(),
+            state: State::default(),
+            facts: Vec::new(),
+        }
     }
 
     /// Takes the symptom revisions of a tick that ends at `at`; gives the incidents that
@@ -71,6 +83,7 @@ impl Diagnose {
     pub fn step(&mut self, at: Timestamp, symptoms: &[Symptom], knowledge: &Snapshot) -> Vec<Incident> {
         let open = self.state.cases.iter().map(|case| (&case.id, case.opened));
         self.graphs.follow(&knowledge.topology, open, self.settings.window, self.settings.hops);
+        self.changes.follow(knowledge);
         // The order of a batch is an accident of the detectors: onset decides, then id.
         let mut ordered: Vec<&Symptom> = symptoms.iter().collect();
         ordered.sort_by(|a, b| (a.onset, &a.id, a.revision).cmp(&(b.onset, &b.id, b.revision)));
@@ -92,6 +105,11 @@ impl Diagnose {
             keep
         });
         self.state.cases = cases;
+        let cases = &self.state.cases;
+        if self.memories.len() > cases.len() {
+            let open: BTreeSet<&Id> = cases.iter().map(|case| &case.id).collect();
+            self.memories.retain(|id, _| open.contains(id));
+        }
         self.facts.extend(self.state.doubts.settle(at, &self.state.cases, &self.settings));
         incidents
     }
@@ -128,19 +146,20 @@ impl Diagnose {
         if kept.family == Family::Restarts {
             // Restarts are counted together over minutes: the first may lie before the onset.
             let from = Timestamp(kept.onset.0.saturating_sub(self.settings.window.0));
-            if restarts::all_explained(&knowledge.changes, &kept.entity, from) {
+            if restarts::all_explained(self.changes.of(kept.entity.service()), &kept.entity, from) {
                 return;
             }
         }
         let window = self.settings.window;
         let heard = kept.family != Family::Missing;
+        let changes = self.changes.of(kept.entity.service());
         if let Some(since) = self.state.departed.get(&kept.entity) {
-            if !heard && !departures::returned(&knowledge.changes, &kept.entity, *since) {
+            if !heard && !departures::returned(changes, &kept.entity, *since) {
                 return;
             }
             self.state.departed.remove(&kept.entity);
         }
-        if !heard && departures::explained(&knowledge.changes, &kept.entity, kept.onset, window) {
+        if !heard && departures::explained(changes, &kept.entity, kept.onset, window) {
             if self.state.departed.len() < DEPARTED_MAX {
                 self.state.departed.insert(kept.entity, kept.onset);
             }
@@ -188,8 +207,15 @@ impl Diagnose {
     }
 
     /// Joins what began apart before it was seen to belong together: a case of which nothing was said yet,
-    /// and the one that where its trouble begins is tied to by now.
+    /// and the one that where its trouble begins is tied to by now. Two that were apart, and of which neither
+    /// changed, are still.
     fn unite(&mut self) {
+        for case in &mut self.state.cases {
+            case.apart_by = case.apart_by.filter(|number| *number == self.graphs.of(&case.id).number());
+        }
+        if self.state.cases.iter().all(|case| case.apart_by.is_some()) {
+            return;
+        }
         let mut later = 0;
         while later < self.state.cases.len() {
             let case = &self.state.cases[later];
@@ -199,7 +225,8 @@ impl Diagnose {
             }
             let whole = (0..self.state.cases.len()).find(|place| {
                 let other = &self.state.cases[*place];
-                *place != later && other.domain == case.domain && {
+                let is_open = case.apart_by.is_none() || other.apart_by.is_none();
+                *place != later && is_open && other.domain == case.domain && {
                     let graph = self.graphs.of(&other.id);
                     let tied = |kept: &&Kept| {
                         let found = tie(kept, other, graph, &self.settings);
@@ -220,6 +247,9 @@ impl Diagnose {
             self.state.cases[whole].take_up(part, self.settings.symptoms_max);
             // It may be tied to what was looked at before, too.
             later = 0;
+        }
+        for case in &mut self.state.cases {
+            case.apart_by = Some(self.graphs.of(&case.id).number());
         }
     }
 
@@ -294,8 +324,7 @@ impl Diagnose {
         if !case.changed && !due && said.felt == outside {
             return (None, true);
         }
-        let view = View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings);
-        let ranked = hypotheses(&view);
+        let ranked = self.rank(at, case, knowledge);
         self.doubt(at, case, &ranked, knowledge);
         let news = self.news(&said, case, outside, &ranked);
         if news == News::Verdict || news == News::Detail && due {
@@ -305,6 +334,14 @@ impl Diagnose {
             case.changed = false;
         }
         (None, true)
+    }
+
+    /// The causes of a case, ranked.
+    fn rank(&mut self, at: Timestamp, case: &Case, knowledge: &Snapshot) -> Vec<Hypothesis> {
+        let known =
+            Known { knowledge, changes: &self.changes, graphs: &self.graphs, settings: &self.settings };
+        let memory = self.memories.entry(case.id.clone()).or_default();
+        hypotheses(&View::new(at, case, known), memory)
     }
 
     fn news(&self, said: &Said, case: &Case, outside: Felt, ranked: &[Hypothesis]) -> News {
@@ -353,7 +390,7 @@ impl Diagnose {
         knowledge: &Snapshot,
         phase: IncidentPhase,
     ) -> Incident {
-        let ranked = hypotheses(&View::new(at, case, knowledge, self.graphs.of(&case.id), &self.settings));
+        let ranked = self.rank(at, case, knowledge);
         self.doubt(at, case, &ranked, knowledge);
         self.write(at, case, knowledge, phase, ranked)
     }
@@ -383,6 +420,7 @@ impl Diagnose {
             felt: outside,
         });
         case.changed = false;
+        case.apart_by = None;
         let over = matches!(phase, IncidentPhase::Resolved | IncidentPhase::Lost);
         let spread = spread(case, top.and_then(|top| top.entity.as_ref()), self.graphs.of(&case.id));
         Incident {
@@ -452,7 +490,8 @@ impl Checkpointed for Diagnose {
 
     fn restore(&mut self, tables: &[StateTable]) -> Result<(), StateError> {
         self.state = StateTable::to_json(tables, TABLE, TABLE_VERSION)?;
-        self.graphs = Graphs::default();
+        (self.graphs, self.changes) = (Graphs::default(), Changes::default());
+        self.memories.clear();
         Ok(())
     }
 }

@@ -1,30 +1,37 @@
 //! The topology in a form for questions: who is how far below whom, what runs where.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use theriac_contract::{EdgeKey, EdgeKind, Entity, Id, Interval, Timestamp, Topology};
 
-/// Distances along calls up to a number of hops, and hosts. Derived from a topology, so it is
+/// What is reached along calls within a number of hops, and hosts. Derived from a topology, so it is
 /// no state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
-    of: BTreeSet<(Entity, Entity, EdgeKind)>,
+    of: BTreeSet<EdgeKey>,
     hops: usize,
-    below: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Whom services depend on directly.
+    calls: BTreeMap<String, BTreeSet<String>>,
+    /// What is below services, of those of whom that was asked: of most of a large system nobody asks.
+    below: BTreeMap<String, OnceLock<BTreeSet<String>>>,
     hosts: BTreeMap<Entity, BTreeSet<Entity>>,
     guests: BTreeMap<Entity, BTreeSet<Entity>>,
     mapped: BTreeSet<String>,
     callers: BTreeMap<String, BTreeSet<String>>,
+    /// Told by [`Graphs`]: no two graphs of one incident have the same number.
+    number: u64,
 }
 
 impl Graph {
-    /// Brings it up to date; cheap when nothing changed.
-    pub(crate) fn follow(&mut self, edges: &BTreeSet<EdgeKey>, hops: usize) {
+    /// Brings it up to date; cheap when nothing changed. Returns whether it is another one now.
+    pub(crate) fn follow(&mut self, edges: &BTreeSet<EdgeKey>, hops: usize) -> bool {
         if self.of == *edges && self.hops == hops {
-            return;
+            return false;
         }
         *self = Self { of: edges.clone(), hops, ..Self::default() };
-        let mut calls: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut producers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, to, _) in edges.iter().filter(|(_, _, kind)| *kind == EdgeKind::Publishes) {
             producers.entry(to.as_str()).or_default().push(from.as_str());
@@ -32,11 +39,12 @@ impl Graph {
         for (from, to, kind) in edges {
             match kind {
                 EdgeKind::Calls | EdgeKind::Queries | EdgeKind::Publishes | EdgeKind::Consumes => {
-                    calls.entry(from.as_str()).or_default().push(to.as_str());
                     self.mapped.extend([from.as_str().to_owned(), to.as_str().to_owned()]);
+                    let callees = self.calls.entry(from.as_str().to_owned()).or_default();
+                    callees.insert(to.as_str().to_owned());
                     // Who takes messages depends on those who send them, not the other way round.
                     let senders = (*kind == EdgeKind::Consumes).then(|| producers.get(to.as_str())).flatten();
-                    calls.entry(from.as_str()).or_default().extend(senders.into_iter().flatten());
+                    callees.extend(senders.into_iter().flatten().map(|sender| (*sender).to_owned()));
                 }
                 EdgeKind::RunsOn => {
                     self.hosts.entry(from.clone()).or_default().insert(to.clone());
@@ -45,28 +53,37 @@ impl Graph {
                 EdgeKind::PartOf | EdgeKind::StandsFor => {}
             }
         }
-        for start in calls.keys() {
-            let mut distances = BTreeMap::new();
-            let mut ring = vec![*start];
-            for depth in 1..=hops {
-                let callees = ring.iter().filter_map(|service| calls.get(service)).flatten().copied();
-                let fresh: BTreeSet<&str> =
-                    callees.filter(|next| next != start && !distances.contains_key(*next)).collect();
-                distances.extend(fresh.iter().map(|next| ((*next).to_owned(), depth)));
-                if depth == 1 {
-                    for next in &fresh {
-                        self.callers.entry((*next).to_owned()).or_default().insert((*start).to_owned());
-                    }
-                }
-                ring = fresh.into_iter().collect();
+        for (caller, callees) in &self.calls {
+            self.below.insert(caller.clone(), OnceLock::new());
+            for callee in callees.iter().filter(|callee| *callee != caller && hops > 0) {
+                self.callers.entry(callee.clone()).or_default().insert(caller.clone());
             }
-            self.below.insert((*start).to_owned(), distances);
         }
+        true
+    }
+
+    /// What tells this graph from others that an incident had.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What is called by a service, directly or through others.
+    fn reached(&self, start: &str) -> BTreeSet<String> {
+        let mut reached = BTreeSet::new();
+        let mut ring = vec![start];
+        for _ in 0..self.hops {
+            let callees = ring.iter().filter_map(|service| self.calls.get(*service)).flatten();
+            ring = callees
+                .map(String::as_str)
+                .filter(|next| *next != start && reached.insert((*next).to_owned()))
+                .collect();
+        }
+        reached
     }
 
     /// Whether `to` is called by `from`, directly or through others.
     pub(crate) fn is_below(&self, to: &str, from: &str) -> bool {
-        self.below.get(from).is_some_and(|distances| distances.contains_key(to))
+        self.below.get(from).is_some_and(|below| below.get_or_init(|| self.reached(from)).contains(to))
     }
 
     /// Whether one calls the other, or both are the same.
@@ -125,6 +142,10 @@ impl Graph {
 pub(crate) struct Graphs {
     now: Graph,
     now_is_of: Option<MadeOf>,
+    /// By service of the topology of now: who depends on it.
+    dependents: BTreeMap<String, Vec<String>>,
+    /// Graphs that were made so far.
+    made: u64,
     of_case: BTreeMap<Id, Moment>,
 }
 
@@ -154,8 +175,18 @@ impl Graphs {
     ) {
         let made_of = (topology.changed(), topology.edges.len(), topology.past().len());
         if self.now_is_of != Some(made_of) {
-            self.now.follow(&topology.edges, hops);
+            if self.now.follow(&topology.edges, hops) {
+                self.made += 1;
+                self.now.number = self.made;
+            }
             self.now_is_of = Some(made_of);
+            self.dependents.clear();
+            for (from, to, _) in topology.edges.iter().filter(|(_, _, kind)| kind.depends()) {
+                let dependents = self.dependents.entry(to.as_str().to_owned()).or_default();
+                if dependents.last().is_none_or(|last| last != from.as_str()) {
+                    dependents.push(from.as_str().to_owned());
+                }
+            }
         }
         let mut before = std::mem::take(&mut self.of_case);
         for (id, onset) in open.filter(|(_, onset)| topology.changed() >= *onset) {
@@ -166,7 +197,10 @@ impl Graphs {
                     let edges = topology.at(onset, slack);
                     let earlier = (edges != topology.edges).then(|| {
                         let mut graph = known.and_then(|known| known.earlier).unwrap_or_default();
-                        graph.follow(&edges, hops);
+                        if graph.follow(&edges, hops) {
+                            self.made += 1;
+                            graph.number = self.made;
+                        }
                         graph
                     });
                     Moment { onset, made_of, earlier }
@@ -174,6 +208,11 @@ impl Graphs {
             };
             self.of_case.insert(id.clone(), moment);
         }
+    }
+
+    /// Services that depend on `service` now, sorted.
+    pub(crate) fn dependents(&self, service: &str) -> &[String] {
+        self.dependents.get(service).map_or(&[], Vec::as_slice)
     }
 
     /// The graph that counts for an incident.

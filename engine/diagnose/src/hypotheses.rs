@@ -5,41 +5,59 @@ use theriac_contract::{Entity, Evidence, FaultClass, Hypothesis};
 use crate::{
     channel::reweight::Weights,
     class::class,
-    evidence::{Fault, Reasons, account, named, shown, weigh_mechanism, weigh_place, weigh_precedents},
+    evidence::{Account, Fault, Precedents, Reasons, account, named, shown, weigh_mechanism, weigh_place},
+    memory::Memory,
     view::View,
 };
 
 /// The fault kind when nothing explains the symptoms well.
 pub(crate) const UNKNOWN: &str = "unknown";
 
-struct Weighed {
-    suspect: Entity,
+/// A suspicion and its log odds.
+struct Weighed<'s> {
+    suspect: &'s Entity,
     fault: Fault,
-    reasons: Reasons,
     score: f64,
 }
 
 /// The causes of an incident, ranked. `unknown` is always among them and holds the
-/// probability of all that is not listed; the probabilities sum to one.
-pub(crate) fn hypotheses(view: &View<'_>) -> Vec<Hypothesis> {
+/// probability of all that is not listed; the probabilities sum to one. Who rests on nothing that changed
+/// since `memory` saw the incident is not weighed again.
+pub(crate) fn hypotheses(view: &View<'_>, memory: &mut Memory) -> Vec<Hypothesis> {
+    let knowledge = view.known().knowledge;
     // What cannot be read was not written by this program; nothing was learnt, then.
-    let weights = Weights::from_json(&view.knowledge.channel_weights).unwrap_or_default();
+    let weights = Weights::from_json(&knowledge.channel_weights).unwrap_or_default();
+    let precedents = Precedents::new(knowledge);
+    let suspects = view.suspects();
+    memory.look(view);
     let mut weighed = Vec::new();
-    for suspect in view.suspects() {
-        let shown = shown(view, &suspect);
-        let account = account(view, suspect.service());
-        for fault in Fault::ALL {
-            let mut reasons = Reasons::default();
-            if weigh_mechanism(view, &suspect, fault, &mut reasons) {
-                weigh_place(view, &suspect, fault, account.as_ref(), &mut reasons);
-                weigh_precedents(view.knowledge, &suspect, fault, &shown, &mut reasons);
-                let score = reasons.total(&weights);
-                weighed.push(Weighed { suspect: suspect.clone(), fault, reasons, score });
-            }
+    for suspect in &suspects {
+        let alike = precedents.alike(view, suspect);
+        let of_precedents = |fault: Fault| {
+            let evidence = alike.weigh(fault)?;
+            Some(weights.of(&evidence.channel) * evidence.log_likelihood_ratio)
+        };
+        let mut add = |of: &[(Fault, f64)]| {
+            let scores = of.iter().map(|(fault, score)| Weighed {
+                suspect,
+                fault: *fault,
+                score: of_precedents(*fault).map_or(*score, |more| score + more),
+            });
+            weighed.extend(scores);
+        };
+        if let Some(known) = memory.recall(suspect) {
+            add(known);
+            continue;
+        }
+        let (fresh, reads) = view.watch(|| weigh(view, suspect, &weights));
+        add(&fresh);
+        if let Some(reads) = reads {
+            memory.remember(view, suspect, reads, fresh);
         }
     }
+    memory.keep_only(&suspects.iter().collect());
     weighed.sort_by(|a, b| {
-        b.score.total_cmp(&a.score).then(a.suspect.cmp(&b.suspect)).then(a.fault.cmp(&b.fault))
+        b.score.total_cmp(&a.score).then(a.suspect.cmp(b.suspect)).then(a.fault.cmp(&b.fault))
     });
     let settings = view.settings;
     let top = weighed.first().map_or(0.0, |first| first.score).max(settings.unknown_log_odds);
@@ -50,7 +68,13 @@ pub(crate) fn hypotheses(view: &View<'_>) -> Vec<Hypothesis> {
     let mut ranked: Vec<Hypothesis> = weighed
         .into_iter()
         .take(listed)
-        .map(|one| known(view, one.suspect, one.fault, one.reasons, (1.0 - floor) * mass(one.score) / total))
+        .filter_map(|one| {
+            let account = account(view, one.suspect.service());
+            let mut reasons = reasons(view, one.suspect, one.fault, account.as_ref())?;
+            reasons.list.extend(precedents.alike(view, one.suspect).weigh(one.fault));
+            let probability = (1.0 - floor) * mass(one.score) / total;
+            Some(known(view, one.suspect.clone(), one.fault, reasons, probability))
+        })
         .collect();
     let named: f64 = ranked.iter().map(|hypothesis| hypothesis.probability).sum();
     ranked.push(unknown(settings.unknown_log_odds, (1.0 - named).max(0.0)));
@@ -59,6 +83,23 @@ pub(crate) fn hypotheses(view: &View<'_>) -> Vec<Hypothesis> {
         hypothesis.rank = rank;
     }
     ranked
+}
+
+/// What each fault weighs at a suspect, precedents apart: they are looked up by all that an incident shows.
+fn weigh(view: &View<'_>, suspect: &Entity, weights: &Weights) -> Vec<(Fault, f64)> {
+    let account = account(view, suspect.service());
+    let of = |fault| Some((fault, reasons(view, suspect, fault, account.as_ref())?.total(weights)));
+    Fault::ALL.into_iter().filter_map(of).collect()
+}
+
+/// What speaks for and against a fault at a suspect, precedents apart; none if it makes no sense there.
+fn reasons(view: &View<'_>, suspect: &Entity, fault: Fault, account: Option<&Account>) -> Option<Reasons> {
+    let mut reasons = Reasons::default();
+    if !weigh_mechanism(view, suspect, fault, &mut reasons) {
+        return None;
+    }
+    weigh_place(view, suspect, fault, account, &mut reasons);
+    Some(reasons)
 }
 
 fn known(

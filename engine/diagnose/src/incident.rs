@@ -42,6 +42,9 @@ pub(crate) struct Kept {
     /// The one of many that it is about.
     #[serde(default)]
     pub(crate) who: Option<Entity>,
+    /// Tells its revisions apart within one run; no state.
+    #[serde(skip)]
+    pub(crate) stamp: u64,
 }
 
 const fn metric() -> SignalKind {
@@ -69,6 +72,7 @@ impl Kept {
             band: symptom.band.filter(|(low, high)| low.is_finite() && high.is_finite()),
             detector: symptom.detectors.first().map(|score| score.detector.clone()).unwrap_or_default(),
             who: symptom.who.clone(),
+            stamp: 0,
         }
     }
 
@@ -139,6 +143,13 @@ pub(crate) struct Case {
     pub(crate) told: Option<Timestamp>,
     /// Whether its symptoms changed since the last look.
     pub(crate) changed: bool,
+    /// The last of the stamps of its symptoms.
+    #[serde(skip)]
+    stamps: u64,
+    /// The number of the graph by which it was found to be apart from all others, if it did not change since;
+    /// no state.
+    #[serde(skip)]
+    pub(crate) apart_by: Option<u64>,
 }
 
 /// A symptom that names a fault says so again each time it has stood for so many seconds.
@@ -157,11 +168,16 @@ impl Case {
             said: None,
             told: None,
             changed: true,
+            stamps: 0,
+            apart_by: None,
         }
     }
 
     /// Takes a new symptom in. Of too many, the first quarter by onset and the worst stay.
-    pub(crate) fn admit(&mut self, symptom: Kept, symptoms_max: usize) {
+    pub(crate) fn admit(&mut self, mut symptom: Kept, symptoms_max: usize) {
+        self.stamps += 1;
+        symptom.stamp = self.stamps;
+        self.apart_by = None;
         if !self.symptoms.is_empty() && !self.stands() {
             self.recurrences += 1;
         }
@@ -205,6 +221,9 @@ impl Case {
     /// Notes a later revision of a symptom that is kept; says whether it is.
     pub(crate) fn revise(&mut self, symptom: &Symptom) -> bool {
         let Some(kept) = self.symptoms.get_mut(&symptom.id) else { return false };
+        self.stamps += 1;
+        kept.stamp = self.stamps;
+        self.apart_by = None;
         kept.state = symptom.state();
         kept.end = symptom.end;
         if symptom.p_value < kept.p_value {

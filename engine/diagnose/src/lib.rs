@@ -9,19 +9,23 @@
 //! | `incident` | the state of one incident: its symptoms, bounded |
 //! | `correlate` | which incident a symptom belongs to |
 //! | `graph` | the topology of an incident's onset, for questions of distance |
+//! | `changes` | known changes, by service |
 //! | `restarts`, `departures` | which restarts, and which silences, a change explains |
 //! | `spread` | how trouble went from the cause to those who feel it |
 //! | `vantage` | what a thing says of itself against what others say of it; whose word does not count |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
+//! | `memory` | what suspects weighed before, as long as nothing that it rests on changed |
 //! | `hypotheses` | every cause weighed, normalised with `unknown` |
 //! | [`weighing`] | claims of any channels put together, for incidents that are given as data |
 //! | `class` | transient, permanent or Byzantine |
 //! | `diagnose` | the stage: one step per tick |
+//! | [`made_up`] | systems in trouble of any size, for benchmarks |
 //!
 //! Scores add up log likelihood ratios of channels that are taken as independent (naive
 //! Bayes); they are set by principle (what kind of fault shows what), never by data.
 
+mod changes;
 pub mod channel;
 mod class;
 mod correlate;
@@ -32,6 +36,8 @@ pub mod family;
 mod graph;
 mod hypotheses;
 mod incident;
+pub mod made_up;
+mod memory;
 mod restarts;
 pub mod settings;
 mod spread;

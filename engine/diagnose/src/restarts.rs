@@ -14,7 +14,7 @@ struct Rollout<'a> {
 }
 
 /// Instances whose process began anew from `from` on, and how often, but for those that a
-/// rollout restarted. `changes` are in the order of time.
+/// rollout restarted. `changes` are in the order of time, all of those of a service.
 pub(crate) fn unexplained(changes: &[Change], from: Timestamp) -> BTreeMap<&Entity, usize> {
     let mut counted: BTreeMap<&Entity, usize> = BTreeMap::new();
     let mut rollouts: BTreeMap<&str, Rollout<'_>> = BTreeMap::new();
@@ -38,16 +38,10 @@ pub(crate) fn unexplained(changes: &[Change], from: Timestamp) -> BTreeMap<&Enti
     counted
 }
 
-/// When the processes of a service's instances began last, of those that did from `from` on.
-pub(crate) fn latest<'k>(
-    changes: &'k [Change],
-    service: &str,
-    from: Timestamp,
-) -> BTreeMap<&'k Entity, Timestamp> {
-    let begun = |change: &&Change| {
-        change.kind == Change::RESTART && change.at >= from && change.entity.service() == service
-    };
-    changes.iter().filter(begun).map(|change| (&change.entity, change.at)).collect()
+/// When processes began last, of those that did from `from` on.
+pub(crate) fn latest(changes: &[Change], from: Timestamp) -> BTreeMap<&Entity, Timestamp> {
+    let begun = changes.iter().filter(|change| change.kind == Change::RESTART && change.at >= from);
+    begun.map(|change| (&change.entity, change.at)).collect()
 }
 
 /// Whether every restart of an instance from `from` on was that of a rollout. False if

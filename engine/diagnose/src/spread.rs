@@ -123,6 +123,7 @@ mod tests {
             band: None,
             detector: String::new(),
             who: None,
+            stamp: 0,
         }
     }
 

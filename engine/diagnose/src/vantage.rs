@@ -100,11 +100,11 @@ fn felt<'a>(view: &View<'a>, suspect: &Entity) -> Option<&'a Kept> {
 
 /// The readings of a suspect that are wrong, the surest first.
 fn wrong_readings<'a>(view: &View<'a>, suspect: &Entity) -> Vec<(&'a Kept, f64, String)> {
-    let own = view.current.iter().filter(|kept| {
+    let own = view.told(suspect.service()).filter(|kept| {
         kept.entity == *suspect || !suspect.is_instance() && kept.entity.service() == suspect.as_str()
     });
     let mut wrong: Vec<(&Kept, f64, String)> =
-        own.filter_map(|kept| wrong_reading(kept).map(|(sure, text)| (*kept, sure, text))).collect();
+        own.filter_map(|kept| wrong_reading(kept).map(|(sure, text)| (kept, sure, text))).collect();
     let silent = wrong.iter().filter(|(kept, ..)| kept.family == Family::Missing).count();
     if silent > 1 {
         wrong.retain(|(kept, ..)| kept.family != Family::Missing);
@@ -122,29 +122,30 @@ fn counts_less<'a>(view: &View<'a>, suspect: &Entity) -> Option<(&'a Kept, f64, 
         let falls = kept.family == Family::Traffic && kept.direction == Direction::Down;
         falls && kept.peer.is_none() && kept.entity == *suspect
     };
-    let callers = view.knowledge.topology.callers(suspect.service());
-    if callers.is_empty() || !view.current.iter().all(fewer) {
+    // The rest is looked at only if it may be so.
+    let mut here = view.told(suspect.service());
+    let own = here.next()?;
+    let callers = view.dependents(suspect.service());
+    if callers.is_empty() || !fewer(&own) || !here.all(|kept| fewer(&kept)) || !view.current.iter().all(fewer)
+    {
         return None;
     }
-    let own = view.current.first()?;
     let text = format!("{suspect} counts fewer requests, {} send as many as before", callers.join(", "));
-    Some((*own, 2.5, text))
+    Some((own, 2.5, text))
 }
 
 /// It finds others ill of whom nobody else, themselves included, says so.
 fn alone_against_all<'a>(view: &View<'a>, suspect: &Entity) -> Option<(&'a Kept, f64, String)> {
-    let probe = view
-        .current
-        .iter()
-        .find(|kept| kept.family == Family::Health && kept.peer.is_some() && kept.entity == *suspect)?;
+    let finds =
+        |kept: &&Kept| kept.family == Family::Health && kept.peer.is_some() && kept.entity == *suspect;
+    let probe = view.told(suspect.service()).find(finds)?;
     let about = probe.about();
     let others = view
-        .current
-        .iter()
+        .told(about.service())
         .any(|kept| kept.entity.service() != suspect.service() && kept.about().service() == about.service());
     (!others).then(|| {
         let text = format!("{suspect} finds {about} ill; neither {about} itself nor its callers do");
-        (*probe, 3.0, text)
+        (probe, 3.0, text)
     })
 }
 
@@ -196,9 +197,10 @@ pub(crate) fn doubtful_reading(kept: &Kept, reasons: &mut Reasons) {
 /// What callers, checks and probes say of an instance that says nothing of it itself.
 pub(crate) fn contradicted(view: &View<'_>, suspect: &Entity, reasons: &mut Reasons) {
     let about =
-        |kept: &&&Kept| kept.peer.as_ref() == Some(suspect) && kept.entity.service() != suspect.service();
-    let says = |family: Family| view.current.iter().filter(about).filter(move |kept| kept.family == family);
-    let failing: Vec<&&Kept> = says(Family::Errors).collect();
+        |kept: &&Kept| kept.peer.as_ref() == Some(suspect) && kept.entity.service() != suspect.service();
+    let says =
+        |family: Family| view.told(suspect.service()).filter(about).filter(move |kept| kept.family == family);
+    let failing: Vec<&Kept> = says(Family::Errors).collect();
     let callers: BTreeSet<&str> = failing.iter().map(|kept| kept.entity.service()).collect();
     if !failing.is_empty() {
         let share = failing.iter().filter(|kept| is_share(&kept.signal)).filter_map(|kept| kept.observed);
@@ -215,7 +217,7 @@ pub(crate) fn contradicted(view: &View<'_>, suspect: &Entity, reasons: &mut Reas
             }
             many => format!("its {many} callers{seen}"),
         };
-        let known: BTreeSet<&str> = view.knowledge.topology.callers(suspect.service()).into_iter().collect();
+        let known: BTreeSet<&str> = view.dependents(suspect.service()).iter().map(String::as_str).collect();
         let content = known.difference(&callers).count();
         if callers.len() == 1 && content >= 2 {
             let text = format!("{who}, {content} other callers do not: it may be the caller that is wrong");
@@ -233,9 +235,10 @@ pub(crate) fn contradicted(view: &View<'_>, suspect: &Entity, reasons: &mut Reas
 
 /// The log of a suspect speaks of errors, and nothing that it counts does.
 pub(crate) fn log_against_metrics(view: &View<'_>, suspect: &Entity, reasons: &mut Reasons) {
-    let own = |kept: &&&Kept| kept.entity == *suspect && kept.peer.is_none() && kept.family == Family::Errors;
-    let logged = view.current.iter().filter(own).find(|kept| kept.kind == SignalKind::Log);
-    let counted = view.current.iter().filter(own).any(|kept| kept.kind != SignalKind::Log);
+    let own = |kept: &&Kept| kept.entity == *suspect && kept.peer.is_none() && kept.family == Family::Errors;
+    let told = || view.told(suspect.service()).filter(own);
+    let logged = told().find(|kept| kept.kind == SignalKind::Log);
+    let counted = told().any(|kept| kept.kind != SignalKind::Log);
     if let Some(kept) = logged.filter(|_| !counted) {
         let text = format!("the log of {suspect} speaks of errors ({}), its metrics count none", kept.signal);
         reasons.add("vantage", 0.0, text, vec![kept.id.clone()]);
@@ -350,7 +353,7 @@ pub(crate) fn mark(view: &View<'_>, fault: Fault, suspect: &Entity, reasons: &mu
     if !fault.is_about_trust() {
         return;
     }
-    if let Some(distrust) = view.knowledge.distrusted.get(suspect) {
+    if let Some(distrust) = view.known().knowledge.distrusted.get(suspect) {
         let after = view.settings.trust_after;
         let text = format!(
             "since {} what {suspect} says does not count as evidence about others, until it has agreed with them for {after}",

@@ -1,12 +1,22 @@
 //! An incident as evidence sees it: trouble by entity and family.
+//!
+//! What evidence reads of it is noted, by service as a rule: who was weighed before need not be weighed
+//! again as long as that is as it was ([`crate::memory`]). Whoever looks at [`Watched`] things has read
+//! everything; the methods of [`View`] read less.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    cell::{Cell, OnceCell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    ops::Deref,
+};
 
 use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, Timestamp};
 
 use crate::{
+    changes::Changes,
     family::Family,
-    graph::{Graph, is_location, is_zone},
+    graph::{Graph, Graphs, is_location, is_zone},
     incident::{Case, Kept},
     restarts,
     settings::Settings,
@@ -24,35 +34,99 @@ pub(crate) struct Trouble<'a> {
 /// What a fault is known by: a family, in one direction or any.
 pub(crate) type Mark = (Family, Option<Direction>);
 
+/// What is known around incidents.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) knowledge: &'a Snapshot,
+    /// Those of `knowledge`.
+    pub(crate) changes: &'a Changes,
+    pub(crate) graphs: &'a Graphs,
+    pub(crate) settings: &'a Settings,
+}
+
+/// Something that changes from look to look, all of it: it is noted that it was looked at.
+pub(crate) struct Watched<T> {
+    value: T,
+    read: Cell<bool>,
+}
+
+impl<T> Watched<T> {
+    const fn new(value: T) -> Self {
+        Self { value, read: Cell::new(false) }
+    }
+}
+
+impl<T> Deref for Watched<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.read.set(true);
+        &self.value
+    }
+}
+
+/// A service or a host that shows symptoms or tells of some.
+#[derive(Default)]
+pub(crate) struct Spot<'a> {
+    /// Symptoms at it, and those that it tells of others, in the order of onset.
+    pub(crate) told: Vec<Trouble<'a>>,
+    /// By what symptoms are about; services hold what their instances show, too.
+    places: BTreeMap<&'a str, BTreeMap<(Family, Direction), Trouble<'a>>>,
+    /// Instances whose process began anew, and how often.
+    restarts: BTreeMap<&'a Entity, usize>,
+    felt: OnceCell<Option<Trouble<'a>>>,
+    below: OnceCell<Vec<&'a str>>,
+    above: OnceCell<Vec<&'a str>>,
+    read: Cell<Aspects>,
+}
+
+/// What was read of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aspects {
+    /// Its symptoms, and what is known of it.
+    pub(crate) content: bool,
+    /// Whether those who use it feel anything.
+    pub(crate) felt: bool,
+    /// Which troubled services it depends on, and which depend on it.
+    pub(crate) related: bool,
+}
+
+/// What was read of an incident.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    pub(crate) services: Vec<(String, Aspects)>,
+    pub(crate) families: BTreeSet<Family>,
+}
+
 /// One incident with what is known around it.
 pub(crate) struct View<'a> {
-    pub(crate) at: Timestamp,
-    pub(crate) case: &'a Case,
-    pub(crate) knowledge: &'a Snapshot,
+    pub(crate) at: Watched<Timestamp>,
+    pub(crate) case: Watched<&'a Case>,
+    pub(crate) knowledge: Watched<&'a Snapshot>,
     pub(crate) graph: &'a Graph,
     pub(crate) settings: &'a Settings,
-    /// By what symptoms are about; services hold what their instances show, too.
-    places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>>,
+    known: Known<'a>,
+    spots: BTreeMap<&'a str, Spot<'a>>,
     /// Services with symptoms.
-    pub(crate) services: BTreeSet<&'a str>,
+    pub(crate) services: Watched<BTreeSet<&'a str>>,
     /// The symptoms that count, in the order of onset.
-    pub(crate) current: Vec<&'a Kept>,
-    /// Instances of those services whose process began anew, and how often.
-    restarts: BTreeMap<Entity, usize>,
+    pub(crate) current: Watched<Vec<&'a Kept>>,
+    /// `(caller, callee)` of symptoms of the time between them, by service.
+    ways: BTreeSet<(&'a str, &'a str)>,
+    /// Where messages pile up.
+    piled: BTreeSet<&'a Entity>,
+    /// Services without symptoms that were asked for.
+    absent: RefCell<BTreeSet<String>>,
+    families: RefCell<BTreeSet<Family>>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(
-        at: Timestamp,
-        case: &'a Case,
-        knowledge: &'a Snapshot,
-        graph: &'a Graph,
-        settings: &'a Settings,
-    ) -> Self {
-        let mut places: BTreeMap<Entity, BTreeMap<(Family, Direction), Trouble<'a>>> = BTreeMap::new();
+    pub(crate) fn new(at: Timestamp, case: &'a Case, known: Known<'a>) -> Self {
+        let Known { knowledge, changes, graphs, settings } = known;
+        let mut spots: BTreeMap<&'a str, Spot<'a>> = BTreeMap::new();
         let mut services = BTreeSet::new();
         let mut current = current(at, case, settings);
-        current.retain(|kept| !vantage::is_unheard(knowledge, kept) && !is_back(knowledge, kept));
+        current.retain(|kept| !vantage::is_unheard(knowledge, kept) && !is_back(changes, kept));
         let mut missing: BTreeMap<&Entity, usize> = BTreeMap::new();
         for kept in current.iter().filter(|kept| kept.family == Family::Missing) {
             *missing.entry(&kept.entity).or_default() += 1;
@@ -66,39 +140,170 @@ impl<'a> View<'a> {
                 trouble.strength = trouble.strength.max(SILENT);
             }
             let about = kept.about();
-            let mut holders = BTreeSet::from([about.clone()]);
-            // A way has two ends.
-            holders.extend(Some(&kept.entity).filter(|from| is_zone(from)).cloned());
+            let spot = spots.entry(about.service()).or_default();
+            spot.told.push(trouble);
+            spot.hold(about.as_str(), trouble);
             if !is_location(about) {
                 services.insert(about.service());
-                holders.insert(Entity(about.service().to_owned()));
+                if about.is_instance() {
+                    spot.hold(about.service(), trouble);
+                }
             }
-            for holder in holders {
-                let by_family = places.entry(holder).or_default();
-                let best = by_family.entry((kept.family, kept.direction)).or_insert(trouble);
-                if trouble.strength > best.strength {
-                    *best = trouble;
+            if kept.entity.service() != about.service() {
+                let spot = spots.entry(kept.entity.service()).or_default();
+                spot.told.push(trouble);
+                // A way has two ends.
+                if is_zone(&kept.entity) {
+                    spot.hold(kept.entity.as_str(), trouble);
                 }
             }
         }
-        let mut view = Self {
-            at,
-            case,
-            knowledge,
-            graph,
+        let began = current.first().map_or(case.opened, |kept| kept.onset);
+        let from = Timestamp(began.0.saturating_sub(RESTART_SLACK.0));
+        for service in &services {
+            if let Some(spot) = spots.get_mut(service) {
+                spot.restarts = restarts::unexplained(changes.of(service), from);
+            }
+        }
+        let of = |family: Family| current.iter().copied().filter(move |kept| kept.family == family);
+        let ways = of(Family::Gap).map(|kept| (kept.entity.service(), kept.about().service())).collect();
+        let piled =
+            of(Family::Backlog).filter(|kept| kept.direction == Direction::Up).map(Kept::about).collect();
+        Self {
+            at: Watched::new(at),
+            case: Watched::new(case),
+            knowledge: Watched::new(knowledge),
+            graph: graphs.of(&case.id),
             settings,
-            places,
-            services,
-            current,
-            restarts: BTreeMap::new(),
-        };
-        let from = Timestamp(view.began().0.saturating_sub(RESTART_SLACK.0));
-        view.restarts = restarts::unexplained(&knowledge.changes, from)
-            .into_iter()
-            .filter(|(instance, _)| view.services.contains(instance.service()))
-            .map(|(instance, times)| (instance.clone(), times))
-            .collect();
-        view
+            known,
+            spots,
+            services: Watched::new(services),
+            current: Watched::new(current),
+            ways,
+            piled,
+            absent: RefCell::default(),
+            families: RefCell::default(),
+        }
+    }
+
+    /// Does something, and gives what it read of the incident; none if that was everything.
+    pub(crate) fn watch<T>(&self, work: impl FnOnce() -> T) -> (T, Option<Reads>) {
+        let everything =
+            [&self.at.read, &self.case.read, &self.knowledge.read, &self.services.read, &self.current.read];
+        everything.iter().for_each(|read| read.set(false));
+        self.spots.values().for_each(|spot| spot.read.set(Aspects::default()));
+        self.absent.borrow_mut().clear();
+        self.families.borrow_mut().clear();
+        let done = work();
+        if everything.iter().any(|read| read.get()) {
+            return (done, None);
+        }
+        let read = self.spots.iter().map(|(name, spot)| ((*name).to_owned(), spot.read.get()));
+        let absent = std::mem::take(&mut *self.absent.borrow_mut());
+        let all = Aspects { content: true, felt: true, related: true };
+        let services = read.filter(|(_, aspects)| *aspects != Aspects::default());
+        let services = services.chain(absent.into_iter().map(|name| (name, all))).collect();
+        (done, Some(Reads { services, families: self.families.take() }))
+    }
+
+    /// What is known of a service, or of a host, from symptoms; that it is asked for is noted.
+    fn spot(&self, service: &str) -> Option<&Spot<'a>> {
+        self.spot_for(service, |aspects| Aspects { content: true, ..aspects })
+    }
+
+    fn spot_for(&self, service: &str, read: impl Fn(Aspects) -> Aspects) -> Option<&Spot<'a>> {
+        let spot = self.spots.get(service);
+        match spot {
+            Some(spot) => spot.read.set(read(spot.read.get())),
+            None if self.absent.borrow().contains(service) => {}
+            None => _ = self.absent.borrow_mut().insert(service.to_owned()),
+        }
+        spot
+    }
+
+    fn place(&self, entity: &Entity) -> Option<&BTreeMap<(Family, Direction), Trouble<'a>>> {
+        self.spot(entity.service())?.places.get(entity.as_str())
+    }
+
+    /// Symptoms at a service and its instances, and those that they tell of others, in the order of onset.
+    pub(crate) fn told(&self, service: &str) -> impl Iterator<Item = &'a Kept> + Clone {
+        self.spot(service).into_iter().flat_map(|spot| &spot.told).map(|trouble| trouble.kept)
+    }
+
+    /// Symptoms of a family, in the order of onset.
+    pub(crate) fn of_family(&self, family: Family) -> impl Iterator<Item = &'a Kept> {
+        self.families.borrow_mut().insert(family);
+        self.current.value.iter().copied().filter(move |kept| kept.family == family)
+    }
+
+    /// Troubled services that a service depends on, sorted.
+    pub(crate) fn below(&self, service: &str) -> Cow<'_, [&'a str]> {
+        self.related(service, |spot| &spot.below, |other| self.graph.is_below(other, service))
+    }
+
+    /// Troubled services that depend on a service, sorted.
+    pub(crate) fn above(&self, service: &str) -> Cow<'_, [&'a str]> {
+        self.related(service, |spot| &spot.above, |other| self.graph.is_below(service, other))
+    }
+
+    fn related(
+        &self,
+        service: &str,
+        kept_in: impl for<'s> Fn(&'s Spot<'a>) -> &'s OnceCell<Vec<&'a str>>,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Cow<'_, [&'a str]> {
+        let all = || self.services.value.iter().copied().filter(|other| is_meant(other)).collect();
+        match self.spot_for(service, |aspects| Aspects { related: true, ..aspects }) {
+            Some(spot) => Cow::Borrowed(kept_in(spot).get_or_init(all)),
+            None => Cow::Owned(all()),
+        }
+    }
+
+    /// All that is known of services and hosts from symptoms, by name.
+    pub(crate) const fn spots(&self) -> &BTreeMap<&'a str, Spot<'a>> {
+        &self.spots
+    }
+
+    /// What is known around it; nobody notes what is read there.
+    pub(crate) const fn known(&self) -> Known<'a> {
+        self.known
+    }
+
+    /// Instances of a service that are known.
+    pub(crate) fn instances(&self, service: &str) -> Option<&'a BTreeSet<Entity>> {
+        self.spot(service);
+        self.known.knowledge.topology.instances.get(service)
+    }
+
+    /// Whether a service tells of itself.
+    fn speaks(&self, service: &str) -> bool {
+        self.spot(service);
+        self.known.knowledge.topology.speaks(service)
+    }
+
+    /// Changes of a service and its instances.
+    fn changes(&self, service: &str) -> &'a [Change] {
+        self.spot(service);
+        self.known.changes.of(service)
+    }
+
+    /// Services that depend on a service now, sorted.
+    pub(crate) fn dependents(&self, service: &str) -> &'a [String] {
+        self.spot(service);
+        self.known.graphs.dependents(service)
+    }
+
+    /// Where messages pile up.
+    pub(crate) const fn piled(&self) -> &BTreeSet<&'a Entity> {
+        &self.piled
+    }
+
+    /// Whether something lasts for so many seconds since its first symptom. What does, will.
+    pub(crate) fn has_lasted(&self, entity: &Entity, seconds: f64) -> bool {
+        let Some(onset) = self.onset(entity) else { return false };
+        let lasts = |at: Timestamp| at.since(onset).as_seconds() >= seconds;
+        // Only what does not yet hangs on the instant.
+        lasts(self.at.value) || lasts(*self.at)
     }
 
     /// Whether all that is unusual at a service may be that processes of it began a moment ago: caches are
@@ -107,7 +312,10 @@ impl<'a> View<'a> {
     pub(crate) fn is_warming_up(&self, suspect: &Entity) -> bool {
         let service = suspect.service();
         let from = Timestamp(self.began().0.saturating_sub(WARM_UP.0));
-        let begun = restarts::latest(&self.knowledge.changes, service, from);
+        let begun = restarts::latest(self.changes(service), from);
+        if begun.is_empty() {
+            return false;
+        }
         let is_young = |instance: &Entity| begun.get(instance).map(|at| self.at.since(*at) < WARM_UP);
         let may_be_cold = |kept: &&Kept| match kept.family {
             Family::Latency | Family::SelfTime | Family::Cpu => is_young(kept.about()) != Some(false),
@@ -115,34 +323,35 @@ impl<'a> View<'a> {
             Family::Restarts | Family::Missing | Family::Log => true,
             _ => false,
         };
-        let here = |kept: &&&Kept| kept.about().service() == service;
+        let here = |kept: &&Kept| kept.about().service() == service;
         begun.keys().any(|instance| is_young(instance) == Some(true))
-            && self.current.iter().filter(here).all(may_be_cold)
+            && self.told(service).filter(here).all(|kept| may_be_cold(&kept))
     }
 
     /// Onset of the first symptom that counts.
     pub(crate) fn began(&self) -> Timestamp {
-        self.current.first().map_or(self.case.opened, |kept| kept.onset)
+        self.current.value.first().map_or(self.case.value.opened, |kept| kept.onset)
     }
 
     /// Entities with symptoms, the most troubled first, at most `suspects_max`; and hosts of
     /// which several services show symptoms.
     pub(crate) fn suspects(&self) -> Vec<Entity> {
-        let mut ranked: Vec<(f64, &Entity)> = self
-            .places
-            .iter()
-            .map(|(entity, by_family)| (by_family.values().map(|trouble| trouble.strength).sum(), entity))
+        let places = || self.spots.values().flat_map(|spot| &spot.places);
+        let mut ranked: Vec<(f64, &str)> = places()
+            .map(|(entity, by_family)| (by_family.values().map(|trouble| trouble.strength).sum(), *entity))
             .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-        let mut suspects: Vec<Entity> =
-            ranked.into_iter().take(self.settings.suspects_max).map(|(_, entity)| entity.clone()).collect();
-        let restarted = self.restarts.keys().filter(|instance| !self.places.contains_key(*instance));
+        let ranked = ranked.into_iter().take(self.settings.suspects_max);
+        let mut suspects: Vec<Entity> = ranked.map(|(_, entity)| Entity(entity.to_owned())).collect();
+        let restarted: BTreeSet<&Entity> =
+            self.spots.values().flat_map(|spot| spot.restarts.keys().copied()).collect();
+        let restarted = restarted.into_iter().filter(|instance| self.place(instance).is_none());
         suspects.extend(restarted.take(self.settings.suspects_max).cloned());
         let probers = vantage::probers(&self.current);
-        let probers = probers.into_iter().filter(|prober| !self.places.contains_key(prober));
+        let probers = probers.into_iter().filter(|prober| self.place(prober).is_none());
         suspects.extend(probers.take(self.settings.suspects_max));
         let hosts: BTreeSet<Entity> =
-            self.places.keys().flat_map(|entity| self.graph.hosts(entity)).collect();
+            places().flat_map(|(entity, _)| self.graph.hosts(&Entity((*entity).to_owned()))).collect();
         // One that complains of the time is enough: it goes by the clock of its host.
         let asks = |guest: &Entity| self.trouble(guest, Family::Clock, None).is_some();
         let shared = hosts
@@ -155,7 +364,7 @@ impl<'a> View<'a> {
 
     /// Whether it is known on which host something runs, or some of its instances do.
     pub(crate) fn is_placed(&self, entity: &Entity) -> bool {
-        let known = self.knowledge.topology.instances.get(entity.service());
+        let known = self.instances(entity.service());
         let instances =
             known.into_iter().flatten().filter(|instance| !entity.is_instance() || *instance == entity);
         instances.chain([entity]).any(|entity| !self.graph.hosts(entity).is_empty())
@@ -171,44 +380,49 @@ impl<'a> View<'a> {
 
     /// Services of which an instance on `host` shows symptoms.
     pub(crate) fn guest_services(&self, host: &Entity) -> BTreeSet<&str> {
-        let guests = self.graph.guests(host).filter(|guest| self.places.contains_key(*guest));
+        let guests = self.graph.guests(host).filter(|guest| self.place(guest).is_some());
         guests.map(Entity::service).collect()
     }
 
     /// Instances of a service with symptoms of their own, of some families if any are named, or whose
     /// process began anew by itself, and instances known.
     pub(crate) fn replicas(&self, service: &str, marks: &[Mark]) -> (usize, usize) {
-        let known = self.knowledge.topology.instances.get(service);
+        let known = self.instances(service);
         let all = known.map_or(0, |known| known.iter().filter(|entity| self.counts(entity)).count());
-        let troubled = self.bearers(service, marks).len();
+        let troubled = self.ill(service, marks).len();
         (troubled, all.max(troubled))
     }
 
     fn counts(&self, entity: &Entity) -> bool {
-        entity.is_instance() && !vantage::is_left_out(self.knowledge, self.case, entity)
+        entity.is_instance() && !vantage::is_left_out(self.known.knowledge, self.case.value, entity)
     }
 
     /// Instances of a service that show one of the marks, or anything if none is named, and those whose
     /// process began anew by itself where that is such a mark.
     pub(crate) fn bearers(&self, service: &str, marks: &[Mark]) -> BTreeSet<Entity> {
-        let shows = |place: &&Entity| {
-            marks.is_empty()
-                || marks.iter().any(|(family, direction)| self.trouble(place, *family, *direction).is_some())
+        self.ill(service, marks).into_iter().map(|instance| Entity(instance.to_owned())).collect()
+    }
+
+    fn ill(&self, service: &str, marks: &[Mark]) -> BTreeSet<&'a str> {
+        let Some(spot) = self.spot(service) else { return BTreeSet::new() };
+        let shows = |by_family: &BTreeMap<(Family, Direction), Trouble<'a>>| {
+            marks.is_empty() || marks.iter().any(|mark| strongest(by_family, mark.0, mark.1).is_some())
         };
-        let restarted = self
+        let ill = spot.places.iter().filter(|(_, by_family)| shows(by_family)).map(|(place, _)| *place);
+        let restarted = spot
             .restarts
             .keys()
             .filter(|_| marks.is_empty() || marks.iter().any(|mark| mark.0 == Family::Restarts));
-        let ill = self.places.keys().filter(shows).chain(restarted);
-        ill.filter(|place| self.counts(place) && place.service() == service).cloned().collect()
+        let ill = ill.filter(|place| place.contains('/')).map(|place| (place, Entity(place.to_owned())));
+        let restarted = restarted.map(|instance| (instance.as_str(), (*instance).clone()));
+        ill.chain(restarted).filter(|(_, entity)| self.counts(entity)).map(|(place, _)| place).collect()
     }
 
     /// How often the process of an instance began anew while the trouble lasted, without a
     /// change that explains it; of a service, the most of its instances.
     pub(crate) fn restarts(&self, entity: &Entity) -> usize {
-        let here = self.restarts.iter().filter(|(instance, _)| {
-            *instance == entity || !entity.is_instance() && instance.service() == entity.as_str()
-        });
+        let all = self.spot(entity.service()).into_iter().flat_map(|spot| &spot.restarts);
+        let here = all.filter(|(instance, _)| **instance == entity || !entity.is_instance());
         here.map(|(_, times)| *times).max().unwrap_or(0)
     }
 
@@ -219,12 +433,7 @@ impl<'a> View<'a> {
         family: Family,
         direction: Option<Direction>,
     ) -> Option<Trouble<'a>> {
-        let by_family = self.places.get(entity)?;
-        let fits = |(key, _): &(&(Family, Direction), &Trouble<'a>)| {
-            key.0 == family && direction.is_none_or(|direction| key.1 == direction)
-        };
-        let all = by_family.iter().filter(fits).map(|(_, trouble)| *trouble);
-        all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+        strongest(self.place(entity)?, family, direction)
     }
 
     /// A caller that asks a service more often for each request of its own: it asks again what failed, or
@@ -235,7 +444,7 @@ impl<'a> View<'a> {
                 && kept.direction == Direction::Up
                 && kept.about().service() == service
         };
-        self.current.iter().copied().find(again)
+        self.told(service).find(again)
     }
 
     /// More work than usual that comes in, and is not only asked for again: of what is asked again some is
@@ -268,51 +477,52 @@ impl<'a> View<'a> {
 
     /// Trouble that users of a service feel, or that shows that it does not work.
     pub(crate) fn felt(&self, entity: &Entity) -> Option<Trouble<'a>> {
-        let felt = [
-            (Family::Latency, Some(Direction::Up)),
-            (Family::SelfTime, Some(Direction::Up)),
-            (Family::Gap, Some(Direction::Up)),
-            (Family::Errors, None),
-            (Family::Restarts, None),
-            (Family::Health, None),
-            (Family::Missing, None),
-            (Family::Mismatch, None),
-        ];
-        let all = felt.into_iter().filter_map(|(family, direction)| self.trouble(entity, family, direction));
-        all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+        self.spot(entity.service())?;
+        self.felt_in_words(entity)
+    }
+
+    /// Whether those who use a service feel anything.
+    pub(crate) fn is_felt(&self, service: &str) -> bool {
+        let spot = self.spot_for(service, |aspects| Aspects { felt: true, ..aspects });
+        spot.is_some_and(|spot| spot.felt(service).is_some())
+    }
+
+    /// What users of a service feel, for a sentence: nobody notes that it was read, so no weight may hang
+    /// on it.
+    pub(crate) fn felt_in_words(&self, entity: &Entity) -> Option<Trouble<'a>> {
+        self.spots.get(entity.service())?.felt(entity.as_str())
     }
 
     /// Whether a service tells of itself, and nothing that it tells is unusual: only others say that it is
     /// in trouble.
     pub(crate) fn claims_to_be_well(&self, suspect: &Entity) -> bool {
         let service = suspect.service();
-        let own = |kept: &&&Kept| {
+        let own = |kept: &Kept| {
             kept.entity.service() == service
                 && kept.peer.is_none()
                 && kept.family != Family::Log
                 && (!suspect.is_instance() || kept.entity == *suspect || !kept.entity.is_instance())
         };
-        self.knowledge.topology.speaks(service) && !self.current.iter().any(|kept| own(&kept))
+        self.speaks(service) && !self.told(service).any(own)
     }
 
     /// Whether trouble at a callee rests on more than the word of one caller. What belongs to others
     /// tells nothing of itself; there the caller's word has to do.
     pub(crate) fn is_corroborated(&self, callee: &str, caller: &str) -> bool {
-        let by_another = |kept: &&Kept| {
+        let by_another = |kept: &Kept| {
             kept.about().service() == callee && kept.entity.service() != caller && kept.family != Family::Log
         };
-        !self.knowledge.topology.speaks(callee) || self.current.iter().any(by_another)
+        !self.speaks(callee) || self.told(callee).any(by_another)
     }
 
     /// Ways that are troubled: `(caller, callee)` of symptoms of the time between them, by service.
-    pub(crate) fn troubled_ways(&self) -> BTreeSet<(&'a str, &'a str)> {
-        let gaps = self.current.iter().filter(|kept| kept.family == Family::Gap);
-        gaps.map(|kept| (kept.entity.service(), kept.about().service())).collect()
+    pub(crate) const fn troubled_ways(&self) -> &BTreeSet<(&'a str, &'a str)> {
+        &self.ways
     }
 
     /// The strongest trouble at an entity.
     pub(crate) fn worst(&self, entity: &Entity) -> Option<Trouble<'a>> {
-        let all = self.places.get(entity)?.values().copied();
+        let all = self.place(entity)?.values().copied();
         all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
     }
 
@@ -320,26 +530,32 @@ impl<'a> View<'a> {
     pub(crate) fn troubled_callee(&self, entity: &Entity) -> Option<Trouble<'a>> {
         let service = entity.service();
         let mine = self.onset(entity);
-        let below = self.services.iter().filter(|other| self.graph.is_below(other, service));
         let told = |trouble: Trouble<'a>| {
             let sure = self.is_corroborated(trouble.kept.about().service(), service);
             let strength = if sure { trouble.strength } else { UNCORROBORATED * trouble.strength };
             Trouble { strength, ..trouble }
         };
-        let felt =
-            below.filter_map(|other| self.felt(&Entity((*other).to_owned()))).map(told).filter(|trouble| {
+        let below = self.below(service);
+        let felt = below.iter().filter_map(|other| self.felt(&Entity((*other).to_owned()))).map(told).filter(
+            |trouble| {
                 let theirs = self.onset(trouble.kept.about());
                 theirs.zip(mine).is_none_or(|(theirs, mine)| theirs.since(mine).as_seconds() <= 120.0)
-            });
+            },
+        );
         felt.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
     }
 
     /// Onset of the first symptom at an entity.
     pub(crate) fn onset(&self, entity: &Entity) -> Option<Timestamp> {
-        let all = self.current.iter().filter(|kept| {
+        let all = self.told(entity.service()).filter(|kept| {
             kept.about() == entity || !entity.is_instance() && kept.about().service() == entity.as_str()
         });
         all.map(|kept| kept.onset).min()
+    }
+
+    /// When the incident was told first: what was changed after that is no cause, but a remedy.
+    pub(crate) fn told_first(&self) -> Timestamp {
+        self.case.value.told.unwrap_or(self.at.value)
     }
 
     /// The change of a service or its instances that is most suspect: the last one before the
@@ -350,11 +566,9 @@ impl<'a> View<'a> {
 
     /// Whether a change was made for a deploy of the same service: then it is part of that.
     pub(crate) fn comes_with_a_deploy(&self, change: &Change) -> bool {
-        self.knowledge.changes.iter().any(|other| {
+        self.changes(change.entity.service()).iter().any(|other| {
             let apart = other.at.since(change.at).max(change.at.since(other.at));
-            other.kind == "deploy"
-                && other.entity.service() == change.entity.service()
-                && apart <= Change::TOGETHER
+            other.kind == "deploy" && apart <= Change::TOGETHER
         })
     }
 
@@ -367,11 +581,11 @@ impl<'a> View<'a> {
         // A tick of slack: a change is stamped when it begins, trouble when its tick does.
         let slack = Interval::from_seconds(30);
         let onset = self.onset(entity)?;
-        let latest = onset.plus(slack).min(self.case.told.unwrap_or(self.at));
+        let latest = onset.plus(slack).min(self.told_first());
         let memory = self.settings.change_memory.as_seconds().max(1.0);
-        let before = self.knowledge.changes.iter().filter(|change| {
-            change.entity.service() == entity.service()
-                && (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
+        let changes = self.changes(entity.service());
+        let before = changes.iter().filter(|change| {
+            (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
                 && change.at <= latest
                 && change.kind != "scaling"
                 && !change.is_harmless()
@@ -380,16 +594,59 @@ impl<'a> View<'a> {
         let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;
         let lag = onset.since(last.at).as_seconds().max(0.0);
         // A new version that has run everywhere for a while without trouble is less suspect.
-        let rolled = self.knowledge.changes.iter().rfind(|change| {
-            change.kind == Change::RESTART
-                && change.entity.service() == entity.service()
-                && change.at >= last.at
-                && change.at <= onset
-        });
+        let rolled = changes
+            .iter()
+            .rfind(|change| change.kind == Change::RESTART && change.at >= last.at && change.at <= onset);
         let proven = rolled.map_or(0.0, |restart| onset.since(restart.at).as_seconds());
         let weight = libm::exp(-(lag + PROOF * proven) / memory);
         (weight > 1e-3).then_some((last, weight))
     }
+}
+
+impl<'a> Spot<'a> {
+    fn hold(&mut self, place: &'a str, trouble: Trouble<'a>) {
+        let by_family = self.places.entry(place).or_default();
+        let best = by_family.entry((trouble.kept.family, trouble.kept.direction)).or_insert(trouble);
+        if trouble.strength > best.strength {
+            *best = trouble;
+        }
+    }
+
+    /// Trouble that users of a place feel, or that shows that it does not work.
+    pub(crate) fn felt(&self, place: &str) -> Option<Trouble<'a>> {
+        let of = |place: &str| {
+            let by_family = self.places.get(place)?;
+            let all =
+                FELT.into_iter().filter_map(|(family, direction)| strongest(by_family, family, direction));
+            all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+        };
+        if place.contains('/') { of(place) } else { *self.felt.get_or_init(|| of(place)) }
+    }
+}
+
+/// What users feel, or shows that something does not work.
+const FELT: [Mark; 8] = [
+    (Family::Latency, Some(Direction::Up)),
+    (Family::SelfTime, Some(Direction::Up)),
+    (Family::Gap, Some(Direction::Up)),
+    (Family::Errors, None),
+    (Family::Restarts, None),
+    (Family::Health, None),
+    (Family::Missing, None),
+    (Family::Mismatch, None),
+];
+
+/// The strongest trouble of a family, in one direction or any.
+fn strongest<'a>(
+    by_family: &BTreeMap<(Family, Direction), Trouble<'a>>,
+    family: Family,
+    direction: Option<Direction>,
+) -> Option<Trouble<'a>> {
+    let fits = |(key, _): &(&(Family, Direction), &Trouble<'a>)| {
+        key.0 == family && direction.is_none_or(|direction| key.1 == direction)
+    };
+    let all = by_family.iter().filter(fits).map(|(_, trouble)| *trouble);
+    all.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
 }
 
 /// So many readings that stay away together are all that an instance tells, and how strong that is.
@@ -410,9 +667,9 @@ const WARM_UP: Interval = Interval::from_seconds(90);
 const RESTART_SLACK: Interval = Interval::from_seconds(30);
 
 /// Whether an instance that was not heard any more began anew since.
-fn is_back(knowledge: &Snapshot, kept: &Kept) -> bool {
+fn is_back(changes: &Changes, kept: &Kept) -> bool {
     kept.is_gone()
-        && knowledge.changes.iter().any(|change| {
+        && changes.of(kept.entity.service()).iter().any(|change| {
             change.kind == Change::RESTART && change.entity == kept.entity && change.at >= kept.onset
         })
 }

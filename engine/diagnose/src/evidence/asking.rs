@@ -26,7 +26,7 @@ fn is_of_time(kept: &Kept) -> bool {
 /// who takes more time.
 pub(crate) fn named<'a>(view: &View<'a>, suspect: &Entity, fault: Fault) -> Option<&'a Kept> {
     let family = fault.names_one()?;
-    let here = view.current.iter().copied().filter(|kept| {
+    let here = view.told(suspect.service()).filter(|kept| {
         kept.family == family
             && kept.direction == Direction::Up
             && kept.about() == suspect
@@ -76,17 +76,14 @@ pub(super) fn abusive_tenant(place: &Place<'_, '_>, reasons: &mut Reasons) {
         let other = Entity((***other).to_owned());
         named(view, &other, Fault::AbusiveTenant).is_some_and(|above| above.who == kept.who)
     };
-    let above = view.services.iter().filter(|other| view.graph.is_below(service, other)).find(same);
-    if let Some(caller) = above {
+    let above = view.above(service);
+    if let Some(caller) = above.iter().find(same) {
         let text = format!("{caller}, which calls it, is asked by the same");
         reasons.add("call_graph", -2.5, text, Vec::new());
         return;
     }
-    let suffers = |other: &&&str| {
-        let reached = **other == service || view.graph.is_below(other, service);
-        reached && view.felt(&Entity((**other).to_owned())).is_some()
-    };
-    let reached = view.services.iter().filter(suffers).count();
+    let below = view.below(service);
+    let reached = below.iter().chain([&service]).filter(|other| view.is_felt(other)).count();
     let (ratio, text) = match reached {
         0 => (WITHOUT_MARK, format!("nobody waits or fails for it at {service} or below")),
         _ => {

@@ -30,20 +30,20 @@ const UNSEEN: f64 = 3.0;
 /// What the callees of a service account for; none if they, or it, tell nothing of the same kind.
 pub(crate) fn account(view: &View<'_>, service: &str) -> Option<Account> {
     // Calls that fail have no honest duration: who waited in vain for a callee waited all the same.
-    let fails = |kept: &&Kept| {
+    let fails = |kept: &Kept| {
         kept.family == Family::Errors && kept.peer.is_some() && kept.entity.service() == service
     };
     let families: &[Family] =
-        if view.current.iter().any(fails) { &[Family::Errors] } else { &[Family::Latency, Family::Errors] };
+        if view.told(service).any(fails) { &[Family::Errors] } else { &[Family::Latency, Family::Errors] };
     families.iter().find_map(|family| of_family(view, service, *family))
 }
 
 fn of_family(view: &View<'_>, service: &str, family: Family) -> Option<Account> {
-    let up = view.current.iter().filter(|kept| kept.family == family && kept.direction == Direction::Up);
+    let up = view.told(service).filter(|kept| kept.family == family && kept.direction == Direction::Up);
     // Of one instance or one route the worst is worse than anything that is said of all calls together:
     // only what is said of the service as a whole can be compared with its calls.
     let (edges, own): (Vec<&Kept>, Vec<&Kept>) =
-        up.copied().filter(|kept| kept.entity.as_str() == service).partition(|kept| kept.peer.is_some());
+        up.filter(|kept| kept.entity.as_str() == service).partition(|kept| kept.peer.is_some());
     let mut best: Option<Account> = None;
     for statistic in own.iter().filter_map(|kept| statistic(&kept.signal)) {
         let same = |kept: &&&Kept| self::statistic(&kept.signal) == Some(statistic);
@@ -105,7 +105,8 @@ fn excess(kept: &Kept) -> Option<f64> {
 
 /// How often a service calls another for one request of its own; once if nobody counted.
 fn calls_per_request(view: &View<'_>, service: &str, callee: &str) -> f64 {
-    let topology = &view.knowledge.topology;
+    // What is counted of calls is known with the symptoms of the service.
+    let topology = &view.known().knowledge.topology;
     let served: f64 = view.graph.callers(service).filter_map(|from| topology.volume(from, service)).sum();
     match topology.volume(service, callee) {
         Some(calls) if served > 0.0 => calls / served,

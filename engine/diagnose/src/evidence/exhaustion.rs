@@ -69,11 +69,12 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
     // Less work also comes to those whose callers are in trouble.
     let service = place.suspect.service();
     let view = place.view;
-    let idle_above = view.services.iter().find(|other| {
+    let above = view.above(service);
+    let is_idle = |other: &&&str| {
         let entity = theriac_contract::Entity((**other).to_owned());
-        view.graph.is_below(service, other) && view.trouble(&entity, Family::Traffic, DOWN).is_some()
-    });
-    if let Some(caller) = idle_above {
+        view.trouble(&entity, Family::Traffic, DOWN).is_some()
+    };
+    if let Some(caller) = above.iter().find(is_idle) {
         let text = format!("{caller}, which calls it, has less traffic, too");
         reasons.add("call_graph", -2.0, text, Vec::new());
     }

@@ -97,10 +97,8 @@ fn of_guests<'a>(place: &Place<'_, 'a>, says_so: bool, reasons: &mut Reasons) ->
 fn failing_consumer(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) {
     let poisoned = fault == Fault::PoisonRecord;
     let queue = place.suspect.service();
-    let fails =
-        place.view.current.iter().find(|kept| {
-            kept.family == Family::Errors && kept.peer.is_none() && kept.entity.service() != queue
-        });
+    let mut failing = place.view.of_family(Family::Errors);
+    let fails = failing.find(|kept| kept.peer.is_none() && kept.entity.service() != queue);
     match fails {
         Some(kept) => {
             let text = format!("{} fails while messages pile up", kept.entity.service());

@@ -1,14 +1,11 @@
 //! Evidence on what: which signals a kind of fault shows, and which speak against it.
 
-use std::collections::BTreeSet;
-
 use theriac_contract::{Change, Direction, Entity};
 
 use super::{Fault, Reasons, asking, exhaustion, marked, network, said};
 use crate::{
     family::Family,
     graph::{is_host, is_zone},
-    incident::Kept,
     vantage,
     view::{Trouble, View},
 };
@@ -217,20 +214,21 @@ impl<'a> Place<'_, 'a> {
             self.sign(reasons, "missing", 1.0, Family::Missing, None);
         }
         // Who is gone is missed by those who call it; what only stops to tell may work all the same.
-        let missed = |kept: &&Kept| matches!(kept.family, Family::Errors | Family::Latency | Family::Health);
-        let noticed = self.view.current.iter().any(missed);
+        let missed = [Family::Errors, Family::Latency, Family::Health];
+        let noticed = || missed.into_iter().any(|family| self.view.of_family(family).next().is_some());
         let somebody_calls = self.view.graph.callers(self.suspect.service()).next().is_some();
         let silent_only = restarts.is_none() && missing.is_some() && self.view.restarts(self.suspect) == 0;
-        let stood_in = self.view.current.iter().find(|kept| {
+        let here = self.suspect.service();
+        let stood_in = self.view.told(here).find(|kept| {
             kept.family == Family::Traffic
                 && kept.direction == Direction::Up
                 && kept.about().is_instance()
-                && kept.about().service() == self.suspect.service()
+                && kept.about().service() == here
         });
         if let (true, Some(kept)) = (silent_only, stood_in) {
             let text = format!("{} does more in its place", kept.about());
             reasons.add("missing", 2.0, text, vec![kept.id.clone()]);
-        } else if silent_only && !noticed && somebody_calls {
+        } else if silent_only && somebody_calls && !noticed() {
             let text = format!("nobody who calls {} misses it: it may be its telemetry alone", self.suspect);
             reasons.add("missing", -7.0, text, Vec::new());
         }
@@ -245,9 +243,7 @@ impl<'a> Place<'_, 'a> {
     /// beginning it may not have told yet.
     fn own_word(&self, reasons: &mut Reasons) {
         if self.view.claims_to_be_well(self.suspect) {
-            let since =
-                self.view.onset(self.suspect).map_or(0.0, |onset| self.view.at.since(onset).as_seconds());
-            let ratio = if since >= OWN_WORD_AFTER { -3.0 } else { -1.0 };
+            let ratio = if self.view.has_lasted(self.suspect, OWN_WORD_AFTER) { -3.0 } else { -1.0 };
             let text = format!("only others tell of it: what {} tells of itself is as usual", self.suspect);
             reasons.add("own_word", ratio, text, Vec::new());
         }
@@ -334,9 +330,7 @@ impl<'a> Place<'_, 'a> {
             self.sign(reasons, "logs", -2.0, family, None);
         }
         // Who fails on what one partition of a queue holds is not what is wrong.
-        let piled = |kept: &&&Kept| kept.family == Family::Backlog && kept.direction == Direction::Up;
-        let partitions: BTreeSet<&Entity> =
-            self.view.current.iter().filter(piled).map(|kept| kept.about()).collect();
+        let partitions = self.view.piled();
         if let (Some(first), true) = (partitions.first(), partitions.len() == 1)
             && first.is_instance()
         {
@@ -372,7 +366,7 @@ impl<'a> Place<'_, 'a> {
         self.mark(reasons, "peers", 5.0, mismatch.or(edge_errors), "answers that others found to be wrong");
         // Who has just got a new build shares it with the others, whichever of them was caught first.
         self.change_speaks_against(reasons, -4.5);
-        let own = self.view.current.iter().filter(|kept| kept.entity == *self.suspect);
+        let own = self.view.told(self.suspect.service()).filter(|kept| kept.entity == *self.suspect);
         let mut own = own.filter(|kept| {
             matches!(kept.family, Family::Health | Family::Errors | Family::Restarts | Family::Missing)
         });
@@ -448,7 +442,8 @@ impl<'a> Place<'_, 'a> {
         // Those that are left have the work of those that are gone.
         self.sign(reasons, "missing", -3.0, Family::Missing, None);
         let loaded = |name: &&&str| view.more_work(&Entity((**name).to_owned())).is_some();
-        let above = view.services.iter().filter(|other| view.graph.is_below(service, other)).find(loaded);
+        let above = view.above(service);
+        let above = above.iter().find(loaded);
         match above {
             Some(caller) => {
                 let text = format!("{caller}, which calls it, has more traffic, too");
@@ -464,8 +459,7 @@ impl<'a> Place<'_, 'a> {
                 reasons.add("call_graph", ratio, text, ids);
             }
             None => {
-                let reached =
-                    view.services.iter().filter(|other| view.graph.is_below(other, service)).count();
+                let reached = view.below(service).len();
                 let text =
                     format!("the load enters at {service} and reaches {reached} troubled services below");
                 reasons.add("call_graph", 0.5 + (0.5 * reached as f64).min(1.5), text, Vec::new());

@@ -16,7 +16,7 @@ pub(crate) use asking::named;
 pub(crate) use contribution::{Account, account};
 pub(crate) use mechanism::weigh as weigh_mechanism;
 pub(crate) use place::weigh as weigh_place;
-pub(crate) use precedent::{shown, weigh as weigh_precedents};
+pub(crate) use precedent::{Precedents, shown};
 
 use crate::{
     channel::reweight::Weights,

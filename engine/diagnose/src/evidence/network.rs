@@ -38,11 +38,8 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
     let outward = ways.iter().any(|(caller, _)| *caller == service);
     if let (None, None, true) = (lost, held_up, outward) {
         let text = format!("{service} waits for answers that were ready: time goes on the way");
-        let ids = place
-            .view
-            .current
-            .iter()
-            .filter(|kept| kept.family == Family::Gap && { kept.entity.service() == service });
+        let own = place.view.told(service);
+        let ids = own.filter(|kept| kept.family == Family::Gap && { kept.entity.service() == service });
         let ids = ids.take(5).map(|kept| kept.id.clone()).collect();
         reasons.add("network", 4.0 * FROM_THE_CALLER, text, ids);
     } else {
@@ -87,7 +84,7 @@ pub(super) fn weigh(place: &Place<'_, '_>, reasons: &mut Reasons) {
 
 /// Losses of a host on which an instance of the suspect's service runs.
 fn lost_by_a_host<'a>(place: &Place<'_, 'a>) -> Option<Trouble<'a>> {
-    let instances = place.view.knowledge.topology.instances.get(place.suspect.service())?;
+    let instances = place.view.instances(place.suspect.service())?;
     let hosts = instances.iter().flat_map(|instance| place.view.graph.hosts(instance));
     hosts.into_iter().find_map(|host| place.view.trouble(&host, Family::Transmission, None))
 }
@@ -102,9 +99,9 @@ fn of_host(place: &Place<'_, '_>, reasons: &mut Reasons) {
     let guests: BTreeSet<_> = place.view.graph.guests(place.suspect).collect();
     let mut there = Ways::default();
     let mut elsewhere = Ways::default();
-    for kept in &place.view.current {
+    for kept in place.view.of_family(Family::Gap) {
         let is_mean = kept.signal.ends_with(".mean") && kept.about().is_instance();
-        if kept.family != Family::Gap || kept.direction != Direction::Up || !is_mean {
+        if kept.direction != Direction::Up || !is_mean {
             continue;
         }
         let excess = kept.observed.zip(kept.expected).map_or(0.0, |(observed, expected)| observed - expected);

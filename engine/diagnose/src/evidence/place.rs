@@ -71,10 +71,8 @@ fn call_graph(
         return;
     }
     let service = suspect.service();
-    let felt_at = |name: &str| view.felt(&Entity(name.to_owned()));
-    let below =
-        view.services.iter().filter(|other| **other != service && view.graph.is_below(other, service));
-    let below = below.filter_map(|other| felt_at(other));
+    let below = view.below(service);
+    let below = below.iter().filter_map(|other| view.felt(&Entity((*other).to_owned())));
     if let Some(account) = account.filter(|_| fault.looks_like_a_victim()) {
         contribution::weigh(account, reasons);
     }
@@ -100,12 +98,10 @@ fn call_graph(
         let text = format!("{} is called by {service} and is troubled itself", callee.kept.about());
         reasons.add("call_graph", ratio, text, vec![callee.kept.id.clone()]);
     }
-    let above: Vec<_> = view
-        .services
-        .iter()
-        .filter(|other| **other != service && view.graph.is_below(service, other))
-        .filter_map(|other| felt_at(other))
-        .collect();
+    // How many there are is what weighs.
+    let above = view.above(service);
+    let above = above.iter().filter(|other| view.is_felt(other));
+    let above: Vec<_> = above.filter_map(|other| view.felt_in_words(&Entity((*other).to_owned()))).collect();
     if !above.is_empty() {
         let ids = above.iter().take(5).map(|trouble| trouble.kept.id.clone()).collect();
         let names: Vec<_> = above.iter().take(3).map(|trouble| trouble.kept.about().service()).collect();

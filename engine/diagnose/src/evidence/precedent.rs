@@ -5,12 +5,12 @@
 //! fault are then taken to be distributed as among these, with a uniform distribution worth
 //! [`PRIOR`] incidents before anything was confirmed (Dirichlet), and the ratio is against uniform.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use theriac_contract::{Direction, Entity, Precedent, Snapshot};
+use theriac_contract::{Direction, Entity, Evidence, Precedent, Snapshot};
 
-use super::{Fault, Reasons};
-use crate::{graph::is_host, incident::Kept, view::View};
+use super::Fault;
+use crate::{family::Family, graph::is_host, view::View};
 
 /// So many incidents that look exactly like it would have to be known to outweigh what is believed of
 /// all kinds without any.
@@ -22,15 +22,18 @@ const ALIKE_MIN: f64 = 0.25;
 
 /// What an incident shows as seen from a suspect.
 pub(crate) fn shown(view: &View<'_>, suspect: &Entity) -> BTreeSet<String> {
-    let told = |kept: &&Kept| {
-        let direction = match kept.direction {
+    // Many symptoms show the same of the same.
+    let told: BTreeSet<(&Entity, Family, Direction)> =
+        view.current.iter().map(|kept| (kept.about(), kept.family, kept.direction)).collect();
+    let text = |(about, family, direction): (&Entity, Family, Direction)| {
+        let direction = match direction {
             Direction::Up => "up",
             Direction::Down => "down",
             Direction::None => "none",
         };
-        format!("{}:{}:{direction}", place(view, suspect, kept.about()), kept.family.name())
+        format!("{}:{}:{direction}", place(view, suspect, about), family.name())
     };
-    view.current.iter().map(told).collect()
+    told.into_iter().map(text).collect()
 }
 
 fn place(view: &View<'_>, suspect: &Entity, other: &Entity) -> &'static str {
@@ -58,46 +61,76 @@ fn place(view: &View<'_>, suspect: &Entity, other: &Entity) -> &'static str {
     }
 }
 
-/// Weighs a fault at a suspect by the precedents.
-pub(crate) fn weigh(
-    knowledge: &Snapshot,
-    suspect: &Entity,
-    fault: Fault,
-    shown: &BTreeSet<String>,
-    reasons: &mut Reasons,
-) {
-    let worth = |precedent: &Precedent| {
-        let alike = jaccard(shown, &precedent.shown);
-        let near = if precedent.cause.service() == suspect.service() { 1.0 } else { ELSEWHERE };
-        if alike < ALIKE_MIN { 0.0 } else { alike * alike * near }
-    };
-    let alike: Vec<(&Precedent, f64)> =
-        knowledge.precedents.iter().map(|one| (one, worth(one))).filter(|(_, worth)| *worth > 0.0).collect();
-    if alike.is_empty() {
-        return;
-    }
-    let sum = |of: &dyn Fn(&Precedent) -> bool| {
-        alike.iter().filter(|(one, _)| of(one)).map(|(_, worth)| worth).sum::<f64>()
-    };
-    let kinds = Fault::ALL.len() as f64;
-    let same = |one: &Precedent| one.fault == fault.slug();
-    let probability = (sum(&same) + PRIOR / kinds) / (sum(&|_| true) + PRIOR);
-    let count = alike.iter().filter(|(one, _)| same(one)).count();
-    let last = alike.iter().rev().find(|(one, _)| same(one));
-    let example = last.map_or_else(String::new, |(one, _)| format!(", {} the last", one.incident.short()));
-    let text = format!(
-        "of {} earlier incidents that looked like it, {count} were {}{example}",
-        alike.len(),
-        fault.slug().replace('_', " ")
-    );
-    reasons.add("precedents", libm::log(probability * kinds), text, Vec::new());
+/// Earlier incidents whose cause was confirmed, by what they showed.
+pub(crate) struct Precedents<'k> {
+    all: &'k [Precedent],
+    /// Places in `all`.
+    showing: BTreeMap<&'k str, Vec<usize>>,
 }
 
-/// The share of what both show in what either shows. `b` is sorted, each once.
-fn jaccard(a: &BTreeSet<String>, b: &[String]) -> f64 {
-    let both = b.iter().filter(|one| a.contains(*one)).count();
-    let either = a.len() + b.len() - both;
-    if either == 0 { 0.0 } else { both as f64 / either as f64 }
+impl<'k> Precedents<'k> {
+    pub(crate) fn new(knowledge: &'k Snapshot) -> Self {
+        let mut showing: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, precedent) in knowledge.precedents.iter().enumerate() {
+            for shown in &precedent.shown {
+                showing.entry(shown).or_default().push(place);
+            }
+        }
+        Self { all: &knowledge.precedents, showing }
+    }
+
+    /// Those that look like an incident as it is seen from a suspect.
+    pub(crate) fn alike(&self, view: &View<'_>, suspect: &Entity) -> Alike<'k> {
+        if self.all.is_empty() { Alike(Vec::new()) } else { self.like(suspect, &shown(view, suspect)) }
+    }
+
+    fn like(&self, suspect: &Entity, shown: &BTreeSet<String>) -> Alike<'k> {
+        let mut both = vec![0; self.all.len()];
+        for place in shown.iter().filter_map(|one| self.showing.get(one.as_str())).flatten() {
+            both[*place] += 1;
+        }
+        let worth = |(precedent, both): (&'k Precedent, usize)| {
+            // The share of what both show in what either shows: what a precedent shows, it shows once.
+            let either = shown.len() + precedent.shown.len() - both;
+            let alike = if either == 0 { 0.0 } else { both as f64 / either as f64 };
+            let near = if precedent.cause.service() == suspect.service() { 1.0 } else { ELSEWHERE };
+            (alike >= ALIKE_MIN).then_some((precedent, alike * alike * near))
+        };
+        Alike(self.all.iter().zip(both).filter_map(worth).collect())
+    }
+}
+
+/// Earlier incidents that look like one, and what each is worth.
+pub(crate) struct Alike<'k>(Vec<(&'k Precedent, f64)>);
+
+impl Alike<'_> {
+    /// What they say of a fault; none if there are none.
+    pub(crate) fn weigh(&self, fault: Fault) -> Option<Evidence> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let sum = |of: &dyn Fn(&Precedent) -> bool| {
+            self.0.iter().filter(|(one, _)| of(one)).map(|(_, worth)| worth).sum::<f64>()
+        };
+        let kinds = Fault::ALL.len() as f64;
+        let same = |one: &Precedent| one.fault == fault.slug();
+        let probability = (sum(&same) + PRIOR / kinds) / (sum(&|_| true) + PRIOR);
+        let count = self.0.iter().filter(|(one, _)| same(one)).count();
+        let last = self.0.iter().rev().find(|(one, _)| same(one));
+        let example =
+            last.map_or_else(String::new, |(one, _)| format!(", {} the last", one.incident.short()));
+        let text = format!(
+            "of {} earlier incidents that looked like it, {count} were {}{example}",
+            self.0.len(),
+            fault.slug().replace('_', " ")
+        );
+        Some(Evidence {
+            channel: "precedents".to_owned(),
+            log_likelihood_ratio: libm::log(probability * kinds),
+            text,
+            symptoms: Vec::new(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -117,10 +150,9 @@ mod tests {
 
     fn ratio(precedents: Vec<Precedent>, fault: Fault) -> Option<f64> {
         let knowledge = Snapshot { precedents, ..Snapshot::default() };
-        let mut reasons = Reasons::default();
         let shown = ["self:errors:up", "caller:errors:up"].map(str::to_owned).into();
-        weigh(&knowledge, &Entity("cart/cart-1".to_owned()), fault, &shown, &mut reasons);
-        reasons.list.first().map(|evidence| evidence.log_likelihood_ratio)
+        let alike = Precedents::new(&knowledge).like(&Entity("cart/cart-1".to_owned()), &shown);
+        alike.weigh(fault).map(|evidence| evidence.log_likelihood_ratio)
     }
 
     #[test]

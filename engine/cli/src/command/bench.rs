@@ -4,6 +4,7 @@ mod bank;
 mod checkpoint;
 mod diagnosis;
 mod spans;
+mod update;
 
 use std::{hint::black_box, time::Instant};
 

@@ -18,6 +18,7 @@ use theriac_diagnose::{
     weighing::{Weighed, weigh},
 };
 
+use super::update;
 use crate::output::{Format, Report, say};
 
 /// Arguments of `theriac bench diagnosis`.
@@ -80,15 +81,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let made = |number| made_up::windows(services, spans, number).0;
     let few = incidents.div_ceil(5);
-    let rows = [
-        ("diagnosis.ms", format!("{series} series, 1 h of history"), of_series(series, incidents)),
-        ("diagnosis.many.ms", format!("{SERIES_MANY} series, 1 h of history"), of_series(SERIES_MANY, few)),
+    let mut rows = vec![
+        ("diagnosis.ms".to_owned(), format!("{series} series, 1 h of history"), of_series(series, incidents)),
         (
-            "diagnosis.requests.ms",
+            "diagnosis.many.ms".to_owned(),
+            format!("{SERIES_MANY} series, 1 h of history"),
+            of_series(SERIES_MANY, few),
+        ),
+        (
+            "diagnosis.requests.ms".to_owned(),
             format!("{spans} spans and lines in each window"),
             measure(few, made, requests),
         ),
     ];
+    let given = rows.len();
+    rows.extend(update::rows(incidents));
     let mut report = Report::new("bench diagnosis", "default".to_owned(), String::new(), None);
     for (name, _, milliseconds) in &rows {
         report.set_quantiles(name, milliseconds);
@@ -97,10 +104,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return report.print();
     }
     say!("{services} services; milliseconds from an incident to ranked causes, one thread\n");
-    say!("{:<44}{:>10}{:>10}{:>10}{:>10}", "", "incidents", "p50", "p90", "p99");
-    for (name, what, milliseconds) in &rows {
+    let head = |what: &str| say!("{:<52}{:>10}{:>8}{:>8}{:>8}", "", what, "p50", "p90", "p99");
+    head("incidents");
+    for (index, (name, what, milliseconds)) in rows.iter().enumerate() {
+        if index == given {
+            say!("\nmilliseconds from one more symptom of an incident to its next revision\n");
+            head("times");
+        }
         let of = |share: &str| report.metrics.get(&format!("{name}.{share}")).copied().unwrap_or(f64::NAN);
-        say!("{what:<44}{:>10}{:>10.2}{:>10.2}{:>10.2}", milliseconds.len(), of("p50"), of("p90"), of("p99"));
+        say!("{what:<52}{:>10}{:>8.2}{:>8.2}{:>8.2}", milliseconds.len(), of("p50"), of("p90"), of("p99"));
     }
     Ok(())
 }

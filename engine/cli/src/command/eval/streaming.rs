@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use theriac_contract::{Entity, Fetch, Id, Incident, Interval, Source, Telemetry, Timestamp};
+use theriac_contract::{Entity, Fact, Fetch, Id, Incident, Interval, Source, Telemetry, Timestamp};
 use theriac_datasets::ranking::{self, Answer, Ranked};
 use theriac_engine::Engine;
 use theriac_plan::Playbooks;
@@ -59,6 +59,11 @@ impl Listener {
         // Nothing is to be done about the past.
         let none = Playbooks::parse("no playbooks", "playbooks: []")?;
         Ok(Self { engine: Engine::new(&config.engine(), none), revisions: Vec::new() })
+    }
+
+    /// What is known beforehand.
+    pub(super) fn learn(&mut self, facts: Vec<Fact>) {
+        self.engine.learn(facts);
     }
 
     pub(super) fn push(&mut self, telemetry: &[Telemetry]) -> Result<()> {

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | this | what is judged, and its figures |
 //! | [`petshop`], [`sockshop`], [`alerts`] | one data set each: incidents as data, baselines, cells |
+//! | `petshop_stream` | the issues of PetShop through the live loop |
 //! | `sockshop_stream` | the cases of Sock Shop through the live loop |
 //! | `print` | tables, one case, the channels left out in turn |
 
 pub(super) mod alerts;
 pub(super) mod petshop;
+mod petshop_stream;
 mod print;
 pub(super) mod sockshop;
 mod sockshop_stream;

@@ -27,8 +27,9 @@ const LEADING: [&str; 4] = [
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    arguments
-        .no_stream("an issue of PetShop has ten rows of five minutes, which no detector is warm after")?;
+    if arguments.streaming {
+        return super::petshop_stream::run(arguments);
+    }
     let folder = arguments.folder("petshop-low")?;
     let scenario =
         petshop::open(&folder).context("cannot read the scenario (datasets/README.md has the layout)")?;

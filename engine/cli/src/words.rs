@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use theriac_contract::Timestamp;
+use theriac_contract::{Evidence, Timestamp};
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -124,6 +124,28 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Equal neighbours once, with how many there are of them; the others as they are.
+pub(crate) fn counted(texts: &[String]) -> Vec<String> {
+    let times = |run: &[String]| match run {
+        [only] => only.clone(),
+        several => format!("{}  ({} times)", several[0], several.len()),
+    };
+    texts.chunk_by(|a, b| a == b).map(times).collect()
+}
+
+/// What is said of a hypothesis, each sentence once: several channels may hear the same, and what they
+/// make of it is added up.
+pub(crate) fn sentences(evidence: &[Evidence]) -> Vec<(f64, &str)> {
+    let mut told: Vec<(f64, &str)> = Vec::new();
+    for one in evidence {
+        match told.iter_mut().find(|(_, text)| *text == one.text) {
+            Some((ratio, _)) => *ratio += one.log_likelihood_ratio,
+            None => told.push((one.log_likelihood_ratio, &one.text)),
+        }
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +183,21 @@ mod tests {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("  a bcd\nefghijkl", 6), ["  a", "  bcd", "efghij", "kl"]);
         assert_eq!(wrap("", 10), [""]);
+    }
+
+    #[test]
+    fn what_is_equal_is_said_once() {
+        let texts = ["a", "a", "b", "a"].map(str::to_owned);
+        assert_eq!(counted(&texts), ["a  (2 times)", "b", "a"]);
+        assert!(counted(&[]).is_empty());
+        let evidence = |ratio, text: &str| Evidence {
+            channel: String::new(),
+            log_likelihood_ratio: ratio,
+            text: text.to_owned(),
+            symptoms: Vec::new(),
+        };
+        let all = [evidence(3.5, "it is slow"), evidence(0.5, "it was first"), evidence(1.5, "it is slow")];
+        assert_eq!(sentences(&all), [(5.0, "it is slow"), (0.5, "it was first")]);
     }
 
     #[test]

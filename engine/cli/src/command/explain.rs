@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use crossterm::style::Stylize;
 use serde_json::json;
-use theriac_contract::{Entity, Evidence, Hypothesis, Incident, IncidentPhase, Role, Symptom, Timestamp};
+use theriac_contract::{Entity, Hypothesis, Incident, IncidentPhase, Role, Symptom, Timestamp};
 
 use crate::{
     account::Account,
@@ -16,7 +16,7 @@ use crate::{
     report,
     store::Store,
     story::Story,
-    words::{fit, odds, span, time_of_day, wrap},
+    words::{counted, fit, odds, sentences, span, time_of_day, wrap},
 };
 
 /// Characters of a line at most.
@@ -265,7 +265,7 @@ impl<'a> Case<'a> {
         ));
         for symptom in shown {
             indented(2, &format!("{}  ({})", symptom.explanation, odds(symptom.p_value)));
-            for example in &symptom.examples {
+            for example in counted(&symptom.examples) {
                 for line in example.lines() {
                     say!("      {}", fit(line, WIDTH - 6).trim_end());
                 }
@@ -314,11 +314,11 @@ impl<'a> Case<'a> {
 }
 
 fn reasons(hypothesis: &Hypothesis, most: usize) {
-    let told = |evidence: &Evidence| {
-        indented(8, &format!("{:+.1}  {}", evidence.log_likelihood_ratio, evidence.text));
-    };
-    hypothesis.evidence_for.iter().take(most).for_each(told);
-    hypothesis.evidence_against.iter().take(most).for_each(told);
+    for evidence in [&hypothesis.evidence_for, &hypothesis.evidence_against] {
+        for (ratio, text) in sentences(evidence).into_iter().take(most) {
+            indented(8, &format!("{ratio:+.1} {text}"));
+        }
+    }
     if let Some(change) = &hypothesis.change {
         let (from, to) = (&change.from, &change.to);
         indented(

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     propagation::Propagation,
     story::Story,
-    words::{fit, odds, time_of_day},
+    words::{counted, fit, odds, time_of_day},
 };
 
 /// Beside the style of all pages.
@@ -49,7 +49,7 @@ pub(crate) fn page(incident: &Incident, judged: &Incident, map: &Propagation, st
             odds(symptom.p_value)
         );
         if !symptom.examples.is_empty() {
-            let _ = write!(page, "<pre>{}</pre>", escape(&symptom.examples.join("\n")));
+            let _ = write!(page, "<pre>{}</pre>", escape(&counted(&symptom.examples).join("\n")));
         }
     }
     if seen.len() > SYMPTOMS_MAX {

@@ -9,7 +9,11 @@ use super::{
     plot::Plot,
     style::{STYLE, escape},
 };
-use crate::{output::Report, story::Story};
+use crate::{
+    output::Report,
+    story::Story,
+    words::{counted, sentences},
+};
 
 /// Values of series over the run, by canonical key: what the plots are drawn from.
 pub(crate) type History = BTreeMap<String, Vec<(Timestamp, f64)>>;
@@ -140,7 +144,7 @@ fn plot(page: &mut String, row: &FaultRow, story: &Story, start: Timestamp, hist
     }
     let _ = write!(page, "<p class=quiet>{}</p>", escape(&worst.explanation));
     if !worst.examples.is_empty() {
-        let _ = write!(page, "<pre>{}</pre>", escape(&worst.examples.join("\n")));
+        let _ = write!(page, "<pre>{}</pre>", escape(&counted(&worst.examples).join("\n")));
     }
     let plot = Plot { values: &shown, band: worst.band, shade: (after(begin), after(end)), marks };
     page.push_str(&plot.svg(&escape(&worst.signal)));
@@ -153,7 +157,7 @@ pub(super) fn hypotheses(page: &mut String, ranked: &[Hypothesis]) {
         let class = format!("{:?}", hypothesis.class).to_lowercase();
         let _ = write!(
             page,
-            "<tr><td>{} {}<td><span class=bar style=\"width:{:.0}px\"></span>{:.2}<td>{class}<td>{}{}</tr>",
+            "<tr><td>{} {}<td style=\"white-space:nowrap\"><span class=bar style=\"width:{:.0}px\"></span>{:.2}<td>{class}<td>{}{}</tr>",
             escape(entity),
             escape(&hypothesis.fault),
             hypothesis.probability * 90.0,
@@ -166,9 +170,9 @@ pub(super) fn hypotheses(page: &mut String, ranked: &[Hypothesis]) {
 }
 
 fn reasons(evidence: &[Evidence], sign: &str) -> String {
-    evidence.iter().take(4).fold(String::new(), |mut text, reason| {
-        let _ = write!(text, "<div>{sign} {}</div>", escape(&reason.text));
-        text
+    sentences(evidence).into_iter().take(4).fold(String::new(), |mut page, (_, text)| {
+        let _ = write!(page, "<div>{sign} {}</div>", escape(text));
+        page
     })
 }
 

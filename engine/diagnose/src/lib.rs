@@ -13,6 +13,7 @@
 //! | `restarts`, `departures` | which restarts, and which silences, a change explains |
 //! | `spread` | how trouble went from the cause to those who feel it |
 //! | `vantage` | what a thing says of itself against what others say of it; whose word does not count |
+//! | `spot` | a service as an incident shows it, and what was read of it |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
 //! | `evidence` | the channels: each gives a log likelihood ratio and a sentence |
 //! | `memory` | what suspects weighed before, as long as nothing that it rests on changed |
@@ -40,6 +41,7 @@ pub mod made_up;
 mod memory;
 mod restarts;
 pub mod settings;
+mod spot;
 mod spread;
 mod vantage;
 mod view;

@@ -1,7 +1,7 @@
 //! What an incident's suspects weighed at the last look, and what that rested on.
 //!
 //! An update costs time in what it changes: who reads nothing that became another is not weighed again.
-//! What is read of an incident is read of a service as a rule ([`crate::view::Aspects`]); of each it is kept
+//! What is read of an incident is read of a service as a rule ([`Aspects`]); of each it is kept
 //! when that became what it is. What all suspects read is compared as a whole. It is derived from what was
 //! seen, so it is no state: without it all is weighed anew, and comes out the same.
 
@@ -12,7 +12,8 @@ use theriac_contract::{Distrust, Entity, Id, Timestamp};
 use crate::{
     evidence::Fault,
     family::Family,
-    view::{Aspects, Reads, View},
+    spot::{Aspects, Reads},
+    view::View,
 };
 
 /// Services and hosts that are kept in mind for one incident; beyond that all is forgotten.

@@ -127,15 +127,20 @@ impl Bank {
     pub fn update(&mut self, at: Timestamp, values: &[f64], learn: &[bool], out: &mut Scores<'_>) {
         let detectors = self.detectors.len();
         let leader = self.detectors.iter().position(|detector| detector.looks_ahead());
-        let (mut block, mut scored) = (Block::EMPTY, Scored::EMPTY);
+        let (mut block, mut scored, mut verdict) = (Block::EMPTY, Scored::EMPTY, Verdict::NONE);
+        let (mut last_values, mut last_learn) = ([f64::NAN; BLOCK], [false; BLOCK]);
         for number in 0..self.series().div_ceil(BLOCK) {
             let first = number * BLOCK;
-            let values = whole(values, first, f64::NAN);
-            let observations = Observations { at, values: &values };
-            let Found { unusable, unfit } =
-                self.anchors.prepare(number, &values, &whole(learn, first, false), &mut block);
+            let values = whole(values, first, f64::NAN, &mut last_values);
+            let learn = whole(learn, first, false, &mut last_learn);
+            let observations = Observations { at, values };
+            let Found { unusable, unfit } = self.anchors.prepare(number, values, learn, &mut block);
             self.unusable += u64::from(unusable);
-            let mut verdict = Verdict::NONE;
+            match leader {
+                // It says all the rest anew.
+                Some(_) => verdict.sum = Verdict::NONE.sum,
+                None => verdict = Verdict::NONE,
+            }
             let mut places = self.anchors.ahead(number + 1);
             let p_values = self.p_values[number * detectors..].iter_mut();
             for (index, (detector, p_values)) in self.detectors.iter_mut().zip(p_values).enumerate() {
@@ -161,13 +166,16 @@ impl Bank {
     }
 }
 
-/// The elements of a block that begins at `first`; `absent` beyond the end.
+/// The elements of a block that begins at `first`. Where they end before the block does, they are copied to
+/// `last`, and `absent` behind them.
 #[inline(always)]
-fn whole<T: Copy>(all: &[T], first: usize, absent: T) -> [T; BLOCK] {
-    match all.get(first..).and_then(|rest| rest.first_chunk()) {
-        Some(block) => *block,
-        None => std::array::from_fn(|i| all.get(first + i).copied().unwrap_or(absent)),
-    }
+fn whole<'a, T: Copy>(all: &'a [T], first: usize, absent: T, last: &'a mut [T; BLOCK]) -> &'a [T; BLOCK] {
+    let some = all.get(first..).unwrap_or_default();
+    some.first_chunk().unwrap_or_else(|| {
+        last[..some.len()].copy_from_slice(some);
+        last[some.len()..].fill(absent);
+        last
+    })
 }
 
 /// Gives a block's verdict in units of the values.

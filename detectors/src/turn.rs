@@ -31,9 +31,9 @@ pub(crate) struct Scored {
     odds: Column,
     /// Where the tail begins.
     threshold: Column,
-    /// 1 + score of what is learnt from.
+    /// 1 + score of what is learnt from, of a detector of events.
     lesson: Column,
-    /// Lessons so far.
+    /// Its lessons so far.
     seen: Column,
     expected: Column,
     unit_high: Column,
@@ -87,8 +87,10 @@ fn score_and_learn<K: Kernel<N>, const N: usize>(
     scored.y[i] = y;
     scored.odds[i] = select(speaks, state.calibration.body(i, y), 1.0);
     scored.threshold[i] = threshold;
-    scored.lesson[i] = lesson;
-    scored.seen[i] = seen;
+    if K::EVENTS {
+        scored.lesson[i] = lesson;
+        scored.seen[i] = seen;
+    }
     if K::EXPECTS {
         scored.expected[i] = reading.expected;
         scored.unit_high[i] = reading.unit_high;
@@ -178,13 +180,16 @@ fn attend<K: Kernel<N>, const N: usize>(
     few: &mut Few,
     lanes: &[u8],
 ) {
+    let seen = if K::EVENTS { &scored.seen } else { &input.seen };
     for (k, lane) in lanes.iter().enumerate() {
         let (k, i) = (k % FEW, usize::from(*lane) % BLOCK);
         let tail = state.calibration.tails.get(i);
         few.y[k] = scored.y[i];
         few.threshold[k] = scored.threshold[i];
-        few.lesson[k] = scored.lesson[i];
-        few.seen[k] = scored.seen[i];
+        if K::EVENTS {
+            few.lesson[k] = scored.lesson[i];
+        }
+        few.seen[k] = seen[i];
         few.odds[k] = scored.odds[i];
         few.busy[k] = scored.busy[i];
         few.tails.set(k, tail);
@@ -213,27 +218,44 @@ fn attend<K: Kernel<N>, const N: usize>(
     }
 }
 
+/// Where the bits of each byte are set, from the lowest on, a byte for each.
+const PLACES: [u64; 256] = {
+    let mut places = [0; 256];
+    let mut mask = 0;
+    while mask < places.len() {
+        let (mut bit, mut count) = (0, 0);
+        while bit < 8 {
+            if mask >> bit & 1 == 1 {
+                places[mask] |= bit << (8 * count);
+                count += 1;
+            }
+            bit += 1;
+        }
+        mask += 1;
+    }
+    places
+};
+
 /// The lanes that are attended to, and how many they are.
 #[inline(always)]
-fn busy(scored: &Scored) -> ([u8; BLOCK], usize) {
+fn busy(scored: &Scored) -> ([u8; BLOCK + 8], usize) {
     /// The lowest bit of each byte.
     const LOWEST: u64 = 0x0101_0101_0101_0101;
     /// Multiplied by this, those bits meet in the highest byte.
     const TOGETHER: u64 = 0x0102_0408_1020_4080;
-    let (mut lanes, mut count) = ([0; BLOCK], 0);
-    for first in (0..BLOCK).step_by(64) {
-        let mut mask = 0;
-        for eight in 0..8 {
-            let bytes: [u8; 8] = std::array::from_fn(|i| scored.busy[first + eight * 8 + i]);
-            let bits = u64::from_le_bytes(bytes);
-            let bits = (bits | (bits >> 1)) & LOWEST;
-            mask |= (bits.wrapping_mul(TOGETHER) >> 56) << (eight * 8);
-        }
-        while mask != 0 {
-            lanes[count % BLOCK] = (first + mask.trailing_zeros() as usize) as u8;
-            count += 1;
-            mask &= mask - 1;
-        }
+    let mut masks = [0; BLOCK / 8];
+    for (mask, eight) in masks.iter_mut().zip(scored.busy.as_chunks().0) {
+        let bits = u64::from_le_bytes(*eight);
+        let bits = (bits | (bits >> 1)) & LOWEST;
+        *mask = (bits.wrapping_mul(TOGETHER) >> 56) as u8;
+    }
+    let (mut lanes, mut count, mut first) = ([0; BLOCK + 8], 0, 0_u64);
+    for mask in masks {
+        let places = PLACES[usize::from(mask)].wrapping_add(first);
+        let at = count % BLOCK;
+        lanes[at..at + 8].copy_from_slice(&places.to_le_bytes());
+        count += mask.count_ones() as usize;
+        first = first.wrapping_add(8 * LOWEST);
     }
     (lanes, count)
 }
@@ -267,7 +289,7 @@ pub(crate) fn turn<K: Kernel<N>, const N: usize>(
     }
     let (lanes, count) = busy(scored);
     let mut few = Few::EMPTY;
-    for lanes in lanes[..count].chunks(FEW) {
+    for lanes in lanes[..count.min(BLOCK)].chunks(FEW) {
         ahead.fetch(PARTS);
         attend::<K, N>(state, input, scored, out, &mut few, lanes);
     }

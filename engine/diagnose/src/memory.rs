@@ -45,6 +45,8 @@ struct Common {
     weights: String,
     distrusted: BTreeMap<Entity, Distrust>,
     ways: BTreeSet<(String, String)>,
+    /// The worst that is told of the way between zones.
+    zones: Option<(Id, u64)>,
     piled: BTreeSet<Entity>,
 }
 
@@ -178,6 +180,7 @@ impl Common {
             weights: knowledge.channel_weights.clone(),
             distrusted: knowledge.distrusted.clone(),
             ways: view.troubled_ways().iter().map(names).collect(),
+            zones: view.way_between_zones().map(|told| (told.kept.id.clone(), told.kept.digits().to_bits())),
             piled: view.piled().iter().map(|entity| (*entity).clone()).collect(),
         }
     }

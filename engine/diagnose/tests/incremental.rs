@@ -11,7 +11,7 @@ use theriac_contract::{
 };
 use theriac_diagnose::{Diagnose, Settings};
 
-const PLACES: [&str; 19] = [
+const PLACES: [&str; 21] = [
     "cart/cart-1",
     "cart/cart-2",
     "cart",
@@ -31,9 +31,11 @@ const PLACES: [&str; 19] = [
     "ledger/ledger-1",
     "ledger/ledger-2",
     "catalog/catalog-1",
+    "zone:a->zone:b",
+    "zone:b->zone:a",
 ];
 
-const SIGNALS: [&str; 27] = [
+const SIGNALS: [&str; 29] = [
     "http.server.request.duration.p95",
     "span.error_ratio",
     "edge.error_ratio",
@@ -61,14 +63,17 @@ const SIGNALS: [&str; 27] = [
     "log.severity.error",
     "log.template.new",
     "span.asker.excess",
+    "zone.calls.missed",
+    "zone.calls.held_up",
 ];
 
 /// Signals that are read together, since what rests on two of them meets rarely among all.
-const THEMES: [&[&str]; 5] = [
+const THEMES: [&[&str]; 6] = [
     &SIGNALS,
     &["messaging.consumer.lag", "span.error_ratio", "edge.error_ratio"],
     &["edge.gap.mean", "edge.gap.p95", "system.network.retransmit.share", "span.self_time.mean"],
     &["http.server.request.duration.p95", "edge.duration.p95"],
+    &["zone.calls.missed", "zone.calls.held_up", "edge.gap.mean", "span.error_ratio"],
     &["process.uptime", "http.server.request.duration.p95", "edge.calls_per_request", "span.count"],
 ];
 
@@ -123,7 +128,12 @@ const SERVICES: [&str; 6] = ["gateway", "shop", "cart", "catalog", "payment", "l
 
 impl World {
     fn new(theme: usize) -> Self {
-        Self { signals: THEMES[theme], known: shop(), symptoms: Vec::new() }
+        let mut known = shop();
+        for (host, zone) in [("host:node-1", "zone:a"), ("host:node-2", "zone:a"), ("host:node-3", "zone:b")]
+        {
+            known.topology.connect(&entity(host), &entity(zone), EdgeKind::RunsOn);
+        }
+        Self { signals: THEMES[theme], known, symptoms: Vec::new() }
     }
 
     /// What an event at so many seconds leads to: revisions of symptoms, and what is known then.
@@ -298,5 +308,31 @@ fn what_is_counted_of_calls_is_heard_again() {
         assert!(anew(calls) != anew(10.0), "{from} {to}: it does not matter");
         let got = text(&first.clone().step(at(140), &more, &later(calls)));
         assert!(got == anew(calls), "{from} {to}: {got}");
+    }
+}
+
+/// What is told of the way between zones is heard by all that it may explain, though no symptom of theirs is new.
+#[test]
+fn a_way_between_zones_is_heard_of_by_all() {
+    let known = World::new(0).known;
+    let mut told = replicas("catalog", "span.error_ratio", 60, 1e-15);
+    told.extend(replicas("shop", "span.error_ratio", 60, 1e-15));
+    let mut first =
+        Diagnose::new(Settings { revise_every: Interval::from_seconds(10), ..Settings::default() });
+    // From the next step on the graph is that of the onset: it is weighed by that once.
+    for seconds in [70, 80, 90] {
+        first.step(at(seconds), &std::mem::take(&mut told), &known);
+    }
+    let mut more =
+        ["zone:a->zone:b", "zone:b->zone:a"].map(|way| symptom(way, "zone.calls.missed", 90, 1e-9)).to_vec();
+    for seconds in [100, 140] {
+        let mut anew =
+            Diagnose::new(Settings { revise_every: Interval::from_seconds(10), ..Settings::default() });
+        anew.restore(&first.snapshot().unwrap()).unwrap();
+        let expected = anew.step(at(seconds), &more, &known);
+        assert!(text(&expected).contains("the way between zones explains it"), "at {seconds}");
+        assert!(text(&first.step(at(seconds), &more, &known)) == text(&expected), "at {seconds}");
+        // It gets worse.
+        more.iter_mut().for_each(|symptom| (symptom.p_value, symptom.revision) = (1e-18, 1));
     }
 }

@@ -110,6 +110,12 @@ impl World {
         Some(delay)
     }
 
+    /// Share of requests that is turned away at the door now.
+    pub(crate) fn shed(&self) -> f64 {
+        let door = &self.services[0];
+        if self.now < door.shed_until { door.shed } else { 0.0 }
+    }
+
     /// The zone of a node.
     pub(crate) fn zone(&self, node: usize) -> usize {
         node / self.topology.nodes_per_zone.max(1) as usize

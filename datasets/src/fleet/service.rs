@@ -146,8 +146,9 @@ pub(crate) struct Service {
     pub(crate) edges: Vec<Edge>,
     pub(crate) balancing: Balancing,
     pub(crate) cursor: u32,
-    /// Share of requests that is turned away at the door.
+    /// Share of requests that is turned away at the door, and until when.
     pub(crate) shed: f64,
+    pub(crate) shed_until: Nanos,
     /// When its certificate ends.
     pub(crate) certificate_until: Nanos,
     /// Nobody checks its certificate any more.
@@ -174,6 +175,7 @@ impl Service {
             balancing: Balancing::RoundRobin,
             cursor: 0,
             shed: 0.0,
+            shed_until: Nanos::MAX,
             certificate_until: Nanos::MAX,
             unverified: false,
             unresolvable_since: 0,

@@ -43,7 +43,7 @@ impl World {
             let wanted = self.topology.services[service].replicas;
             ready.count() as u32 >= wanted.saturating_sub(1).max(1)
         });
-        whole && self.ledger.unprotected == 0 && self.services[0].shed <= 0.0
+        whole && self.ledger.unprotected == 0 && self.shed() <= 0.0
     }
 
     /// Whether the fleet gets over a burst of load: a loop that still feeds itself does not.

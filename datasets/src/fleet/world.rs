@@ -377,7 +377,7 @@ impl World {
             self.levels.came(now, weight);
         }
         let blocked = self.quarantined.contains(&tenant) || self.quarantined_keys.contains(&question.key);
-        let shed = self.services[0].shed;
+        let shed = self.shed();
         let lot = self.door.uniform();
         let (low, high) =
             ((shed / LOW_PRIORITY).min(1.0), ((shed - LOW_PRIORITY) / (1.0 - LOW_PRIORITY)).max(0.0));

@@ -75,3 +75,16 @@ fn harm_is_what_users_lose_by_an_action_and_nothing_for_none() {
     assert!(all_at_once > 0.0 && one <= all_at_once, "{one} {all_at_once}");
     assert!(world.effects().is_empty(), "it was only looked at");
 }
+
+#[test]
+fn a_brake_that_is_told_how_long_to_hold_lets_go_by_itself() {
+    let braked = |text: &str, until: u64| {
+        let mut world = quiet();
+        world.apply(&Request::parse("k", text).unwrap());
+        world.advance(until * SECOND);
+        !world.restored()
+    };
+    let held = "shed_load frontend share=0.4 seconds=120";
+    assert!(braked(held, 100) && !braked(held, 160));
+    assert!(braked("shed_load frontend share=0.4", 160));
+}

@@ -146,7 +146,11 @@ impl World {
             }
             (Verb::ShedLoad, _) => {
                 let share = request.number("share", 0.4).clamp(0.0, 0.9);
-                self.services[0].shed = if request.undo { 0.0 } else { share };
+                // A brake that is told how long it is to hold lets go by itself.
+                let seconds = request.number("seconds", f64::INFINITY);
+                let until = if seconds.is_finite() { self.now + nanos(seconds.max(0.0)) } else { Nanos::MAX };
+                let door = &mut self.services[0];
+                (door.shed, door.shed_until) = (if request.undo { 0.0 } else { share }, until);
             }
             (Verb::CapRetries, Subject::Edge(caller, step)) => {
                 let edge = &mut self.services[caller].edges[step];

@@ -14,6 +14,7 @@ mod petshop_stream;
 mod print;
 pub(super) mod sockshop;
 mod sockshop_stream;
+mod stream;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 

@@ -14,13 +14,10 @@ use theriac_contract::{
 use theriac_datasets::petshop::{self, FIRST_ROW, Issue, Metrics, Scenario};
 
 use super::{
-    super::streaming::{self, Fault, Heard, Listener, hear},
-    Arguments, SEED, name_of,
+    super::streaming::{Fault, Heard, Listener, hear},
+    Arguments, SEED, stream,
 };
-use crate::{
-    config::Config,
-    output::{Format, Report, Wrong},
-};
+use crate::{config::Config, output::Report};
 
 /// Rows that are handed over together: far fewer than the fault-free period has.
 const BATCH_ROWS: usize = 16;
@@ -28,26 +25,10 @@ const BATCH_ROWS: usize = 16;
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let folder = arguments.folder("petshop-low")?;
     let scenario = petshop::open(&folder).context("cannot read the scenario")?;
-    let mut report =
-        Report::new("eval petshop --streaming", "default".to_owned(), scenario.digest(), Some(SEED));
+    let report = Report::new("eval petshop --streaming", "default".to_owned(), scenario.digest(), Some(SEED));
     let heard =
         scenario.issues.iter().map(|issue| listen(&scenario, issue)).collect::<Result<Vec<Heard>>>()?;
-    streaming::figures("petshop", &heard, SEED, &mut report);
-    if arguments.output == Format::Json {
-        return report.print();
-    }
-    if let Some(id) = &arguments.case {
-        let found = heard.iter().find(|one| one.answers[0].case == *id);
-        streaming::explain(
-            found.ok_or_else(|| Wrong(format!("there is no case `{id}`; --cases lists them")))?,
-        );
-        return Ok(());
-    }
-    streaming::print(&format!("PetShop ({})", name_of(&folder)), "petshop", heard.len(), &report);
-    if arguments.cases {
-        streaming::cases(&heard);
-    }
-    Ok(())
+    stream::tell("PetShop", "petshop", (&folder, arguments), &heard, report)
 }
 
 /// The name of a node as a service: what lies behind a stroke would be an instance.

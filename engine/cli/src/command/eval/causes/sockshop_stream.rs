@@ -11,13 +11,10 @@ use theriac_contract::{
 use theriac_datasets::sockshop::{self, Case};
 
 use super::{
-    super::streaming::{self, Fault, Heard, Listener, hear},
-    Arguments, SEED, name_of,
+    super::streaming::{Fault, Heard, Listener, hear},
+    Arguments, SEED, stream,
 };
-use crate::{
-    config::Config,
-    output::{Format, Report, Wrong},
-};
+use crate::{config::Config, output::Report};
 
 /// Rows that are handed over together: far fewer than a case has.
 const BATCH_ROWS: usize = 16;
@@ -25,25 +22,10 @@ const BATCH_ROWS: usize = 16;
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let folder = arguments.folder("sockshop1-dev")?;
     let cases = sockshop::open(&folder).context("cannot read the cases")?;
-    let mut report =
+    let report =
         Report::new("eval sockshop --streaming", "default".to_owned(), sockshop::digest(&cases), Some(SEED));
     let heard = cases.iter().map(listen).collect::<Result<Vec<Heard>>>()?;
-    streaming::figures("sockshop", &heard, SEED, &mut report);
-    if arguments.output == Format::Json {
-        return report.print();
-    }
-    if let Some(id) = &arguments.case {
-        let found = heard.iter().find(|one| one.answers[0].case == *id);
-        streaming::explain(
-            found.ok_or_else(|| Wrong(format!("there is no case `{id}`; --cases lists them")))?,
-        );
-        return Ok(());
-    }
-    streaming::print(&format!("Sock Shop 1 ({})", name_of(&folder)), "sockshop", heard.len(), &report);
-    if arguments.cases {
-        streaming::cases(&heard);
-    }
-    Ok(())
+    stream::tell("Sock Shop 1", "sockshop", (&folder, arguments), &heard, report)
 }
 
 fn listen(case: &Case) -> Result<Heard> {

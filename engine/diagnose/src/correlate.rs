@@ -170,9 +170,7 @@ fn explained(symptom: &Kept, said: &Said, case: &Case, graph: &Graph) -> bool {
         return graph.hosts(about).contains(cause);
     }
     if is_zone(cause) {
-        let comes_of_it =
-            matches!(symptom.family, Family::Gap | Family::Transmission | Family::Errors | Family::Latency);
-        return comes_of_it || is_zone(about);
+        return symptom.family.may_lie_on_the_way() || is_zone(about);
     }
     // Those who call have other troubles than these from what they call.
     let own = symptom.family == Family::Restarts || symptom.family.names_a_fault();
@@ -201,10 +199,9 @@ fn share_a_host(a: &Kept, b: &Kept, graph: &Graph) -> bool {
 fn share_a_zone(a: &Kept, b: &Kept, graph: &Graph) -> bool {
     let of_ways = |kept: &Kept| is_zone(kept.about());
     let bears = |kept: &Kept, zone: &Kept| {
-        let comes_of_it =
-            matches!(kept.family, Family::Gap | Family::Transmission | Family::Errors | Family::Latency);
         let zones = [&zone.entity, zone.about()];
-        comes_of_it && graph.zones(kept.about()).into_iter().any(|place| zones.contains(&place))
+        kept.family.may_lie_on_the_way()
+            && graph.zones(kept.about()).into_iter().any(|place| zones.contains(&place))
     };
     match (of_ways(a), of_ways(b)) {
         (true, true) => true,

@@ -104,6 +104,11 @@ impl Family {
 }
 
 impl Family {
+    /// Whether what a signal of this kind tells of may come of the way between two places.
+    pub(crate) const fn may_lie_on_the_way(self) -> bool {
+        matches!(self, Self::Gap | Self::Transmission | Self::Errors | Self::Latency)
+    }
+
     /// Whether a signal of this kind says what is wrong, not only that something is.
     pub(crate) const fn names_a_fault(self) -> bool {
         matches!(

@@ -52,6 +52,8 @@ pub(crate) struct View<'a> {
     ways: BTreeSet<(&'a str, &'a str)>,
     /// Where messages pile up.
     piled: BTreeSet<&'a Entity>,
+    /// The worst that was told of the way between zones.
+    between_zones: Option<Trouble<'a>>,
     /// Services without symptoms that were asked for.
     absent: RefCell<BTreeSet<String>>,
     families: RefCell<BTreeSet<Family>>,
@@ -118,6 +120,7 @@ impl<'a> View<'a> {
             current: Watched::new(current),
             ways,
             piled,
+            between_zones: between_zones(case),
             absent: RefCell::default(),
             families: RefCell::default(),
         }
@@ -309,10 +312,8 @@ impl<'a> View<'a> {
 
     /// What was told of the way between zones that is held up or lets nothing through, also if it is over: what is
     /// left of it looks like trouble of hosts and services.
-    pub(crate) fn way_between_zones(&self) -> Option<Trouble<'a>> {
-        let told = self.case.symptoms.values().filter(|kept| is_zone(&kept.entity));
-        let told = told.map(|kept| Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) });
-        told.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
+    pub(crate) const fn way_between_zones(&self) -> Option<Trouble<'a>> {
+        self.between_zones
     }
 
     /// Services of which an instance on `host` shows symptoms.
@@ -575,4 +576,11 @@ fn current<'a>(at: Timestamp, case: &'a Case, settings: &Settings) -> Vec<&'a Ke
     let counts =
         |kept: &&Kept| kept.is_gone() || kept.end.is_none_or(|end| at.since(end) <= settings.evidence_for);
     all.into_iter().filter(counts).collect()
+}
+
+/// The worst that a case was told of the way between zones.
+fn between_zones(case: &Case) -> Option<Trouble<'_>> {
+    let told = case.symptoms.values().filter(|kept| is_zone(&kept.entity));
+    let told = told.map(|kept| Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) });
+    told.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
 }

@@ -256,7 +256,7 @@ impl Traces {
         for call in calls.touched() {
             let (from, to) = self.catalog.call_between(call);
             let (from, kind) = (index.known(from).entity.clone(), self.catalog.kind_of_call(call));
-            let CallTick { named, served, .. } = *calls.at(call);
+            let CallTick { named, served } = *calls.at(call);
             if named > 0 || served > 0 {
                 observed.push(EdgeObservation { from, to, kind, count: times(named), served: times(served) });
             }

@@ -6,7 +6,7 @@
 //! `(c + 1/2) / (n + 1)` (Jeffreys' prior), halved for each tick beyond the longest gap that ever ended,
 //! as for a memoryless pause of one tick in the mean. Who still logs or sends spans is not missed: then it is
 //! its exporter that is silent. Where half of all instances are silent it is the
-//! way to them that is broken, and nobody is missed.
+//! way to them that is broken: nobody is missed, and the tick is none of anybody's gap.
 
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ impl RollCall {
             }
         }
         self.ended.resize(GAP_MAX + 1, 0.0);
-        let (mut silent, mut all) = (0, 0);
+        self.blind = self.half_are_silent() && !seeded::on(Bug::MissedByTheDeaf);
         for call in self.calls.iter_mut().filter(|call| call.readings >= READINGS_MIN) {
             if call.answered {
                 let gap = call.silent.replace(0).unwrap_or(0);
@@ -93,16 +93,20 @@ impl RollCall {
                 if gap > 0 {
                     self.ended[gap.min(GAP_MAX)] += 1.0;
                 }
-            } else if let Some(gap) = &mut call.silent {
+            } else if let Some(gap) = call.silent.as_mut().filter(|_| !self.blind) {
                 *gap += 1;
             }
-            // Who is gone for long is no part of those who might answer.
-            if call.silent.is_some_and(|gap| gap <= GAP_MAX) {
-                all += 1;
-                silent += u32::from(!call.answered);
-            }
         }
-        self.blind = 2 * silent >= all && !seeded::on(Bug::MissedByTheDeaf);
+    }
+
+    /// Whether half of those who might answer do not. Who is gone for long is none of them.
+    fn half_are_silent(&self) -> bool {
+        let asked = self.calls.iter().filter(|call| {
+            call.readings >= READINGS_MIN && (call.answered || call.silent.is_some_and(|gap| gap < GAP_MAX))
+        });
+        let (all, silent) =
+            asked.fold((0, 0), |(all, silent), call| (all + 1, silent + u32::from(!call.answered)));
+        2 * silent >= all
     }
 
     /// Takes in the series that are new.
@@ -195,6 +199,10 @@ mod tests {
         assert_eq!((roll.p_value(0), roll.p_value(READINGS_MIN)), (None, None), "the way to them is broken");
         roll.update(&[], &silent(1));
         assert!(roll.p_value(0).is_some(), "the others answer again");
+        assert_eq!(roll.calls[0].silent, Some(2), "of the second tick nobody knows");
+        roll.update(&[], &silent(3));
+        roll.update(&[], &silent(0));
+        assert_eq!(roll.ended[1..=3], [0.0, 1.0, 0.0], "the others had no gap of their own");
     }
 
     #[test]

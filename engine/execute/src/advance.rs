@@ -6,6 +6,7 @@ use theriac_contract::{
 };
 
 use crate::{
+    doubt,
     execute::Executed,
     incidents::Known,
     record::{self, Of},
@@ -66,7 +67,7 @@ fn once(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
             Flow::Moved
         }
         Phase::Verifying { from, .. } if turn.at < from => Flow::Waits,
-        Phase::Verifying { acted, until, .. } => verify(saga, turn, acted, turn.at >= until),
+        Phase::Verifying { acted, from, until } => verify(saga, turn, acted, from, turn.at >= until),
     }
 }
 
@@ -83,6 +84,12 @@ fn begin(saga: &mut Saga, turn: &mut Turn<'_>, position: usize, attempt: u32) ->
         let of = Of { step: Some(step.index), attempt, action, ..Of::default() };
         turn.say(saga, of, OutcomeKind::Refused, "the incident is over");
         saga.phase = Phase::Due { step: position + 1, attempt: 1, from: turn.at };
+        return Flow::Moved;
+    }
+    if saga.acted.is_some()
+        && let Some(why) = doubted(saga, turn, saga.plan.at)
+    {
+        undo(saga, Ending::Abandoned(format!("before step {}: {why}", step.index)), turn.at);
         return Flow::Moved;
     }
     if saga.standing.is_none() {
@@ -249,17 +256,30 @@ fn undone(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
     }
 }
 
+/// Why the plan is no longer believed in; none while it is. What came before `from` does not count.
+fn doubted(saga: &Saga, turn: &Turn<'_>, from: Timestamp) -> Option<String> {
+    let suspect = doubt::elsewhere(&saga.plan, turn.incident?)?;
+    doubt::stands(saga.doubted, from, turn.at).then(|| doubt::text(&saga.plan, suspect))
+}
+
 /// Gives the verdict on the stage, if there can be one, and draws the consequence.
-fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, due: bool) -> Flow {
+fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, from: Timestamp, due: bool) -> Flow {
     let tally = verify::tally(saga, turn.incident, Some(acted.plus(saga.settle())));
-    let Some(judgement) = verify::judge(saga, tally, turn.incident, turn.at, due) else { return Flow::Waits };
+    let doubted = doubted(saga, turn, from);
+    let judgement = verify::judge(saga, tally, turn.incident, turn.at, due)
+        .or_else(|| doubted.clone().map(|why| (VerificationVerdict::NotRecovered, why)));
+    let Some(judgement) = judgement else { return Flow::Waits };
     let verdict = judgement.0;
-    let further =
-        verdict == VerificationVerdict::NotRecovered && saga.has_next_stage() && saga.uncertain.is_none();
+    let further = verdict == VerificationVerdict::NotRecovered
+        && saga.has_next_stage()
+        && saga.uncertain.is_none()
+        && doubted.is_none();
     turn.out.verifications.push(verify::verification(saga, turn.at, acted, tally, &judgement));
     if !further {
         saga.judged = true;
-        let sure = saga.uncertain.is_none() || seeded::on(Bug::UncertainIsLearnt);
+        // A remedy of something else was not put to the test.
+        let tested = doubted.is_none() || verdict != VerificationVerdict::NotRecovered;
+        let sure = tested && saga.uncertain.is_none() || seeded::on(Bug::UncertainIsLearnt);
         turn.out.facts.push(verify::fact(saga, verdict, sure));
     }
     let why = judgement.1;

@@ -13,6 +13,7 @@ use crate::{
     accept,
     advance::{Turn, advance},
     answer::answer,
+    doubt,
     incidents::Incidents,
     record::{self, Of},
     saga::{Phase, Saga},
@@ -165,6 +166,8 @@ impl Execute {
         let grace = self.settings.grace;
         sagas.retain_mut(|saga| {
             let incident = incidents.get(&saga.plan.incident);
+            let elsewhere = incident.is_some_and(|known| doubt::elsewhere(&saga.plan, known).is_some());
+            saga.doubted = elsewhere.then(|| saga.doubted.unwrap_or(*now));
             let over = advance(saga, &mut Turn { at: *now, grace, incident, hold, out });
             if over {
                 ended.push_back(saga.plan.id.clone());

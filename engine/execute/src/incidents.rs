@@ -1,4 +1,4 @@
-//! What is known of incidents: the state of each symptom, and whether it is over.
+//! What is known of incidents: the state of each symptom, what is taken for the cause, and whether it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,16 @@ pub(crate) struct Seen {
     pub(crate) of: (Entity, String),
 }
 
+/// What may be the cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Suspect {
+    pub(crate) entity: Entity,
+    pub(crate) fault: String,
+    pub(crate) probability: f64,
+}
+
 /// An incident as far as execution needs it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Known {
     /// Event time of the newest revision.
     pub(crate) at: Timestamp,
@@ -28,6 +36,9 @@ pub(crate) struct Known {
     /// Since when nobody outside feels it; none while somebody does.
     #[serde(default)]
     pub(crate) unfelt_since: Option<Timestamp>,
+    /// The suspects of the newest revision, the most probable first.
+    #[serde(default)]
+    pub(crate) suspects: Vec<Suspect>,
     /// Every symptom that a revision listed.
     pub(crate) symptoms: BTreeMap<Id, Seen>,
 }
@@ -39,7 +50,7 @@ impl Known {
 }
 
 /// Incidents by id, at most as many as the settings allow.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Incidents {
     known: BTreeMap<Id, Known>,
 }
@@ -56,6 +67,7 @@ impl Incidents {
             revision: incident.revision,
             phase: incident.phase,
             unfelt_since: None,
+            suspects: Vec::new(),
             symptoms: BTreeMap::new(),
         });
         if incident.revision < known.revision {
@@ -68,6 +80,11 @@ impl Incidents {
             Felt::Outside => known.unfelt_since = None,
             Felt::Inside => _ = known.unfelt_since.get_or_insert(incident.at),
         }
+        let suspects = incident.hypotheses.iter().filter_map(|one| {
+            let (entity, fault) = (one.entity.clone()?, one.fault.clone());
+            Some(Suspect { entity, fault, probability: one.probability })
+        });
+        known.suspects = suspects.collect();
         for symptom in &incident.symptoms {
             let seen = Seen {
                 state: symptom.state,

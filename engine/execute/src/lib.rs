@@ -9,6 +9,7 @@
 //! | `advance` | what a saga does next |
 //! | `answer` | what the answer of an executor means |
 //! | `verify` | the verdict on a stage |
+//! | `doubt` | whether what a plan acts on is still taken for the cause |
 //! | `incidents` | what is known of incidents |
 //! | `record` | outcomes, verifications and facts |
 //!
@@ -26,6 +27,7 @@
 mod accept;
 mod advance;
 mod answer;
+mod doubt;
 mod execute;
 mod incidents;
 mod record;

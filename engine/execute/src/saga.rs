@@ -91,6 +91,9 @@ pub(crate) struct Saga {
     /// Whether it was told that the next attempt is held back.
     #[serde(default)]
     pub(crate) held: bool,
+    /// Since when something else is taken for the cause; none while nothing is.
+    #[serde(default)]
+    pub(crate) doubted: Option<Timestamp>,
 }
 
 impl Saga {
@@ -111,6 +114,7 @@ impl Saga {
             judged: false,
             felt: false,
             held: false,
+            doubted: None,
         }
     }
 

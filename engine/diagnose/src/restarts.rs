@@ -44,6 +44,26 @@ pub(crate) fn latest(changes: &[Change], from: Timestamp) -> BTreeMap<&Entity, T
     begun.map(|change| (&change.entity, change.at)).collect()
 }
 
+/// A process that has run for so long since it began anew once may be trusted to go on.
+const STAYED: Interval = Interval::from_seconds(30);
+
+/// Since when an instance runs again, if it has by now for longer than a loop would let it: twice as long as
+/// it ran between any two of its restarts from `from` on.
+pub(crate) fn runs_again(
+    changes: &[Change],
+    entity: &Entity,
+    from: Timestamp,
+    at: Timestamp,
+) -> Option<Timestamp> {
+    let told =
+        |change: &&Change| change.kind == Change::RESTART && change.entity == *entity && change.at >= from;
+    let mut begun: Vec<Timestamp> = changes.iter().filter(told).map(|change| change.at).collect();
+    begun.sort_unstable();
+    let ran = begun.windows(2).map(|pair| 2 * pair[1].since(pair[0]).0).max().unwrap_or(0);
+    let last = begun.last().copied()?;
+    (at.since(last).0 >= ran.max(STAYED.0)).then_some(last)
+}
+
 /// Whether every restart of an instance from `from` on was that of a rollout. False if
 /// telemetry does not tell of single restarts.
 pub(crate) fn all_explained(changes: &[Change], entity: &Entity, from: Timestamp) -> bool {

@@ -364,6 +364,24 @@ impl<'a> View<'a> {
         here.map(|(_, times)| *times).max().unwrap_or(0)
     }
 
+    /// Since when all processes of an entity run again that began anew while the trouble lasted, if they have
+    /// for longer than a loop would let them, and none is missed.
+    pub(crate) fn runs_again(&self, entity: &Entity) -> Option<Timestamp> {
+        let begun = self.spot(entity.service()).into_iter().flat_map(|spot| spot.restarts.keys());
+        let mut last = None;
+        for instance in begun.filter(|instance| **instance == entity || !entity.is_instance()) {
+            let changes = self.changes(entity.service());
+            // Only what does not yet hangs on the instant.
+            let since = |at| restarts::runs_again(changes, instance, self.began(), at);
+            last = last.max(Some(since(self.at.value).or_else(|| since(*self.at))?));
+        }
+        let is_here =
+            |about: &Entity| about == entity || !entity.is_instance() && about.service() == entity.as_str();
+        let missed =
+            |kept: &Kept| kept.family == Family::Missing && kept.end.is_none() && is_here(kept.about());
+        last.filter(|_| !self.told(entity.service()).any(missed))
+    }
+
     /// Trouble of a family, in one direction or any.
     pub(crate) fn trouble(
         &self,

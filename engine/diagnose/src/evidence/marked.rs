@@ -51,6 +51,9 @@ fn sign_of(fault: Fault) -> Option<Sign> {
     }
 }
 
+/// What it tells of a cache that misses much that it began anew.
+const COLD: f64 = 1.5;
+
 /// Weighs a fault by its sign.
 pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) {
     let Some(sign) = sign_of(fault) else { return };
@@ -70,6 +73,10 @@ pub(super) fn weigh(place: &Place<'_, '_>, fault: Fault, reasons: &mut Reasons) 
     }
     if matches!(fault, Fault::ConsumerBacklog | Fault::PoisonRecord) {
         failing_consumer(place, fault, reasons);
+    }
+    if fault == Fault::CacheStampede && place.view.restarts(&place.service()) > 0 {
+        let text = format!("a process of {} began anew: what it held is gone", place.service());
+        reasons.add("restarts", COLD, text, Vec::new());
     }
     if sign.felt {
         felt(place, told(place), reasons);

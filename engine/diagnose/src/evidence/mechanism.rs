@@ -18,6 +18,8 @@ const OWN_WORD_AFTER: f64 = 25.0;
 const SEEN_LATER: f64 = 60.0;
 /// What it costs a suspicion that its own mark is not there.
 pub(super) const WITHOUT_MARK: f64 = -6.0;
+/// What it costs a loop of crashes that there is none: more than restarts speak for it.
+const NO_LOOP: f64 = -4.0;
 /// What it costs that all may pass once processes are warm: more than a change just before them weighs.
 const MAY_BE_COLD: f64 = -8.0;
 
@@ -92,6 +94,11 @@ pub(crate) fn weigh(view: &View<'_>, suspect: &Entity, fault: Fault, reasons: &m
     true
 }
 
+/// How much more so many restarts tell than one.
+fn how_often(times: usize) -> f64 {
+    1.0 + 0.5 * times.saturating_sub(1).min(2) as f64
+}
+
 /// Adds what a trouble tells, if there is one: half of it for a faint one.
 fn tell(reasons: &mut Reasons, channel: &str, ratio: f64, trouble: Option<Trouble<'_>>) {
     if let Some(trouble) = trouble {
@@ -107,6 +114,11 @@ pub(super) struct Place<'v, 'a> {
 }
 
 impl<'a> Place<'_, 'a> {
+    /// The service of the suspect.
+    pub(super) fn service(&self) -> Entity {
+        Entity(self.suspect.service().to_owned())
+    }
+
     pub(super) fn trouble(&self, family: Family, direction: Option<Direction>) -> Option<Trouble<'a>> {
         self.view.trouble(self.suspect, family, direction)
     }
@@ -163,8 +175,12 @@ impl<'a> Place<'_, 'a> {
         self.restarted(reasons, ratio);
     }
 
-    /// Restarts, whether they are a symptom or not yet.
+    /// Restarts, whether they are a symptom or not yet. What runs again leaves nothing that speaks against
+    /// another cause.
     pub(super) fn restarted(&self, reasons: &mut Reasons, ratio: f64) {
+        if ratio < 0.0 && self.view.runs_again(self.suspect).is_some() {
+            return;
+        }
         if self.trouble(Family::Restarts, None).is_some() {
             self.sign(reasons, "resource", ratio, Family::Restarts, None);
         } else {
@@ -198,7 +214,7 @@ impl<'a> Place<'_, 'a> {
         if times > 0 {
             let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
             let text = format!("a process of {} began anew {often} in the course of it", self.suspect);
-            reasons.add("restarts", ratio * (1.0 + 0.5 * (times - 1).min(2) as f64), text, Vec::new());
+            reasons.add("restarts", ratio * how_often(times), text, Vec::new());
         }
         times > 0
     }
@@ -212,6 +228,12 @@ impl<'a> Place<'_, 'a> {
         }
         if restarts.is_some() && missing.is_some() {
             self.sign(reasons, "missing", 1.0, Family::Missing, None);
+        }
+        if let Some(since) = self.view.runs_again(self.suspect) {
+            let text =
+                format!("what began anew has run since {since}: what is still wrong is something else");
+            let ratio = NO_LOOP * how_often(self.view.restarts(self.suspect));
+            reasons.add("restarts", ratio, text, Vec::new());
         }
         // Who is gone is missed by those who call it; what only stops to tell may work all the same.
         let missed = [Family::Errors, Family::Latency, Family::Health];

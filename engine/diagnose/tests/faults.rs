@@ -3,7 +3,7 @@
 mod scripts;
 
 use scripts::{at, deploy, entity, replicas, restart, shop, symptom};
-use theriac_contract::{FaultClass, Incident, Snapshot, Symptom};
+use theriac_contract::{Direction, FaultClass, Incident, Snapshot, Symptom};
 use theriac_diagnose::{Diagnose, Settings};
 
 const LATENCY: &str = "http.server.request.duration.p95";
@@ -86,8 +86,70 @@ fn refused(callee: &str) -> Vec<Symptom> {
 fn the_first_crash_tells_a_crash_loop_from_a_burst_of_errors() {
     let mut knowledge = shop();
     assert_cause(&refused("cart"), &knowledge, "cart", "error_burst", FaultClass::Transient);
-    knowledge.changes.push(restart("cart/cart-2", 67));
+    let crashes = |every: i64| (0..).map(move |n| restart("cart/cart-2", 67 + every * n));
+    knowledge.changes.extend(crashes(90).take(6));
     assert_cause(&refused("cart"), &knowledge, "cart/cart-2", "crash_loop", FaultClass::Permanent);
+}
+
+/// What began anew once, or a few times long ago, and runs since is in no loop: what is still wrong is not that.
+#[test]
+fn what_runs_again_is_in_no_loop() {
+    for crashes in [1, 3] {
+        let mut knowledge = shop();
+        knowledge.changes.extend((0..crashes).map(|n| restart("cart/cart-2", 67 + 20 * n)));
+        let incident = diagnose(&refused("cart"), &knowledge).remove(0);
+        let loops = incident.hypotheses.iter().filter(|one| one.fault == "crash_loop");
+        let chance: f64 = loops.map(|one| one.probability).sum();
+        assert!(chance < 0.2, "{crashes}: {chance}");
+    }
+    // Who is missed still does not run.
+    let mut knowledge = shop();
+    knowledge.changes.push(restart("cart/cart-2", 67));
+    let mut all = refused("cart");
+    all.push(silent("cart/cart-2", 80));
+    assert_cause(&all, &knowledge, "cart/cart-2", "crash_loop", FaultClass::Permanent);
+}
+
+/// A symptom of an instance that nothing is heard of.
+fn silent(instance: &str, onset: i64) -> Symptom {
+    let mut symptom = symptom(instance, "process.cpu.utilization", onset, STRONG);
+    (symptom.observed, symptom.direction) = (None, Direction::None);
+    symptom
+}
+
+#[test]
+fn a_cache_that_began_anew_is_cold() {
+    let mut all = vec![
+        symptom("cart/cart-1", "cache.misses.rate", 70, 1e-5),
+        symptom("cart/cart-2", "cache.misses.rate", 70, 1e-5),
+    ];
+    all.extend(callers_suffer("cart", ERRORS, 60));
+    let told = |knowledge: &Snapshot| {
+        let incident = diagnose(&all, knowledge).remove(0);
+        let cold = incident.hypotheses.into_iter().find(|one| one.fault == "cache_stampede");
+        cold.map_or(0.0, |one| one.probability)
+    };
+    let before = told(&shop());
+    let mut knowledge = shop();
+    knowledge.changes.push(restart("cart/cart-2", 61));
+    assert!(told(&knowledge) > before, "{} {before}", told(&knowledge));
+    assert_cause(&all, &knowledge, "cart", "cache_stampede", FaultClass::Transient);
+}
+
+/// Where few requests come their loss is seen late; that they pile up at one instance and never come out, at once.
+#[test]
+fn one_replica_where_work_piles_up_and_nothing_comes_out_hangs() {
+    let mut all = vec![symptom("cart/cart-2", "queue.length", 60, CLEAR)];
+    all.extend(callers_suffer("cart", ERRORS, 60));
+    assert_cause(&all, &shop(), "cart/cart-2", "hang", FaultClass::Permanent);
+    let hangs = |more: Symptom| {
+        let symptoms = [&all[..], &[more]].concat();
+        let incident = diagnose(&symptoms, &shop()).remove(0);
+        incident.hypotheses[0].fault == "hang"
+    };
+    assert!(!hangs(symptom("cart/cart-2", LATENCY, 70, STRONG)), "what is slow gives answers");
+    assert!(!hangs(symptom("cart/cart-2", "process.cpu.utilization", 70, STRONG)), "it is busy");
+    assert!(!hangs(symptom("cart/cart-1", "queue.length", 70, CLEAR)), "its peers wait, too");
 }
 
 #[test]

@@ -53,8 +53,8 @@ pub(super) fn storage(place: &Place<'_, '_>, reasons: &mut Reasons) {
 
 /// It is there and does nothing: no work is done, and none of its resources is used.
 pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
-    let idle = place.trouble(Family::Traffic, DOWN);
-    place.mark(reasons, "traffic", 3.0, idle, "loss of traffic");
+    let idle = place.trouble(Family::Traffic, DOWN).or_else(|| stuck(place));
+    place.mark(reasons, "traffic", 3.0, idle, "loss of traffic, nor work that piles up and never comes out");
     place.sign(reasons, "resource", 1.5, Family::Cpu, DOWN);
     place.sign(reasons, "resource", 1.0, Family::Queue, UP);
     place.sign(reasons, "resource", 1.0, Family::Waiting, UP);
@@ -78,6 +78,19 @@ pub(super) fn hang(place: &Place<'_, '_>, reasons: &mut Reasons) {
         let text = format!("{caller}, which calls it, has less traffic, too");
         reasons.add("call_graph", -2.0, text, Vec::new());
     }
+}
+
+/// Work that piles up at one instance alone from which nothing comes out. What is slow or busy gives answers, late
+/// or wrong, and what waits for another service waits at all instances. Where little is asked for, this is seen
+/// long before it is missed.
+fn stuck<'a>(place: &Place<'_, 'a>) -> Option<Trouble<'a>> {
+    let queue = place.trouble(Family::Queue, UP).filter(|_| place.suspect.is_instance())?;
+    let comes_out = [Family::Latency, Family::SelfTime, Family::Cpu, Family::Traffic]
+        .into_iter()
+        .any(|family| place.trouble(family, UP).is_some());
+    let (piled, _) = place.view.replicas(place.suspect.service(), &[(Family::Queue, UP)]);
+    let held_up = place.view.troubled_callee(place.suspect).is_some();
+    (!comes_out && piled == 1 && !held_up).then_some(queue)
 }
 
 /// What a suspect shows, or what callers tell of its service.

@@ -10,6 +10,7 @@ use crate::{
     candidates::{self, ASK, Behind, Choice, WAIT, attempt},
     case::{Case, given_up_at},
     explore,
+    graver::Gravers,
     guard::{Draft, Guard, Scene, is_harmless},
     known_good::known_good,
     overview::Overview,
@@ -30,6 +31,8 @@ pub(crate) struct Desk<'a, 'k> {
     pub(crate) storm: Option<&'a str>,
     /// What runs on hosts that incidents suspect.
     pub(crate) sick: &'a Guests,
+    /// Incidents that are felt outside.
+    pub(crate) gravers: &'a Gravers,
     pub(crate) guard: &'a mut Guard,
     pub(crate) policy_version: &'a str,
 }
@@ -271,6 +274,17 @@ impl Desk<'_, '_> {
         (*incident != case.incident.id).then(|| ("host_suspected", text()))
     }
 
+    /// What nobody outside feels may be a trace of what is felt, and waits for it.
+    fn gravest_first(&self, case: &Case, draft: &Draft<'_>) -> Option<(&'static str, String)> {
+        if draft.plan.steps().all(|step| is_harmless(&step.action.verb)) {
+            return None;
+        }
+        let graver = self.gravers.waited_for(case, self.at, &self.overview.known.topology)?;
+        let text =
+            format!("nobody outside feels it, and {} beside it is felt: that comes first", graver.short());
+        Some(("graver_first", text))
+    }
+
     /// Builds the plan of a strategy and holds it against policy and guardrails; none if a name
     /// cannot be filled in.
     fn vet(
@@ -310,7 +324,10 @@ impl Desk<'_, '_> {
                 storm: self.storm,
                 settings,
             };
-            self.guard.refusal(&draft, &scene).or_else(|| self.hosts_first(case, &draft))
+            self.guard
+                .refusal(&draft, &scene)
+                .or_else(|| self.hosts_first(case, &draft))
+                .or_else(|| self.gravest_first(case, &draft))
         };
         Some(match refusal {
             Some((reason, detail)) => {

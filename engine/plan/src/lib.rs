@@ -19,6 +19,7 @@
 //! | `reach` | whom a plan touches, and how much of the traffic that is |
 //! | `ledger` | the budget of harm: reserve, settle, refill |
 //! | `guard` | what was done and is being done, limits |
+//! | `graver` | what is felt outside, for which what is not waits |
 //! | `storm`, `quorum` | when too much is wrong at once; evidence that risky actions need |
 //! | `approval` | plans that wait for a person |
 //! | `explore` | one of several good strategies, drawn |
@@ -37,6 +38,7 @@ mod case;
 pub mod check;
 mod decide;
 mod explore;
+mod graver;
 mod guard;
 mod known_good;
 mod ledger;

@@ -12,6 +12,7 @@ use crate::{
     adverse,
     case::{Case, relapsed},
     decide::{Desk, Guests},
+    graver::Gravers,
     guard::Guard,
     overview::Overview,
     playbook::{Playbooks, Strategy},
@@ -108,9 +109,10 @@ impl Planner {
         let storms = self.storms(at, knowledge);
         let overview = Overview::new(knowledge);
         let sick = self.guests_of_sick_hosts(&knowledge.topology);
+        let gravers = Gravers::of(self.state.cases.values());
         let ids: Vec<Id> = self.state.cases.keys().cloned().collect();
         for id in ids {
-            self.decide(&id, at, &overview, (&storms, &sick), &mut planned);
+            self.decide(&id, at, &overview, (&storms, &sick, &gravers), &mut planned);
         }
         let over = self.state.closed.len().saturating_sub(CLOSED_MAX);
         self.state.closed.drain(..over);
@@ -238,7 +240,7 @@ impl Planner {
         id: &Id,
         at: Timestamp,
         overview: &Overview<'_>,
-        (storms, sick): (&BTreeMap<String, String>, &Guests),
+        (storms, sick, gravers): (&BTreeMap<String, String>, &Guests, &Gravers),
         planned: &mut Planned,
     ) {
         let Self { settings, playbooks, ask, policy_version, state } = self;
@@ -246,7 +248,8 @@ impl Planner {
         let Some(case) = cases.get_mut(id) else { return };
         planned.facts.extend(case.left_alone(at, None, settings));
         let storm = storms.get(&case.incident.domain).map(String::as_str);
-        let mut desk = Desk { at, settings, playbooks, ask, overview, storm, sick, guard, policy_version };
+        let mut desk =
+            Desk { at, settings, playbooks, ask, overview, storm, sick, gravers, guard, policy_version };
         if case.running.as_ref().is_some_and(|(_, lost_at)| at >= *lost_at) {
             case.running = None;
             case.failed.push(std::mem::take(&mut case.trying));

@@ -5,8 +5,8 @@ mod support;
 use proptest::prelude::*;
 use support::{acting, at, pass};
 use theriac_contract::{
-    Checkpointed, EdgeKind, FaultClass, Hypothesis, Id, Incident, Plan, SCHEMA_VERSION, Snapshot, SymptomRef,
-    SymptomState, Timestamp, Verification, VerificationVerdict,
+    Checkpointed, EdgeKind, FaultClass, Felt, Hypothesis, Id, Incident, Plan, SCHEMA_VERSION, Snapshot,
+    SymptomRef, SymptomState, Timestamp, Verification, VerificationVerdict,
 };
 use theriac_plan::{Planner, Playbooks, Settings};
 
@@ -234,6 +234,55 @@ fn what_runs_on_a_suspected_host_is_healed_with_the_host() {
     let text = "host:one, on which it runs, is suspected in";
     let told = support::refusals(&planned);
     assert!(told.iter().any(|(reason, detail)| *reason == "host_suspected" && detail.starts_with(text)));
+}
+
+/// Causes of the plans that are made of two incidents within a minute: one at `d`, and one that is felt outside, at
+/// `places`, which begins `later` seconds after it.
+fn beside(felt: Felt, places: &[&str], later: i64) -> (Vec<String>, bool) {
+    let known = support::line_of_services();
+    let mut mild = incident("mild", "d/d-1", "hang", 0.95, 0);
+    mild.felt = felt;
+    let mut grave = incident("grave", "b/b-1", "hang", 0.95, later);
+    grave.entities = places.iter().map(|place| support::entity(place)).collect();
+    let mut planner = planner();
+    let mut planned = planner.step(at(0), &[mild], &[], &known);
+    let more = pass(&mut planner, 5..later, &known);
+    planned.plans.extend(more.plans);
+    planned.plans.extend(planner.step(at(later), &[grave], &[], &known).plans);
+    let more = pass(&mut planner, later + 5..later + 60, &known);
+    let told = support::refusals(&more).iter().any(|(reason, _)| *reason == "graver_first");
+    planned.plans.extend(more.plans);
+    (planned.plans.iter().map(|plan| plan.cause.to_string()).collect(), told)
+}
+
+#[test]
+fn what_nobody_outside_feels_waits_for_what_is_felt_beside_it() {
+    assert_eq!(beside(Felt::Inside, &["b/b-1", "c"], 5), (vec!["b/b-1".to_owned()], true));
+    let both = |(mut causes, told): (Vec<String>, bool)| {
+        causes.sort();
+        assert_eq!((causes, told), (vec!["b/b-1".to_owned(), "d/d-1".to_owned()], false));
+    };
+    both(beside(Felt::Outside, &["b/b-1", "c"], 5));
+    // No call joins them.
+    both(beside(Felt::Inside, &["b/b-1", "a"], 5));
+    // It has stood for long before.
+    both(beside(Felt::Inside, &["b/b-1", "c"], 200));
+}
+
+#[test]
+fn what_waits_for_a_graver_incident_does_not_wait_for_ever() {
+    let known = support::line_of_services();
+    let mut mild = incident("mild", "d/d-1", "hang", 0.95, 0);
+    mild.felt = Felt::Inside;
+    // Nobody knows what would help.
+    let mut grave = incident("grave", "b/b-1", "unknown", 0.95, 0);
+    grave.entities = vec![support::entity("b/b-1"), support::entity("c")];
+    let mut planner = planner();
+    planner.step(at(0), &[mild, grave], &[], &known);
+    let of_mild =
+        |planned: theriac_plan::Planned| planned.plans.iter().any(|plan| plan.cause.as_str() == "d/d-1");
+    assert!(!of_mild(pass(&mut planner, 5..120, &known)));
+    assert!(of_mild(pass(&mut planner, 120..180, &known)));
 }
 
 #[test]

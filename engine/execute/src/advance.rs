@@ -258,7 +258,7 @@ fn undone(saga: &mut Saga, turn: &mut Turn<'_>) -> Flow {
 
 /// Why the plan is no longer believed in; none while it is. What came before `from` does not count.
 fn doubted(saga: &Saga, turn: &Turn<'_>, from: Timestamp) -> Option<String> {
-    let suspect = doubt::elsewhere(&saga.plan, turn.incident?)?;
+    let suspect = doubt::elsewhere(saga, turn.incident?)?;
     doubt::stands(saga.doubted, from, turn.at).then(|| doubt::text(&saga.plan, suspect))
 }
 

@@ -8,7 +8,7 @@ use theriac_contract::{Interval, Plan, Timestamp};
 
 use crate::{
     incidents::{Known, Suspect},
-    saga::overlap,
+    saga::{Saga, overlap},
 };
 
 /// Probability from which another cause is believed.
@@ -22,15 +22,29 @@ const STANDS: Interval = Interval::from_seconds(30);
 /// the trouble.
 ///
 /// Of a service and its instance, or of two faults of one place, one may be the name of the other; another
-/// instance is another cause.
-pub(crate) fn elsewhere<'a>(plan: &Plan, known: &'a Known) -> Option<&'a Suspect> {
-    let same = |suspect: &Suspect| {
-        suspect.entity == plan.cause || overlap(&suspect.entity, &plan.cause) && suspect.fault == plan.fault
-    };
+/// instance is another cause. Those whom the trouble reached from the cause still bear it when that is cured.
+pub(crate) fn elsewhere<'a>(saga: &Saga, known: &'a Known) -> Option<&'a Suspect> {
+    let plan = &saga.plan;
+    let same = |suspect: &Suspect| is_of(plan, suspect);
     let first = known.suspects.first()?;
     let own: f64 = known.suspects.iter().filter(|one| same(one)).map(|one| one.probability).sum();
     let felt = known.unfelt_since.is_none() && !known.is_over();
-    (felt && first.probability >= ELSEWHERE && own < NO_MORE && !same(first)).then_some(first)
+    let service = first.entity.service();
+    let bears_it = service != plan.cause.service() && saga.reached.contains(service);
+    (felt && first.probability >= ELSEWHERE && own < NO_MORE && !same(first) && !bears_it).then_some(first)
+}
+
+fn is_of(plan: &Plan, suspect: &Suspect) -> bool {
+    suspect.entity == plan.cause || overlap(&suspect.entity, &plan.cause) && suspect.fault == plan.fault
+}
+
+/// Takes in what is known of the incident now.
+pub(crate) fn heed(saga: &mut Saga, known: &Known, at: Timestamp) {
+    if known.suspects.first().is_some_and(|first| is_of(&saga.plan, first)) {
+        saga.reached.extend(known.reached.iter().cloned());
+    }
+    let elsewhere = elsewhere(saga, known).is_some();
+    saga.doubted = elsewhere.then(|| saga.doubted.unwrap_or(at));
 }
 
 /// Whether the doubt that arose at `since` has stood for long enough, of which only what came from `from`

@@ -166,8 +166,9 @@ impl Execute {
         let grace = self.settings.grace;
         sagas.retain_mut(|saga| {
             let incident = incidents.get(&saga.plan.incident);
-            let elsewhere = incident.is_some_and(|known| doubt::elsewhere(&saga.plan, known).is_some());
-            saga.doubted = elsewhere.then(|| saga.doubted.unwrap_or(*now));
+            if let Some(known) = incident {
+                doubt::heed(saga, known, *now);
+            }
             let over = advance(saga, &mut Turn { at: *now, grace, incident, hold, out });
             if over {
                 ended.push_back(saga.plan.id.clone());

@@ -39,6 +39,9 @@ pub(crate) struct Known {
     /// The suspects of the newest revision, the most probable first.
     #[serde(default)]
     pub(crate) suspects: Vec<Suspect>,
+    /// Services that the trouble reached from the most probable cause of the newest revision.
+    #[serde(default)]
+    pub(crate) reached: BTreeSet<String>,
     /// Every symptom that a revision listed.
     pub(crate) symptoms: BTreeMap<Id, Seen>,
 }
@@ -68,6 +71,7 @@ impl Incidents {
             phase: incident.phase,
             unfelt_since: None,
             suspects: Vec::new(),
+            reached: BTreeSet::new(),
             symptoms: BTreeMap::new(),
         });
         if incident.revision < known.revision {
@@ -85,6 +89,8 @@ impl Incidents {
             Some(Suspect { entity, fault, probability: one.probability })
         });
         known.suspects = suspects.collect();
+        let reached = incident.spread.iter().filter(|one| one.steps.is_some_and(|steps| steps > 0));
+        known.reached = reached.map(|one| one.place.service().to_owned()).collect();
         for symptom in &incident.symptoms {
             let seen = Seen {
                 state: symptom.state,

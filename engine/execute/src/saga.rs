@@ -91,6 +91,9 @@ pub(crate) struct Saga {
     /// Whether it was told that the next attempt is held back.
     #[serde(default)]
     pub(crate) held: bool,
+    /// Services that the trouble reached from the cause, while that was taken for it.
+    #[serde(default)]
+    pub(crate) reached: BTreeSet<String>,
     /// Since when something else is taken for the cause; none while nothing is.
     #[serde(default)]
     pub(crate) doubted: Option<Timestamp>,
@@ -114,6 +117,7 @@ impl Saga {
             judged: false,
             felt: false,
             held: false,
+            reached: BTreeSet::new(),
             doubted: None,
         }
     }

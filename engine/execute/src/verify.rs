@@ -104,7 +104,9 @@ pub(crate) fn judge(
             let text = format!("nobody outside feels it any more; {open} of {before} symptoms still stand");
             return Some((Recovered, text));
         }
-        return due.then(|| (NotRecovered, format!("{open} of {before} symptoms still stand")));
+        // A verdict that falls due in the quiet is put off, once.
+        let late = due && saga.was_given_more(at);
+        return late.then(|| (NotRecovered, format!("{open} of {before} symptoms still stand")));
     }
     let many = 2 * back >= before || !saga.felt;
     if back > 0 && (many || due || over) {

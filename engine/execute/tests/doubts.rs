@@ -5,9 +5,13 @@ mod support;
 use support::{at, completion, incident, plan, step};
 use theriac_contract::{
     Checkpointed, Entity, Fact, FaultClass, Felt, Hypothesis, Incident, IncidentPhase, Interval, OutcomeKind,
-    Plan, SymptomState, Verdict, VerificationVerdict,
+    Plan, Reached, Role, SymptomState, Verdict, VerificationVerdict,
 };
 use theriac_execute::{Execute, Executed, Settings};
+
+fn entity(name: &str) -> Entity {
+    Entity(name.to_owned())
+}
 
 /// What is suspected, with how much of a chance: entity, fault, probability.
 type Suspects<'a> = &'a [(&'a str, &'a str, f64)];
@@ -19,7 +23,7 @@ const CRASH: Suspects<'_> = &[("cart/cart-1", "crash_loop", 0.8), ("cart/cart-2"
 fn hypothesis(rank: u32, entity: &str, fault: &str, probability: f64) -> Hypothesis {
     Hypothesis {
         rank,
-        entity: Some(Entity(entity.to_owned())),
+        entity: Some(self::entity(entity)),
         fault: fault.to_owned(),
         class: FaultClass::Permanent,
         probability,
@@ -107,7 +111,7 @@ fn doubt_is_no_verdict_while_it_may_pass() {
     assert_eq!(told(&|crash| crash.hypotheses[0].entity = crash.hypotheses[1].entity.clone()), due);
     assert_eq!(
         told(&|crash| {
-            crash.hypotheses[0].entity = Some(Entity("cart".to_owned()));
+            crash.hypotheses[0].entity = Some(entity("cart"));
             crash.hypotheses[0].fault = "memory_leak".to_owned();
         }),
         due
@@ -116,6 +120,14 @@ fn doubt_is_no_verdict_while_it_may_pass() {
     assert_eq!(told(&|crash| crash.hypotheses[1].probability = 0.15), due);
     assert_eq!(told(&|crash| crash.hypotheses[0].probability = 0.5), due);
     assert_eq!(told(&|crash| crash.hypotheses[0].entity = None), due);
+    // Those whom the trouble reached from the cause bear it still; they were told of while that was believed.
+    let mut leak = suspected(0, 0, LEAK);
+    let one = Reached { place: entity("shop"), role: Role::Impact, steps: Some(1), from: None };
+    leak.spread = vec![one];
+    let shop = [(0, leak.clone()), (20, suspected(20, 1, &[("shop", "error_burst", 0.9)]))];
+    assert_eq!(run(&isolate(), &shop, 5).verifications[0].at, due.0);
+    let bank = [(0, leak), (20, suspected(20, 1, &[("bank", "error_burst", 0.9)]))];
+    assert_eq!(run(&isolate(), &bank, 5).verifications[0].at, at(50));
     // It was believed in again between.
     let again = [
         (0, suspected(0, 0, LEAK)),

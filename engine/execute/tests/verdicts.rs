@@ -376,6 +376,29 @@ fn what_users_feel_again_before_the_quiet_is_over_is_not() {
     assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
 }
 
+/// The verdict is due at 80 s; what users feel no more since 70 s is not undone for ten seconds.
+#[test]
+fn a_verdict_that_falls_due_in_the_quiet_is_put_off() {
+    let opened = (0, incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN]));
+    let quiet = (70, unfelt(incident(70, 1, IncidentPhase::Updated, &[OPEN, OPEN])));
+    let (_, out, _) = run(&restart(), &[opened.clone(), quiet.clone()], 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, true)]);
+    assert_eq!(out.verifications[0].at, at(100));
+    // As long again at most: nobody waits for a quiet that comes and goes.
+    let restless = (90..200).step_by(30).flat_map(|second| {
+        let (felt, not) = (second, second + 20);
+        let revision = second as u32;
+        let states = &[OPEN, OPEN];
+        [
+            (felt, incident(felt, revision, IncidentPhase::Updated, states)),
+            (not, unfelt(incident(not, revision + 1, IncidentPhase::Updated, states))),
+        ]
+    });
+    let all: Vec<_> = [opened, quiet].into_iter().chain(restless).collect();
+    let (_, out, _) = run(&restart(), &all, 300);
+    assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)]);
+}
+
 #[test]
 fn trouble_that_nobody_felt_is_judged_by_its_symptoms() {
     let incidents = [

@@ -18,12 +18,14 @@ use crate::{
     history::History,
     log_lines::LogLines,
     near::Near,
+    places::Places,
     reading::Reading,
     replicas::Replicas,
     roll_call::RollCall,
     settings::Settings,
     siblings::Siblings,
     symptom,
+    traffic::Traffic,
     watched::Watched,
 };
 
@@ -73,6 +75,8 @@ pub struct Detect {
     replicas: Replicas,
     siblings: Siblings,
     log_lines: LogLines,
+    places: Places,
+    traffic: Traffic,
     state: State,
     p_value: Vec<f64>,
     expected: Vec<f64>,
@@ -101,6 +105,8 @@ impl Detect {
             replicas: Replicas::new(settings.peers.filter(|_| settings.false_share_series == 0)),
             siblings: Siblings::default(),
             log_lines: LogLines::default(),
+            places: Places::default(),
+            traffic: Traffic::default(),
             settings,
             state: State::default(),
             p_value: Vec::new(),
@@ -155,6 +161,7 @@ impl Detect {
     ) -> Vec<Symptom> {
         self.admit(tick);
         self.chances = sight::chances(tick);
+        self.traffic.weigh(tick);
         self.score(tick);
         if self.settings.false_share_series == 0 {
             // Who else answers depends on the shard, and symptoms must not.
@@ -222,15 +229,21 @@ impl Detect {
             low: &mut self.low,
             high: &mut self.high,
         };
-        let values = self.grains.fine(&self.state.watched, &tick.values);
+        let judged = self.traffic.without_thin(tick);
+        let values = self.grains.fine(&self.state.watched, &judged.values);
+        // A value that is not worth judging is no silence to get used to.
+        let thin: Vec<usize> =
+            self.traffic.thin().map(SeriesId::index).filter(|at| self.learn[*at]).collect();
+        thin.iter().for_each(|at| self.learn[*at] = false);
         self.bank.update(tick.start, values, &self.learn, &mut out);
+        thin.iter().for_each(|at| self.learn[*at] = true);
         [&mut self.expected, &mut self.low, &mut self.high]
             .into_iter()
             .for_each(|said| self.grains.coarse(said));
-        self.history.update(tick);
-        self.entities.update(tick);
-        self.replicas.update(tick, &self.learn);
-        self.begin(tick);
+        self.history.update(&judged);
+        self.entities.update(&judged);
+        self.replicas.update(&judged, &self.learn);
+        self.begin(&judged);
     }
 
     fn reading(&self, index: usize, sight: &Sight) -> Reading {
@@ -315,7 +328,11 @@ impl Detect {
                 let silence_judged =
                     episode.peak.observed.is_none() || self.state.watched[index].counting.is_some();
                 let judged = sight.observed.is_some() || sight.p_value <= open_p || silence_judged;
-                episode.meet(sight, judged, open_p, &self.settings);
+                if self.traffic.is_thin(id) {
+                    episode.thin = Some(tick.end());
+                } else {
+                    episode.meet(sight, judged, open_p, &self.settings);
+                }
                 episode
             }
         };

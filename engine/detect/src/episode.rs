@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    DetectorScore, Direction, Entity, Id, SeriesId, SymptomPhase, Timestamp, frame::Example,
+    DetectorScore, Direction, Entity, Id, SeriesId, SymptomPhase, Tick, Timestamp, frame::Example,
 };
 
 use crate::settings::Settings;
@@ -31,6 +31,23 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
+    /// Of a tick that says nothing of the series.
+    pub(crate) const fn unjudged(tick: &Tick) -> Self {
+        Self {
+            start: tick.start,
+            end: tick.end(),
+            p_value: 1.0,
+            alone: 1.0,
+            observed: None,
+            expected: None,
+            band: None,
+            direction: Direction::None,
+            detectors: Vec::new(),
+            unlike: String::new(),
+            overlaps: false,
+        }
+    }
+
     /// Adds in what it is unlike the rest.
     pub(crate) fn is_unlike(&mut self, what: &str) {
         if !self.unlike.is_empty() {
@@ -62,6 +79,9 @@ pub(crate) struct Episode {
     ordinary: u32,
     /// End of the last tick in which the series spoke (or its silence was judged).
     heard: Timestamp,
+    /// End of the last tick in which it spoke of too little traffic to be judged.
+    #[serde(default)]
+    pub(crate) thin: Option<Timestamp>,
 }
 
 /// An open symptom.
@@ -102,6 +122,7 @@ impl Episode {
             open: None,
             second: 1.0,
             ordinary: 0,
+            thin: None,
         }
     }
 
@@ -177,7 +198,9 @@ impl Episode {
             let over = self.ordinary > 1 || now.since(self.heard) >= settings.lost_after;
             return if over { Turn::Forget } else { Turn::Stay };
         };
-        let quiet = idle && now.since(self.heard) >= settings.quiet_after;
+        // Few requests may still fail: only where there are none does nobody wait.
+        let spoke = self.thin.map_or(self.heard, |thin| self.heard.max(thin));
+        let quiet = idle && now.since(spoke) >= settings.quiet_after;
         let phase = if quiet || self.ordinary >= settings.close_ticks {
             SymptomPhase::Close
         } else if now.since(self.heard) >= settings.lost_after {

@@ -17,6 +17,8 @@
 //! | `roll_call` | p-values of instances that tell nothing at all |
 //! | `routine` | log lines that are missed, or crowd out all others |
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
+//! | `places` | which series are of one place |
+//! | `traffic` | how much stands behind a value: what is not worth judging |
 //! | `near` | which series are near trouble, where less is unusual enough |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `grain` | what one step is in the values of a series |
@@ -40,6 +42,7 @@ mod grain;
 mod history;
 mod log_lines;
 mod near;
+mod places;
 mod proportion;
 mod reading;
 mod replicas;
@@ -49,6 +52,7 @@ pub mod rules;
 pub mod settings;
 mod siblings;
 mod symptom;
+mod traffic;
 mod watched;
 
 pub use detect::{Counts, Detect};

@@ -42,6 +42,12 @@ pub struct Rule {
     pub routine: bool,
     /// Whether silence says something. What is derived from requests is silent without them.
     pub silence: bool,
+    /// Events in a tick below which a value is neither judged nor learnt: it says nothing. 0: all are judged.
+    pub traffic_min: f64,
+    /// Signal of the same entity or edge that tells how many events there were: of the same attributes, else of
+    /// none, else all of that name added up. A name that ends in `.rate` is of events a second. If empty, what a value is derived
+    /// from is counted: spans, calls, log lines, observations of a histogram. A value of whose traffic nothing is told is judged.
+    pub traffic: String,
 }
 
 impl Default for Rule {
@@ -56,6 +62,8 @@ impl Default for Rule {
             few: false,
             routine: false,
             silence: true,
+            traffic_min: 0.0,
+            traffic: String::new(),
         }
     }
 }
@@ -154,8 +162,32 @@ impl Rule {
                 few: matches!(*signal, "mismatch" | "checksum"),
                 routine: false,
                 silence: silence && !*counts,
+                ..Self::default()
             },
         )
+    }
+
+    /// What makes no sense, one text each, with the field and the mend.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let sizes = [
+            ("effect_share_min", self.effect_share_min),
+            ("effect_min", self.effect_min),
+            ("traffic_min", self.traffic_min),
+        ];
+        for (name, value) in sizes.into_iter().filter(|(_, value)| !value.is_finite() || *value < 0.0) {
+            problems.push(format!("`{name}` is {value}; write 0 or more"));
+        }
+        if !self.traffic.is_empty() && self.traffic_min == 0.0 {
+            problems.push(format!(
+                "`traffic` is {}, but `traffic_min` is 0; write how many events a value needs, as 20",
+                self.traffic
+            ));
+        }
+        if self.rare && self.traffic_min > 0.0 {
+            problems.push("`rare` events happen without traffic, too; leave out `traffic_min`".to_owned());
+        }
+        problems
     }
 
     /// Whether a departure of `observed` from `expected` matters.

@@ -175,7 +175,9 @@ fn metrics_say_what_was_done() {
         let reader = KafkaReader::open(&settings, &compared).unwrap();
         let agrees = |topic: Topic| {
             let counted: f64 = (0..2)
-                .filter_map(|shard| samples.get(&format!("theriac_records_total{{shard={shard},topic={topic}}}")))
+                .filter_map(|shard| {
+                    samples.get(&format!("theriac_records_total{{shard={shard},topic={topic}}}"))
+                })
                 .sum();
             let written: u64 = (0..2).map(|shard| reader.end(topic, shard)).sum();
             // Two facts say that a shard began with a configuration, before its first tick.

@@ -44,6 +44,9 @@ impl Detect {
 
     /// What the series shows at this tick, after the rules.
     pub(super) fn sight(&mut self, index: usize, observed: f64, tick: &Tick) -> Sight {
+        if self.traffic.is_thin(SeriesId(index as u32)) {
+            return Sight::unjudged(tick);
+        }
         if let Some(sight) = self.sight_of_routine(index, observed, tick) {
             return sight;
         }

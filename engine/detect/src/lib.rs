@@ -17,6 +17,8 @@
 //! | `roll_call` | p-values of instances that tell nothing at all |
 //! | `routine` | log lines that are missed, or crowd out all others |
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
+//! | `limits` | which series have a limit |
+//! | `filling` | when what fills up is full |
 //! | `places` | which series are of one place |
 //! | `traffic` | how much stands behind a value: what is not worth judging |
 //! | `near` | which series are near trouble, where less is unusual enough |
@@ -38,8 +40,10 @@ mod discovery;
 mod entities;
 mod episode;
 mod explain;
+mod filling;
 mod grain;
 mod history;
+mod limits;
 mod log_lines;
 mod near;
 mod places;

@@ -30,7 +30,8 @@ impl Detect {
                 (false, false, false) => None,
             };
             let series = series.clone();
-            self.state.watched.push(Watched { series, rule, counting, proportion: None, routine: None });
+            let known = Watched { series, rule, counting, proportion: None, routine: None, filling: None };
+            self.state.watched.push(known);
         }
         self.pair(tick.opened.len());
         self.join(self.state.watched.len() - tick.opened.len());
@@ -84,8 +85,10 @@ impl Detect {
             for other in self.places.admit(id, &new.series) {
                 let known = &watched[other.index()];
                 self.traffic.meet((id, &new.series, &new.rule), (*other, &known.series));
+                self.limits.meet((id, &new.series), (*other, &known.series));
                 if *other != id {
                     self.traffic.meet((*other, &known.series, &known.rule), (id, &new.series));
+                    self.limits.meet((*other, &known.series), (id, &new.series));
                 }
             }
         }

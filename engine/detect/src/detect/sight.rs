@@ -7,7 +7,7 @@ use theriac_detectors::P_VALUE_MIN;
 
 use super::Detect;
 use crate::{
-    episode::Sight,
+    episode::{Episode, Sight},
     rules::{Matters, direction},
 };
 
@@ -39,6 +39,7 @@ impl Detect {
             detectors: Vec::new(),
             unlike: String::new(),
             overlaps: false,
+            exhausts: false,
         })
     }
 
@@ -97,6 +98,11 @@ impl Detect {
         {
             p_value = 1.0;
         }
+        // Whatever is usual: what is used up soon is trouble.
+        let said = self.state.episodes.get(&id).is_some_and(Episode::is_exhausting);
+        let due = watched.filling.as_ref().filter(|_| !silent).and_then(|filling| filling.is_due(said));
+        let due = due.filter(|due| *due <= self.settings.close_p);
+        p_value = due.map_or(p_value, |due| due.min(p_value));
         let finite = |value: f64| value.is_finite().then_some(value);
         Sight {
             start: tick.start,
@@ -110,6 +116,7 @@ impl Detect {
             detectors: Vec::new(),
             unlike: String::new(),
             overlaps: by_chance.is_some(),
+            exhausts: due.is_some(),
         }
     }
 }

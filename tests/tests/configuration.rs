@@ -70,6 +70,11 @@ fn a_rule_of_detection_that_makes_no_sense_is_named() {
         &["`detect.rules[0]` (span.duration)", "`traffic_min` is -1; write 0 or more"],
     );
     refused(
+        &rules("{ signal: disk, exhausted_within: 30d }"),
+        &[],
+        &["`exhausted_within` is 30d", "up to 7d"],
+    );
+    refused(
         &rules("{ signal: cpu, traffic_mn: 20 }"),
         &[],
         &["theriac.yaml:5", "did you mean `traffic_min`?"],

@@ -62,6 +62,9 @@ struct State {
     counts: Counts,
     #[serde(default)]
     roll_call: RollCall,
+    /// What series that need traffic told last with enough of it.
+    #[serde(default)]
+    judged: BTreeMap<SeriesId, f64>,
 }
 
 /// Traces that a symptom shows at most: what was usual, and two that are not.
@@ -245,8 +248,8 @@ impl Detect {
             high: &mut self.high,
         };
         let judged = self.traffic.without_thin(tick);
-        let values = self.grains.fine(&self.state.watched, &judged.values);
-        // A value that is not worth judging is no silence to get used to.
+        let frozen = self.traffic.frozen(tick, &mut self.state.judged);
+        let values = self.grains.fine(&self.state.watched, &frozen);
         let thin: Vec<usize> =
             self.traffic.thin().map(SeriesId::index).filter(|at| self.learn[*at]).collect();
         thin.iter().for_each(|at| self.learn[*at] = false);

@@ -86,6 +86,23 @@ impl Traffic {
         self.thin.iter().copied()
     }
 
+    /// Values of a tick, with the last one that was `judged` where there is too little behind the present one, and notes what
+    /// is judged now. For those who learn how often a series speaks: it did, whatever it said.
+    pub(crate) fn frozen<'a>(&self, tick: &'a Tick, judged: &mut BTreeMap<SeriesId, f64>) -> Cow<'a, [f64]> {
+        let mut values = Cow::Borrowed(tick.values.as_slice());
+        for id in self.behind.keys() {
+            let value = tick.values.get(id.index()).copied().filter(|value| value.is_finite());
+            match value {
+                Some(_) if self.is_thin(*id) => {
+                    values.to_mut()[id.index()] = judged.get(id).copied().unwrap_or(f64::NAN);
+                }
+                Some(value) => _ = judged.insert(*id, value),
+                None => {}
+            }
+        }
+        values
+    }
+
     /// The tick without values that have too little behind them.
     pub(crate) fn without_thin<'a>(&self, tick: &'a Tick) -> Cow<'a, Tick> {
         let mut tick = Cow::Borrowed(tick);

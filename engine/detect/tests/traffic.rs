@@ -98,6 +98,49 @@ fn what_few_requests_say_is_not_learnt() {
     assert_eq!(onset, Some(Timestamp(800 * STEP.0)), "{told:?}");
 }
 
+/// Nothing that is told of a series at any tick depends on what few requests said.
+#[test]
+fn what_few_requests_say_changes_nothing() {
+    let load = |number: u64, few: f64| match number {
+        200..700 if number % 2 == 0 => vec![1.0, few],
+        720..724 => vec![60.0, 0.13],
+        _ => usual(number).to_vec(),
+    };
+    let (mut one, mut other) = (with_rule(LEAST), with_rule(LEAST));
+    for number in 0..760 {
+        let told = one.step(&tick(number, load(number, 3.0)), &Snapshot::default());
+        assert_eq!(told, other.step(&tick(number, load(number, 0.1)), &Snapshot::default()));
+        let readings = |detect: &Detect| format!("{:?}", detect.readings());
+        assert_eq!(readings(&one), readings(&other), "{number}");
+    }
+}
+
+/// A gauge that few requests keep from being judged is no gauge that pauses.
+#[test]
+fn what_is_not_judged_is_no_silence_to_get_used_to() {
+    let told = [0.0, LEAST].map(|traffic_min| {
+        let latency = Rule {
+            signal: "duration.p95".to_owned(),
+            matters: Matters::Both,
+            effect_min: 1e300,
+            traffic_min,
+            ..Rule::default()
+        };
+        let load = Rule { signal: "span.count".to_owned(), matters: Matters::Nothing, ..Rule::default() };
+        let mut detect = Detect::new(Settings { rules: vec![latency, load], ..Settings::default() });
+        let few_then_silent: Load = |number| match number {
+            700.. => [60.0, f64::NAN],
+            _ if number % 8 == 0 => usual(number),
+            _ => [1.0, usual(number)[1]],
+        };
+        run(&mut detect, 0..860, few_then_silent)
+    });
+    assert!(told.iter().flatten().all(|symptom| symptom.observed.is_none()), "{told:?}");
+    let [all, thick] = told.map(|told| told.first().expect("it is silent").onset);
+    // It has seen an eighth of what the other has, and is less sure.
+    assert!(thick.since(all) <= Interval::from_seconds(120), "{thick} {all}");
+}
+
 #[test]
 fn thin_traffic_neither_holds_a_symptom_open_nor_says_that_it_is_over() {
     let slow_and_left: Load = |number| match number {

@@ -1,7 +1,8 @@
 //! What fills up: when it is full is said of a symptom, and may be one before it is.
 
 use theriac_contract::{
-    Checkpointed, Entity, Interval, Series, SignalKind, Snapshot, Symptom, SymptomPhase, Tick, Timestamp,
+    Checkpointed, Entity, Interval, Judgement, Series, SignalKind, Snapshot, Symptom, SymptomPhase, Tick,
+    Timestamp,
 };
 use theriac_detect::{
     Detect, Settings,
@@ -38,6 +39,16 @@ fn run(
     ticks: std::ops::Range<u64>,
     values: impl Fn(u64) -> Vec<f64>,
 ) -> Vec<Symptom> {
+    run_knowing(detect, series, ticks, values, &Snapshot::default())
+}
+
+fn run_knowing(
+    detect: &mut Detect,
+    series: &[Series],
+    ticks: std::ops::Range<u64>,
+    values: impl Fn(u64) -> Vec<f64>,
+    known: &Snapshot,
+) -> Vec<Symptom> {
     let tick = |number| Tick {
         number,
         start: start(number),
@@ -46,7 +57,7 @@ fn run(
         opened: if number == 0 { series.to_vec() } else { Vec::new() },
         ..Tick::default()
     };
-    ticks.flat_map(|number| detect.step(&tick(number), &Snapshot::default())).collect()
+    ticks.flat_map(|number| detect.step(&tick(number), known)).collect()
 }
 
 /// Noise without structure, the same for a seed every time.
@@ -61,7 +72,7 @@ fn fills(number: u64) -> f64 {
     0.2 + 5e-4 * number.saturating_sub(1_000) as f64 + 0.004 * noise(1, number)
 }
 
-/// Only what is about to be used up is told.
+/// Only what is about to be used up is told, however many series there are.
 fn within(time: Option<i64>) -> Detect {
     let rule = Rule {
         signal: "filesystem".to_owned(),
@@ -69,7 +80,7 @@ fn within(time: Option<i64>) -> Detect {
         exhausted_within: time.map(Interval::from_seconds),
         ..Rule::default()
     };
-    Detect::new(Settings { rules: vec![rule], ..Settings::default() })
+    Detect::new(Settings { rules: vec![rule], false_share: 1e-30, ..Settings::default() })
 }
 
 /// Revisions that say when it is full, with seconds until then: expected, earliest, latest.
@@ -161,6 +172,19 @@ fn what_is_about_to_be_full_is_a_symptom_only_where_a_rule_asks_for_it() {
             "exhaustion"
         );
     }
+}
+
+#[test]
+fn what_people_called_noise_is_not_told_again() {
+    let Series { domain, entity, signal, attributes, .. } = disk().remove(0);
+    let key = Snapshot::judgement_key(&domain, &entity, None, &signal, &attributes);
+    let noise = Judgement { right: 0, noise: 1 };
+    let known = Snapshot { judgements: [(key, noise)].into(), ..Snapshot::default() };
+    let told = |known: &Snapshot| {
+        run_knowing(&mut within(Some(3_600)), &disk(), 0..2_500, |number| vec![fills(number)], known)
+    };
+    assert!(!told(&Snapshot::default()).is_empty());
+    assert_eq!(told(&known), Vec::new());
 }
 
 /// It is full for two hours, which makes other levels the new normal, and then somebody makes room.

@@ -102,7 +102,7 @@ fn what_few_requests_say_is_not_learnt() {
 #[test]
 fn what_few_requests_say_changes_nothing() {
     let load = |number: u64, few: f64| match number {
-        200..700 if number % 2 == 0 => vec![1.0, few],
+        200..700 if number.is_multiple_of(2) => vec![1.0, few],
         720..724 => vec![60.0, 0.13],
         _ => usual(number).to_vec(),
     };

@@ -102,6 +102,8 @@ impl Detect {
         let said = self.state.episodes.get(&id).is_some_and(Episode::is_exhausting);
         let due = watched.filling.as_ref().filter(|_| !silent).and_then(|filling| filling.is_due(said));
         let due = due.filter(|due| *due <= self.settings.close_p);
+        // Each line is of nearly the same values as the one before.
+        let overlaps = by_chance.is_some() || due.is_some_and(|due| due <= p_value);
         p_value = due.map_or(p_value, |due| due.min(p_value));
         let finite = |value: f64| value.is_finite().then_some(value);
         Sight {
@@ -115,7 +117,7 @@ impl Detect {
             direction: if silent { Direction::None } else { direction(level, expected) },
             detectors: Vec::new(),
             unlike: String::new(),
-            overlaps: by_chance.is_some(),
+            overlaps,
             exhausts: due.is_some(),
         }
     }

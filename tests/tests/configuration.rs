@@ -60,6 +60,28 @@ fn a_wrong_value_has_a_place_and_a_mend() {
 }
 
 #[test]
+fn a_rule_of_detection_that_makes_no_sense_is_named() {
+    let rules = |rule: &str| format!("{SOURCES}detect:\n  rules:\n    - {rule}\n");
+    let well = validated(&rules("{ signal: span.duration, traffic_min: 20 }"), &[]);
+    assert_eq!((well.code, well.err.as_str()), (0, ""), "{}", well.out);
+    refused(
+        &rules("{ signal: span.duration, traffic_min: -1 }"),
+        &[],
+        &["`detect.rules[0]` (span.duration)", "`traffic_min` is -1; write 0 or more"],
+    );
+    refused(
+        &rules("{ signal: disk, exhausted_within: 30d }"),
+        &[],
+        &["`exhausted_within` is 30d", "up to 7d"],
+    );
+    refused(
+        &rules("{ signal: cpu, traffic_mn: 20 }"),
+        &[],
+        &["theriac.yaml:5", "did you mean `traffic_min`?"],
+    );
+}
+
+#[test]
 fn a_wrong_playbook_has_a_place() {
     let config = format!("{SOURCES}playbooks: [mine.yaml]\n");
     refused(&config, &[("mine.yaml", "playbooks:\n  - name: a\n")], &["mine.yaml:2:5", "`name`"]);

@@ -76,7 +76,7 @@ pub use series::{Entity, Series, SeriesId, SignalKind};
 pub use slip::{Ending, Place, Slip, Stop};
 pub use source::{Fetch, Fetched, Reject, Source, SourceError};
 pub use state::{Checkpointed, StateError, StateTable};
-pub use symptom::{DetectorScore, Direction, Symptom, SymptomPhase, SymptomState};
+pub use symptom::{DetectorScore, Direction, Exhaustion, Symptom, SymptomPhase, SymptomState};
 pub use telemetry::Telemetry;
 pub use time::{Interval, Timestamp};
 pub use topic::{Record, StoredRecord, Topic, TopicError, Topics};

@@ -27,7 +27,7 @@ pub enum Direction {
 pub enum SymptomPhase {
     /// First revision.
     Open,
-    /// It became clearly worse: a new peak.
+    /// It became clearly worse: a new peak, or what is measured is used up far sooner than was told, or at all.
     Peak,
     /// It is over: enough ordinary values were observed.
     Close,
@@ -64,6 +64,19 @@ pub struct DetectorScore {
     pub detector: String,
     /// Its p-value: 0 impossible under normal, 1 ordinary.
     pub p_value: f64,
+}
+
+/// When what a series measures is used up, if it goes on at the pace of late.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Exhaustion {
+    /// The value at which it is, in the unit of the series.
+    pub limit: f64,
+    /// When it gets there.
+    pub expected: Timestamp,
+    /// Hardly before (a confidence of 95 in 100 that it is between the two).
+    pub earliest: Timestamp,
+    /// Hardly after.
+    pub latest: Timestamp,
 }
 
 /// One revision of a symptom. The id is the same in all of them and derives from the
@@ -121,6 +134,9 @@ pub struct Symptom {
     /// Who stands out among many, where that is what it tells: `tenant:7`, `key:42`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub who: Option<Entity>,
+    /// When it is used up, where the series has a limit that it clearly approaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exhaustion: Option<Exhaustion>,
     /// Knowledge version at which this was decided.
     pub knowledge_version: u64,
 }

@@ -16,14 +16,17 @@ use crate::{
     episode::{Episode, Sight, Turn},
     grain::Grains,
     history::History,
+    limits::Limits,
     log_lines::LogLines,
     near::Near,
+    places::Places,
     reading::Reading,
     replicas::Replicas,
     roll_call::RollCall,
     settings::Settings,
     siblings::Siblings,
     symptom,
+    traffic::Traffic,
     watched::Watched,
 };
 
@@ -59,6 +62,9 @@ struct State {
     counts: Counts,
     #[serde(default)]
     roll_call: RollCall,
+    /// What series that need traffic told last with enough of it.
+    #[serde(default)]
+    judged: BTreeMap<SeriesId, f64>,
 }
 
 /// Traces that a symptom shows at most: what was usual, and two that are not.
@@ -73,6 +79,9 @@ pub struct Detect {
     replicas: Replicas,
     siblings: Siblings,
     log_lines: LogLines,
+    places: Places,
+    traffic: Traffic,
+    limits: Limits,
     state: State,
     p_value: Vec<f64>,
     expected: Vec<f64>,
@@ -101,6 +110,9 @@ impl Detect {
             replicas: Replicas::new(settings.peers.filter(|_| settings.false_share_series == 0)),
             siblings: Siblings::default(),
             log_lines: LogLines::default(),
+            places: Places::default(),
+            traffic: Traffic::default(),
+            limits: Limits::default(),
             settings,
             state: State::default(),
             p_value: Vec::new(),
@@ -155,6 +167,8 @@ impl Detect {
     ) -> Vec<Symptom> {
         self.admit(tick);
         self.chances = sight::chances(tick);
+        self.traffic.weigh(tick);
+        self.fill(tick);
         self.score(tick);
         if self.settings.false_share_series == 0 {
             // Who else answers depends on the shard, and symptoms must not.
@@ -192,6 +206,17 @@ impl Detect {
         symptoms
     }
 
+    /// Follows what has a limit, whether or not anything is unusual about it.
+    fn fill(&mut self, tick: &Tick) {
+        for (id, limit) in self.limits.iter() {
+            let watched = &mut self.state.watched[id.index()];
+            let told = tick.values.get(id.index()).copied().filter(|_| !self.traffic.is_thin(id));
+            let within = watched.rule.exhausted_within.map(|time| time.as_seconds() / tick.step.as_seconds());
+            let filling = watched.filling.get_or_insert_default();
+            filling.observe(told.unwrap_or(f64::NAN), limit.of(tick), within);
+        }
+    }
+
     /// Services that told of themselves in this tick, if anybody asks.
     fn alive(&self, tick: &Tick) -> BTreeSet<String> {
         if self.state.episodes.is_empty() {
@@ -222,15 +247,21 @@ impl Detect {
             low: &mut self.low,
             high: &mut self.high,
         };
-        let values = self.grains.fine(&self.state.watched, &tick.values);
+        let judged = self.traffic.without_thin(tick);
+        let frozen = self.traffic.frozen(tick, &mut self.state.judged);
+        let values = self.grains.fine(&self.state.watched, &frozen);
+        let thin: Vec<usize> =
+            self.traffic.thin().map(SeriesId::index).filter(|at| self.learn[*at]).collect();
+        thin.iter().for_each(|at| self.learn[*at] = false);
         self.bank.update(tick.start, values, &self.learn, &mut out);
+        thin.iter().for_each(|at| self.learn[*at] = true);
         [&mut self.expected, &mut self.low, &mut self.high]
             .into_iter()
             .for_each(|said| self.grains.coarse(said));
-        self.history.update(tick);
-        self.entities.update(tick);
-        self.replicas.update(tick, &self.learn);
-        self.begin(tick);
+        self.history.update(&judged);
+        self.entities.update(&judged);
+        self.replicas.update(&judged, &self.learn);
+        self.begin(&judged);
     }
 
     fn reading(&self, index: usize, sight: &Sight) -> Reading {
@@ -258,6 +289,13 @@ impl Detect {
         (self.level + self.near.level(index)) * libm::pow(10.0, -judgement.decades())
     }
 
+    /// Whether an episode is a symptom: it is too unusual, or what the series measures is about to be used up, and nobody
+    /// ever called that noise.
+    fn may_open(&self, index: usize, episode: &Episode, known: &Snapshot) -> bool {
+        let is_noise = || known.judgement(&self.state.watched[index].series).decades() > 0.0;
+        episode.chance() <= self.level(index, known) || episode.is_exhausting() && !is_noise()
+    }
+
     /// What each detector said of a series at this tick, the most surprised first.
     fn detectors(&self, index: usize) -> Vec<DetectorScore> {
         let watched = &self.state.watched[index];
@@ -273,6 +311,8 @@ impl Detect {
         scores.extend(self.history.score(id));
         scores.extend(self.entities.scores(id));
         scores.extend(self.replicas.score(id));
+        let due = watched.filling.as_ref().and_then(|filling| filling.is_due(false));
+        scores.extend(due.map(|p_value| DetectorScore { detector: "exhaustion".to_owned(), p_value }));
         scores.retain(|score| score.p_value < 0.05);
         scores.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then_with(|| a.detector.cmp(&b.detector)));
         scores
@@ -290,7 +330,7 @@ impl Detect {
     ) {
         let id = SeriesId(index as u32);
         let open_p = self.near.open_p(index, self.settings.open_p);
-        let unusual = sight.p_value <= open_p;
+        let unusual = sight.p_value <= open_p || sight.exhausts;
         if unusual {
             sight.detectors = self.detectors(index);
             sight.unlike = self.history.unlike(id);
@@ -315,13 +355,19 @@ impl Detect {
                 let silence_judged =
                     episode.peak.observed.is_none() || self.state.watched[index].counting.is_some();
                 let judged = sight.observed.is_some() || sight.p_value <= open_p || silence_judged;
-                episode.meet(sight, judged, open_p, &self.settings);
+                if self.traffic.is_thin(id) {
+                    episode.thin = Some(tick.end());
+                } else {
+                    episode.meet(sight, judged, open_p, &self.settings);
+                }
                 episode
             }
         };
         let is_trace = self.state.watched[index].series.kind == SignalKind::Trace;
         let most = if is_trace { TRACES_MAX } else { self.settings.examples_max };
         episode.show(&tick.examples, id, most, more);
+        let filling = self.state.watched[index].filling.as_ref();
+        episode.exhaustion = filling.and_then(|filling| filling.told(tick.end(), tick.step));
         let was_open = episode.open.is_some();
         if !was_open && self.open >= self.settings.open_symptoms_max {
             self.state.counts.shed += 1;
@@ -332,7 +378,7 @@ impl Detect {
         };
         match episode.turn(tick.end(), idle, &self.settings) {
             Turn::Forget => return,
-            Turn::Stay if was_open || episode.chance() > self.level(index, known) => {}
+            Turn::Stay if was_open || !self.may_open(index, &episode, known) => {}
             Turn::Stay => {
                 episode.open(tick.end(), &self.state.watched[index].series.key);
                 self.state.counts.opened += 1;

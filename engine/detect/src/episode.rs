@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    DetectorScore, Direction, Entity, Id, SeriesId, SymptomPhase, Timestamp, frame::Example,
+    DetectorScore, Direction, Entity, Exhaustion, Id, Interval, SeriesId, SymptomPhase, Tick, Timestamp,
+    frame::Example,
 };
 
 use crate::settings::Settings;
+
+/// It is clearly worse if what it measures is used up so many times sooner than was told: seven times in seven days.
+const NEARER: i64 = 4;
 
 /// What a series showed at one tick, after the rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,9 +32,30 @@ pub(crate) struct Sight {
     /// It tells of the ticks before, too: two that are unusual are no two witnesses.
     #[serde(default)]
     pub(crate) overlaps: bool,
+    /// What the series measures is used up soon.
+    #[serde(default)]
+    pub(crate) exhausts: bool,
 }
 
 impl Sight {
+    /// Of a tick that says nothing of the series.
+    pub(crate) const fn unjudged(tick: &Tick) -> Self {
+        Self {
+            start: tick.start,
+            end: tick.end(),
+            p_value: 1.0,
+            alone: 1.0,
+            observed: None,
+            expected: None,
+            band: None,
+            direction: Direction::None,
+            detectors: Vec::new(),
+            unlike: String::new(),
+            overlaps: false,
+            exhausts: false,
+        }
+    }
+
     /// Adds in what it is unlike the rest.
     pub(crate) fn is_unlike(&mut self, what: &str) {
         if !self.unlike.is_empty() {
@@ -62,6 +87,15 @@ pub(crate) struct Episode {
     ordinary: u32,
     /// End of the last tick in which the series spoke (or its silence was judged).
     heard: Timestamp,
+    /// End of the last tick in which it spoke of too little traffic to be judged.
+    #[serde(default)]
+    pub(crate) thin: Option<Timestamp>,
+    /// End of the last tick in which it was judged and what it measures was about to be used up.
+    #[serde(default)]
+    exhausts: Option<Timestamp>,
+    /// When it is used up, as far as that is known now.
+    #[serde(default)]
+    pub(crate) exhaustion: Option<Exhaustion>,
 }
 
 /// An open symptom.
@@ -74,6 +108,9 @@ pub(crate) struct Open {
     /// P-value that was told last.
     told: f64,
     peaks: u32,
+    /// How long it lasts at most, as was told last.
+    #[serde(default)]
+    left: Option<Interval>,
 }
 
 /// What becomes of an episode with a tick.
@@ -96,12 +133,15 @@ impl Episode {
             onset: sight.start,
             last_unusual: sight.end,
             heard: sight.end,
+            exhausts: sight.exhausts.then_some(sight.end),
+            exhaustion: None,
             peak: sight,
             examples: Vec::new(),
             who: None,
             open: None,
             second: 1.0,
             ordinary: 0,
+            thin: None,
         }
     }
 
@@ -113,6 +153,7 @@ impl Episode {
             return;
         }
         self.heard = sight.end;
+        self.exhausts = sight.exhausts.then_some(sight.end).or(self.exhausts);
         if sight.p_value <= unusual_p {
             self.ordinary = 0;
             self.last_unusual = sight.end;
@@ -159,6 +200,11 @@ impl Episode {
         (2.0 * self.peak.alone).min(2.0 * 3.0 * second * second).min(1.0)
     }
 
+    /// Whether what it measures was about to be used up when it was judged last.
+    pub(crate) fn is_exhausting(&self) -> bool {
+        self.exhausts == Some(self.heard)
+    }
+
     /// Makes a symptom of it, at the end of a tick.
     pub(crate) fn open(&mut self, now: Timestamp, series: &str) {
         self.open = Some(Open {
@@ -167,6 +213,7 @@ impl Episode {
             at: now,
             told: self.peak.p_value,
             peaks: 0,
+            left: self.exhaustion.map(|exhaustion| exhaustion.latest.since(now)),
         });
     }
 
@@ -177,22 +224,29 @@ impl Episode {
             let over = self.ordinary > 1 || now.since(self.heard) >= settings.lost_after;
             return if over { Turn::Forget } else { Turn::Stay };
         };
-        let quiet = idle && now.since(self.heard) >= settings.quiet_after;
+        let left = self.exhaustion.map(|exhaustion| exhaustion.latest.since(now));
+        let nearer = left.is_some_and(|left| open.left.is_none_or(|told| left.0 <= told.0 / NEARER));
+        // Few requests may still fail: only where there are none does nobody wait.
+        let spoke = self.thin.map_or(self.heard, |thin| self.heard.max(thin));
+        let quiet = idle && now.since(spoke) >= settings.quiet_after;
         let phase = if quiet || self.ordinary >= settings.close_ticks {
             SymptomPhase::Close
         } else if now.since(self.heard) >= settings.lost_after {
             SymptomPhase::Lost
-        } else if now.since(self.onset) >= settings.adopt_after {
+        } else if now.since(self.exhausts.unwrap_or(self.onset)) >= settings.adopt_after {
             open.revision += 1;
             return Turn::Adopt;
         } else if self.peak.p_value * settings.worse_factor <= open.told && open.peaks < settings.peaks_max {
             open.peaks += 1;
             open.told = self.peak.p_value;
             SymptomPhase::Peak
+        } else if nearer {
+            SymptomPhase::Peak
         } else {
             return Turn::Stay;
         };
         open.revision += 1;
+        open.left = left.or(open.left);
         Turn::Tell(phase)
     }
 }
@@ -220,6 +274,7 @@ mod tests {
             detectors: Vec::new(),
             unlike: String::new(),
             overlaps: false,
+            exhausts: false,
         };
         let mut episode = Episode::begin(sight);
         let first = [example(1, "slow", false), example(1, "before", true), example(2, "elsewhere", false)];

@@ -1,6 +1,8 @@
 //! The sentence for people.
 
-use theriac_contract::{Series, Symptom, SymptomPhase, telemetry::parse_attributes};
+use theriac_contract::{
+    Exhaustion, Interval, Series, Symptom, SymptomPhase, Timestamp, telemetry::parse_attributes,
+};
 
 /// A number with three significant digits and, for bytes and seconds, a unit that reads well.
 pub(crate) fn number(value: f64, unit: &str) -> String {
@@ -69,12 +71,37 @@ pub(crate) fn sentence(series: &Series, symptom: &Symptom, unlike: &str) -> Stri
     let ending = if symptom.phase == SymptomPhase::Lost { "; it can no longer be judged" } else { "" };
     let unlike = if unlike.is_empty() { String::new() } else { format!("; as never before: {unlike}") };
     let observed = number(observed, unit);
-    format!("{name} {verb} {observed}{expected}{band}, since {since}{until}{unlike}{ending}")
+    let pace = symptom.exhaustion.map_or_else(String::new, |exhaustion| pace(&exhaustion, symptom.at));
+    format!("{name} {verb} {observed}{expected}{band}, since {since}{until}{unlike}{pace}{ending}")
+}
+
+/// When it is used up, seen from `now`.
+fn pace(exhaustion: &Exhaustion, now: Timestamp) -> String {
+    let [expected, earliest, latest] =
+        [exhaustion.expected, exhaustion.earliest, exhaustion.latest].map(|at| duration(at.since(now)));
+    let becomes = if exhaustion.limit > 0.0 { "full" } else { "used up" };
+    format!("; at this pace it is {becomes} in about {expected} ({earliest} to {latest})")
+}
+
+/// A length of time with two significant digits, in the unit that reads well.
+fn duration(interval: Interval) -> String {
+    let seconds = interval.as_seconds();
+    let units = [(2.0 * 86_400.0, 86_400.0, "d"), (5_400.0, 3_600.0, "h"), (90.0, 60.0, "min")];
+    let unit = units.into_iter().find(|(least, ..)| seconds >= *least);
+    let (size, name) = unit.map_or((1.0, "s"), |(_, size, name)| (size, name));
+    let tenths = (10.0 * seconds / size).round();
+    if tenths >= 100.0 || tenths % 10.0 == 0.0 {
+        format!("{:.0} {name}", tenths / 10.0)
+    } else {
+        format!("{:.1} {name}", tenths / 10.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use theriac_contract::{Exhaustion, Interval, Timestamp};
+
+    use super::{number, pace};
 
     #[test]
     fn numbers_read_well() {
@@ -83,5 +110,20 @@ mod tests {
         assert_eq!(number(3.0, "{request}/s"), "3");
         assert_eq!(number(0.25, "1"), "0.250");
         assert_eq!(number(1.5e-7, ""), "1.50e-7");
+    }
+
+    #[test]
+    fn what_is_used_up_soon_reads_well() {
+        let told = |limit: f64, seconds: [i64; 3]| {
+            let now = Timestamp::from_seconds(1_000);
+            let [expected, earliest, latest] =
+                seconds.map(|seconds| now.plus(Interval::from_seconds(seconds)));
+            pace(&Exhaustion { limit, expected, earliest, latest }, now)
+        };
+        assert_eq!(told(1.0, [10_800, 7_200, 18_000]), "; at this pace it is full in about 3 h (2 h to 5 h)");
+        assert_eq!(
+            told(0.0, [2_430, 0, 200_000]),
+            "; at this pace it is used up in about 40 min (0 s to 2.3 d)"
+        );
     }
 }

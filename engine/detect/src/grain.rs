@@ -14,7 +14,7 @@ const OF_SECONDS: f64 = 1024.0;
 const OF_SHARES: f64 = 128.0;
 
 /// Parts of names of shares of a whole.
-const SHARES: [&str; 6] = ["share", "ratio", "utilization", "percent", "fraction", "saturation"];
+pub(crate) const SHARES: [&str; 6] = ["share", "ratio", "utilization", "percent", "fraction", "saturation"];
 
 /// By how much the values of a series are multiplied on their way into the bank.
 fn grain(series: &Series) -> f64 {

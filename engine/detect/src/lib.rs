@@ -17,6 +17,10 @@
 //! | `roll_call` | p-values of instances that tell nothing at all |
 //! | `routine` | log lines that are missed, or crowd out all others |
 //! | `discovery` | how unusual is unusual enough: the share of false symptoms, over all series |
+//! | `limits` | which series have a limit |
+//! | `filling` | when what fills up is full |
+//! | `places` | which series are of one place |
+//! | `traffic` | how much stands behind a value: what is not worth judging |
 //! | `near` | which series are near trouble, where less is unusual enough |
 //! | `episode` | the life of one symptom: open, worse, over, lost |
 //! | `grain` | what one step is in the values of a series |
@@ -36,10 +40,13 @@ mod discovery;
 mod entities;
 mod episode;
 mod explain;
+mod filling;
 mod grain;
 mod history;
+mod limits;
 mod log_lines;
 mod near;
+mod places;
 mod proportion;
 mod reading;
 mod replicas;
@@ -49,6 +56,7 @@ pub mod rules;
 pub mod settings;
 mod siblings;
 mod symptom;
+mod traffic;
 mod watched;
 
 pub use detect::{Counts, Detect};

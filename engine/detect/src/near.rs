@@ -89,7 +89,8 @@ mod tests {
             attributes: "{}".to_owned(),
             domain: "default".to_owned(),
         };
-        Watched { series, rule: Rule::default(), counting: None, proportion: None, routine: None }
+        let rule = Rule::default();
+        Watched { series, rule, counting: None, proportion: None, routine: None, filling: None }
     }
 
     fn episode() -> Episode {
@@ -105,6 +106,7 @@ mod tests {
             detectors: Vec::new(),
             unlike: String::new(),
             overlaps: false,
+            exhausts: false,
         })
     }
 

@@ -2,7 +2,9 @@
 //! errors can only be too high; a hundredth more of anything moves nobody.
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Direction, Series, SignalKind};
+use theriac_contract::{Direction, Interval, Series, SignalKind};
+
+use crate::filling::HORIZON;
 
 /// Which directions matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,16 @@ pub struct Rule {
     pub routine: bool,
     /// Whether silence says something. What is derived from requests is silent without them.
     pub silence: bool,
+    /// Events in a tick below which a value is neither judged nor learnt: it says nothing. 0: all are judged.
+    pub traffic_min: f64,
+    /// Signal of the same entity or edge that tells how many events there were: of the same attributes, else of
+    /// none, else all of that name added up. A name that ends in `.rate` is of events a second. If empty, what a value is derived
+    /// from is counted: spans, calls, log lines, observations of a histogram. A value of whose traffic nothing is told is judged.
+    pub traffic: String,
+    /// A symptom opens if, at the pace of late, what is measured is used up within this time for sure. None: only
+    /// what is unusual opens one. It takes a series with a limit: a share of a store, what is left of one, or a usage whose
+    /// limit the same entity tells.
+    pub exhausted_within: Option<Interval>,
 }
 
 impl Default for Rule {
@@ -56,6 +68,9 @@ impl Default for Rule {
             few: false,
             routine: false,
             silence: true,
+            traffic_min: 0.0,
+            traffic: String::new(),
+            exhausted_within: None,
         }
     }
 }
@@ -154,8 +169,42 @@ impl Rule {
                 few: matches!(*signal, "mismatch" | "checksum"),
                 routine: false,
                 silence: silence && !*counts,
+                ..Self::default()
             },
         )
+    }
+
+    /// What makes no sense, one text each, with the field and the mend.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let sizes = [
+            ("effect_share_min", self.effect_share_min),
+            ("effect_min", self.effect_min),
+            ("traffic_min", self.traffic_min),
+        ];
+        for (name, value) in sizes.into_iter().filter(|(_, value)| !value.is_finite() || *value < 0.0) {
+            problems.push(format!("`{name}` is {value}; write 0 or more"));
+        }
+        if !self.traffic.is_empty() && self.traffic_min == 0.0 {
+            problems.push(format!(
+                "`traffic` is {}, but `traffic_min` is 0; write how many events a value needs, as 20",
+                self.traffic
+            ));
+        }
+        if let Some(within) = self.exhausted_within.filter(|within| within.0 <= 0 || *within > HORIZON) {
+            problems.push(format!(
+                "`exhausted_within` is {within}; write a time longer than nothing, up to {HORIZON}"
+            ));
+        }
+        if self.exhausted_within.is_some() && self.matters == Matters::Nothing {
+            problems.push(
+                "`matters: nothing` and `exhausted_within` are both given; keep one of them".to_owned(),
+            );
+        }
+        if self.rare && self.traffic_min > 0.0 {
+            problems.push("`rare` events happen without traffic, too; leave out `traffic_min`".to_owned());
+        }
+        problems
     }
 
     /// Whether a departure of `observed` from `expected` matters.

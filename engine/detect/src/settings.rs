@@ -83,3 +83,16 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// What makes no sense, one text each, with the field and the mend.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let rules = self.rules.iter().enumerate();
+        let problems = rules.flat_map(|(at, rule)| {
+            let told = rule.problems().into_iter();
+            told.map(move |problem| format!("`detect.rules[{at}]` ({}): {problem}", rule.signal))
+        });
+        problems.collect()
+    }
+}

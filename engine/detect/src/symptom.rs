@@ -40,6 +40,7 @@ pub(crate) fn revision(
         explanation: String::new(),
         examples: episode.examples.clone(),
         who: episode.who.clone(),
+        exhaustion: episode.exhaustion.filter(|_| !over),
         knowledge_version,
     };
     symptom.explanation = explain::sentence(series, &symptom, &episode.peak.unlike);

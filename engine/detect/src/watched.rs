@@ -5,6 +5,7 @@ use theriac_contract::{Direction, Series};
 
 use crate::{
     counting::Counting,
+    filling::Filling,
     proportion::Proportion,
     routine::Routine,
     rules::{Matters, Rule},
@@ -20,6 +21,9 @@ pub(crate) struct Watched {
     pub(crate) proportion: Option<Proportion>,
     /// For log lines that nobody worries about.
     pub(crate) routine: Option<Routine>,
+    /// For what has a limit.
+    #[serde(default)]
+    pub(crate) filling: Option<Filling>,
 }
 
 impl Watched {

@@ -114,6 +114,7 @@ pub fn symptom(number: usize) -> Symptom {
         explanation: String::new(),
         examples: Vec::new(),
         who: None,
+        exhaustion: None,
         knowledge_version: 1,
     }
 }

@@ -35,7 +35,8 @@ pub(crate) fn problems(config: &Config, path: &Path) -> Vec<String> {
     let acts = executor::check(&config.act, config.kafka.as_ref(), &executor::clock::wall());
     note(acts.map_err(Into::into));
     note(config.checkpoint.check());
-    config.plan.problems().into_iter().for_each(|problem| note(Err(anyhow!(problem))));
+    let senseless = config.detect.problems().into_iter().chain(config.plan.problems());
+    senseless.for_each(|problem| note(Err(anyhow!(problem))));
     for source in &config.sources {
         match source {
             SourceConfig::File(settings) => note(read::open(settings).map(drop).map_err(Into::into)),

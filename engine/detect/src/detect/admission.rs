@@ -30,9 +30,11 @@ impl Detect {
                 (false, false, false) => None,
             };
             let series = series.clone();
-            self.state.watched.push(Watched { series, rule, counting, proportion: None, routine: None });
+            let known = Watched { series, rule, counting, proportion: None, routine: None, filling: None };
+            self.state.watched.push(known);
         }
         self.pair(tick.opened.len());
+        self.join(self.state.watched.len() - tick.opened.len());
         self.admit_routine(tick.opened.len());
         self.compare(tick.opened.len());
         self.resize();
@@ -73,6 +75,22 @@ impl Detect {
         for share in &mut watched[first..] {
             let pair = pairs.remove(&share.series.key);
             share.proportion = pair.map(|(of, a_second)| Proportion::new(of, a_second));
+        }
+    }
+
+    /// Lets the series from `first` on meet those of the same place.
+    pub(super) fn join(&mut self, first: usize) {
+        let watched = &self.state.watched;
+        for (id, new) in (first as u32..).map(SeriesId).zip(&watched[first..]) {
+            for other in self.places.admit(id, &new.series) {
+                let known = &watched[other.index()];
+                self.traffic.meet((id, &new.series, &new.rule), (*other, &known.series));
+                self.limits.meet((id, &new.series), (*other, &known.series));
+                if *other != id {
+                    self.traffic.meet((*other, &known.series, &known.rule), (id, &new.series));
+                    self.limits.meet((*other, &known.series), (id, &new.series));
+                }
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use theriac_contract::{Checkpointed, SeriesId, StateError, StateTable};
 
 use super::Detect;
-use crate::{log_lines::LogLines, siblings::Siblings};
+use crate::{limits::Limits, log_lines::LogLines, places::Places, siblings::Siblings, traffic::Traffic};
 
 const TABLE: &str = "detect";
 const TABLE_VERSION: u16 = 5;
@@ -30,6 +30,9 @@ impl Checkpointed for Detect {
         self.siblings = Siblings::default();
         self.log_lines = LogLines::default();
         self.note_lines(0);
+        self.places = Places::default();
+        (self.traffic, self.limits) = (Traffic::default(), Limits::default());
+        self.join(0);
         for (id, watched) in (0..).map(SeriesId).zip(&self.state.watched) {
             self.siblings.admit(id, &watched.series);
         }

@@ -7,7 +7,7 @@ use theriac_detectors::P_VALUE_MIN;
 
 use super::Detect;
 use crate::{
-    episode::Sight,
+    episode::{Episode, Sight},
     rules::{Matters, direction},
 };
 
@@ -39,11 +39,15 @@ impl Detect {
             detectors: Vec::new(),
             unlike: String::new(),
             overlaps: false,
+            exhausts: false,
         })
     }
 
     /// What the series shows at this tick, after the rules.
     pub(super) fn sight(&mut self, index: usize, observed: f64, tick: &Tick) -> Sight {
+        if self.traffic.is_thin(SeriesId(index as u32)) {
+            return Sight::unjudged(tick);
+        }
         if let Some(sight) = self.sight_of_routine(index, observed, tick) {
             return sight;
         }
@@ -94,6 +98,13 @@ impl Detect {
         {
             p_value = 1.0;
         }
+        // Whatever is usual: what is used up soon is trouble.
+        let said = self.state.episodes.get(&id).is_some_and(Episode::is_exhausting);
+        let due = watched.filling.as_ref().filter(|_| !silent).and_then(|filling| filling.is_due(said));
+        let due = due.filter(|due| *due <= self.settings.close_p);
+        // Each line is of nearly the same values as the one before.
+        let overlaps = by_chance.is_some() || due.is_some_and(|due| due <= p_value);
+        p_value = due.map_or(p_value, |due| due.min(p_value));
         let finite = |value: f64| value.is_finite().then_some(value);
         Sight {
             start: tick.start,
@@ -106,7 +117,8 @@ impl Detect {
             direction: if silent { Direction::None } else { direction(level, expected) },
             detectors: Vec::new(),
             unlike: String::new(),
-            overlaps: by_chance.is_some(),
+            overlaps,
+            exhausts: due.is_some(),
         }
     }
 }

@@ -95,6 +95,7 @@ pub(crate) fn symptom(place: &str, signal: &str, onset: i64, p_value: f64) -> Sy
         explanation: String::new(),
         examples: Vec::new(),
         who: None,
+        exhaustion: None,
         knowledge_version: 7,
     }
 }

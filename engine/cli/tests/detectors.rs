@@ -2,6 +2,8 @@
 
 mod program;
 
+use std::{collections::BTreeMap, path::Path};
+
 use program::{text, theriac};
 
 #[test]
@@ -9,6 +11,33 @@ fn the_page_in_the_repository_is_what_the_registry_gives() {
     let committed = include_str!("../../../detectors/DETECTORS.md");
     let mend = "`theriac detectors --markdown > detectors/DETECTORS.md` writes it anew";
     assert_eq!(text(&["detectors", "--markdown"]), committed, "{mend}");
+}
+
+/// What a folder holds, by name.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap());
+    files
+        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read_to_string(file.path()).unwrap()))
+        .collect()
+}
+
+#[test]
+fn the_pictures_in_the_repository_are_what_the_detectors_give() {
+    let drawn = tempfile::tempdir().unwrap();
+    let folder = drawn.path().to_str().unwrap();
+    text(&["detectors", "--pictures", folder]);
+    let drawn = files(drawn.path());
+    let committed = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../detectors/pictures"));
+    let mend = "`theriac detectors --pictures detectors/pictures` draws them anew";
+    assert_eq!(drawn.keys().collect::<Vec<_>>(), committed.keys().collect::<Vec<_>>(), "{mend}");
+    for (name, picture) in &drawn {
+        assert!(picture.len() < 30_000, "{name} has {} bytes", picture.len());
+        assert!(*picture == committed[name], "{name}: {mend}");
+    }
+    let page = include_str!("../../../detectors/DETECTORS.md");
+    let shown: Vec<&str> =
+        page.lines().filter_map(|line| line.split_once("](pictures/")?.1.strip_suffix(')')).collect();
+    assert!(shown.len() == drawn.len() && shown.iter().all(|name| drawn.contains_key(*name)), "{shown:?}");
 }
 
 #[test]

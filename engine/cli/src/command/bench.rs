@@ -1,6 +1,6 @@
 //! `theriac bench`: rows a second on one core, stage by stage and through the whole path.
 
-mod bank;
+pub(super) mod bank;
 mod checkpoint;
 mod diagnosis;
 mod spans;

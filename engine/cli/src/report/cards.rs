@@ -36,7 +36,7 @@ pub(crate) struct CardView {
     pub(crate) picture: Option<Picture>,
 }
 
-/// A stretch of real data.
+/// A stretch of data.
 pub(crate) struct Picture {
     /// Where it is from.
     pub(crate) caption: String,
@@ -74,6 +74,13 @@ impl Page {
         self.cards.iter().for_each(|card| card.write(&mut page));
         page.push_str("</main></html>\n");
         page
+    }
+}
+
+impl Picture {
+    /// As a file of its own: SVG.
+    pub(crate) fn file(&self) -> String {
+        self.stretch.file(&self.caption)
     }
 }
 

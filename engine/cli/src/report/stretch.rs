@@ -7,7 +7,7 @@ use theriac_contract::Timestamp;
 
 use super::{
     strip::{AXIS, GAP, LEFT, MANY_CHANNELS, RIGHT, TOP, WIDTH, label, path, range, time_axis, varies},
-    style::short,
+    style::{escape, short},
 };
 
 /// Ticks with what was said of them; all of one length.
@@ -34,10 +34,29 @@ const VALUES: f64 = 130.0;
 const P_VALUES: f64 = 54.0;
 /// Decades of p that are drawn at least.
 const DECADES_MIN: f64 = 4.0;
+/// Height of a caption.
+const CAPTION: f64 = 20.0;
+/// The colours of pages on white, which a file cannot take from one.
+const STYLE_OF_FILE: &str = "text{font:11px system-ui,sans-serif;fill:#667085}path{fill:none;stroke-width:1}.line{stroke:#2f6fde}.expected{stroke:#12805c;stroke-dasharray:4 3}.band{fill:#12805c;opacity:.13}.p{stroke:#b54708}.base{stroke:#e4e7ec}.mark{stroke:#d92d20;opacity:.5}";
 
 impl Stretch {
-    /// The SVG element.
+    /// The SVG element, for a page.
     pub(super) fn svg(&self) -> String {
+        let (drawn, height) = self.drawn();
+        format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\">{drawn}</svg>")
+    }
+
+    /// The same as a file of its own, `caption` above it.
+    pub(super) fn file(&self, caption: &str) -> String {
+        let (drawn, height) = self.drawn();
+        let (caption, whole) = (escape(caption), height + CAPTION);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 -{CAPTION} {WIDTH} {whole:.0}\" role=\"img\"><style>{STYLE_OF_FILE}</style><rect y=\"-{CAPTION}\" width=\"100%\" height=\"100%\" fill=\"#fff\" /><text x=\"{LEFT}\" y=\"-6\">{caption}</text>{drawn}</svg>\n"
+        )
+    }
+
+    /// What is in it, and its height.
+    fn drawn(&self) -> (String, f64) {
         let rows = self.times.len();
         let x = |row: f64| LEFT + row / (rows as f64 - 1.0).max(1.0) * (WIDTH - LEFT - RIGHT);
         let mut svg = String::new();
@@ -52,7 +71,7 @@ impl Stretch {
                     let top = TOP + MANY_CHANNELS * lane as f64;
                     let (low, high) = range(values);
                     let y = |value: f64| top + 2.0 + (high - value) / (high - low) * (MANY_CHANNELS - 4.0);
-                    let _ = write!(svg, "<path class=line d=\"{}\" />", path(values, x, y));
+                    let _ = write!(svg, "<path class=\"line\" d=\"{}\" />", path(values, x, y));
                     label(&mut svg, top + MANY_CHANNELS - 3.0, &format!("#{channel}"));
                 }
                 TOP + MANY_CHANNELS * moving.len() as f64
@@ -66,16 +85,19 @@ impl Stretch {
         let y = |decades: f64| top + decades / most * P_VALUES;
         let _ = write!(
             svg,
-            "<line class=base x1={LEFT} x2={right:.1} y1={top:.1} y2={top:.1} /><line class=base x1={LEFT} x2={right:.1} y1={bottom:.1} y2={bottom:.1} /><path class=p d=\"{}\" />",
+            "<line class=\"base\" x1=\"{LEFT}\" x2=\"{right:.1}\" y1=\"{top:.1}\" y2=\"{top:.1}\" /><line class=\"base\" x1=\"{LEFT}\" x2=\"{right:.1}\" y1=\"{bottom:.1}\" y2=\"{bottom:.1}\" /><path class=\"p\" d=\"{}\" />",
             path(&decades, x, y),
             right = WIDTH - RIGHT,
         );
         label(&mut svg, top + 8.0, "p = 1");
         label(&mut svg, bottom, &format!("1e-{most:.0}"));
         let at = x(self.place as f64);
-        let _ = write!(svg, "<line class=mark x1={at:.1} x2={at:.1} y1={TOP} y2={bottom:.1} />");
+        let _ = write!(
+            svg,
+            "<line class=\"mark\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{bottom:.1}\" />"
+        );
         time_axis(&mut svg, &self.times, x, bottom + 13.0);
-        format!("<svg viewBox=\"0 0 {WIDTH} {:.0}\" role=img>{svg}</svg>", bottom + AXIS)
+        (svg, bottom + AXIS)
     }
 
     /// Values with band and expected value, which may reach beyond what is shown.
@@ -91,11 +113,11 @@ impl Stretch {
                 .chain(lower)
                 .map(|(row, value)| format!("{:.1},{:.1} ", x(row as f64), y(value)))
                 .collect();
-            let _ = write!(svg, "<polygon class=band points=\"{points}\" />");
+            let _ = write!(svg, "<polygon class=\"band\" points=\"{points}\" />");
         }
         let _ = write!(
             svg,
-            "<path class=line d=\"{}\" /><path class=expected d=\"{}\" />",
+            "<path class=\"line\" d=\"{}\" /><path class=\"expected\" d=\"{}\" />",
             path(values, x, y),
             path(&self.expected, x, y)
         );

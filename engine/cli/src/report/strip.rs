@@ -183,12 +183,12 @@ pub(super) fn time_axis(svg: &mut String, times: &[Timestamp], x: impl Fn(f64) -
             "middle"
         };
         let time = times[row as usize].to_string()[..16].replace('T', " ");
-        let _ = write!(svg, "<text x={:.1} y={y:.1} text-anchor={anchor}>{time}</text>", x(row));
+        let _ = write!(svg, "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{time}</text>", x(row));
     }
 }
 
 pub(super) fn label(svg: &mut String, y: f64, text: &str) {
-    let _ = write!(svg, "<text x={:.1} y={y:.1} text-anchor=end>{text}</text>", LEFT - 6.0);
+    let _ = write!(svg, "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{text}</text>", LEFT - 6.0);
 }
 
 /// Least and greatest finite value.

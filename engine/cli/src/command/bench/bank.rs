@@ -55,13 +55,13 @@ impl Noise {
 }
 
 /// Seconds that this thread has run.
-struct Stopwatch {
+pub(in crate::command) struct Stopwatch {
     wall: Instant,
     thread: Option<u64>,
 }
 
 impl Stopwatch {
-    fn start() -> Self {
+    pub(in crate::command) fn start() -> Self {
         Self { thread: Self::thread(), wall: Instant::now() }
     }
 
@@ -71,7 +71,7 @@ impl Stopwatch {
         std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
     }
 
-    fn seconds(&self) -> f64 {
+    pub(in crate::command) fn seconds(&self) -> f64 {
         let wall = self.wall.elapsed().as_secs_f64();
         let thread = self.thread.zip(Self::thread()).map(|(from, to)| (to - from) as f64 / 1e9);
         thread.filter(|seconds| *seconds > 0.0).unwrap_or(wall)

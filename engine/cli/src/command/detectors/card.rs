@@ -2,6 +2,11 @@
 
 use theriac_detectors::{Bank, Beside, SHARED_BYTES_PER_SERIES, Settings, Spec, beside_the_bank, registry};
 
+use super::{committed::Costs, measure::REPETITIONS};
+
+/// Without a picture in the repository: what is simulated is too short for it, which needs days.
+const UNSHOWN: [&str; 1] = ["seasonal"];
+
 /// Where a detector stands.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
@@ -134,20 +139,29 @@ pub(super) fn common() -> Vec<String> {
 }
 
 /// The page in the repository.
-pub(super) fn markdown(cards: &[Card]) -> String {
-    let mut text = String::from(
+pub(super) fn markdown(cards: &[Card], costs: &Costs) -> String {
+    let mut text = format!(
         "# Detectors\n\n\
-         Written by `theriac detectors --markdown` from the registry, against which a test holds it. What a detector costs in\n\
-         time differs by machine: `theriac detectors --report detectors.html` measures it, and draws each on real data.\n",
+         Written by `theriac detectors --markdown` from the registry, against which a test holds it.\n\n\
+         Times are nanoseconds a series and tick on {}, one thread, the median of {REPETITIONS} runs:\n\
+         `theriac detectors --costs detectors/costs.json` measures them anew. All in the bank share {} ns, which are not in\n\
+         their figures.\n\n\
+         Pictures are of simulated telemetry, which no licence keeps out of a repository (`theriac detectors --pictures\n\
+         detectors/pictures`): the place with the smallest p-value that the detector gives by itself; faults are not looked at.\n\
+         Blue are values, dashed what is expected, shaded where 99 of 100 ordinary values lie, and below is the p-value, less\n\
+         likely further down. `theriac detectors --report detectors.html --data DIR` draws each on NAB and SMD.\n",
+        costs.machine, costs.shared
     );
     for (heading, in_bank) in [("In the bank", true), ("Beside the bank", false)] {
         text += &format!(
-            "\n## {heading}\n\n| | sees | on by default | bytes a series | warm-up |\n|---|---|---|--:|--:|\n"
+            "\n## {heading}\n\n| | sees | on by default | bytes a series | ns a series and tick | warm-up |\n|---|---|---|--:|--:|--:|\n"
         );
         for card in cards.iter().filter(|card| card.in_bank() == in_bank) {
             let Spec { name, sees, bytes_per_series, warmup_ticks, .. } = card.spec;
-            let on = card.on();
-            text += &format!("| [{name}](#{name}) | {sees} | {on} | {bytes_per_series} | {warmup_ticks} |\n");
+            let (on, time) = (card.on(), costs.of(name).nanoseconds);
+            text += &format!(
+                "| [{name}](#{name}) | {sees} | {on} | {bytes_per_series} | {time} | {warmup_ticks} |\n"
+            );
         }
         if in_bank {
             common().iter().for_each(|line| text += &format!("\n{line}\n"));
@@ -159,6 +173,11 @@ pub(super) fn markdown(cards: &[Card]) -> String {
         for (word, fact) in card.facts() {
             let fact = if word == "score" { format!("`{fact}`") } else { fact };
             text += &format!("- {word}: {fact}\n");
+        }
+        let (name, cost) = (card.spec.name, costs.of(card.spec.name));
+        text += &format!("- time: {} ns a series and tick, over {} series\n", cost.nanoseconds, cost.series);
+        if !UNSHOWN.contains(&name) {
+            text += &format!("\n![where {name} was surprised most](pictures/{name}.svg)\n");
         }
         let parameters = card.parameters();
         if !parameters.is_empty() {

@@ -1,12 +1,16 @@
-//! What a detector costs on this machine, in nanoseconds a series and tick.
+//! What a detector costs on this machine, in nanoseconds a series and tick. Time is that of the thread alone
+//! where the system tells it (Linux), so that others on the machine matter less.
 
-use std::{hint::black_box, time::Instant};
+use std::hint::black_box;
 
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use theriac_contract::Timestamp;
 use theriac_detectors::{Bank, Beside, Enabled, Judge, Scores, Settings};
 
-use super::card::{Card, Place};
+use super::{
+    super::bench::bank::Stopwatch,
+    card::{Card, Place},
+};
 use crate::output::quantile;
 
 /// Times that each detector is measured.
@@ -122,9 +126,9 @@ fn time(series: usize, before: usize, mut tick: impl FnMut(Timestamp, &[f64])) -
     for nanoseconds in &mut measured {
         for _ in 0..TICKS {
             let at = next(&mut values);
-            let begun = Instant::now();
+            let begun = Stopwatch::start();
             tick(at, &values);
-            *nanoseconds += begun.elapsed().as_nanos() as f64;
+            *nanoseconds += 1e9 * begun.seconds();
         }
         *nanoseconds /= (TICKS * series) as f64;
     }

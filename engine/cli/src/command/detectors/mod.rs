@@ -3,12 +3,16 @@
 //! | module | holds |
 //! |---|---|
 //! | [`card`] | what is told of a detector; the page in the repository |
+//! | [`committed`] | costs and pictures in the repository |
 //! | [`measure`] | what one costs on this machine |
-//! | [`pictures`] | the place in public data that surprises one most |
+//! | [`pictures`] | the place in data that surprises one most |
+//! | [`simulated`] | telemetry for the pictures in the repository |
 
 mod card;
+mod committed;
 mod measure;
 mod pictures;
+mod simulated;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +21,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use theriac_detectors::SHARED_BYTES_PER_SERIES;
 
-use self::card::Card;
+use self::{card::Card, committed::Costs};
 use crate::{
     output::{Wrong, say},
     report::cards::{CardView, Page},
@@ -28,11 +32,17 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The detector whose card is printed; a table of all if left out
-    #[arg(conflicts_with_all = ["markdown", "report"])]
+    #[arg(conflicts_with_all = ["markdown", "report", "costs", "pictures"])]
     name: Option<String>,
     /// Print all cards as Markdown, as they are in the repository
-    #[arg(long, conflicts_with = "report")]
+    #[arg(long, conflicts_with_all = ["report", "costs", "pictures"])]
     markdown: bool,
+    /// Write what each detector costs on this machine, as the page in the repository has it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["report", "pictures"])]
+    costs: Option<PathBuf>,
+    /// Write a picture of each, on simulated telemetry, as the page in the repository has it
+    #[arg(long, value_name = "FOLDER", conflicts_with = "report")]
+    pictures: Option<PathBuf>,
     /// Write a page: the cards, what each detector costs on this machine, and where it was most
     /// surprised in NAB or SMD
     #[arg(long, value_name = "FILE")]
@@ -56,7 +66,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             print(card);
         }
         (None, Some(path)) => report(&cards, path, arguments.data.as_deref())?,
-        (None, None) if arguments.markdown => say!("{}", card::markdown(&cards).trim_end()),
+        (None, None) if let Some(path) = &arguments.costs => costs(&cards, path)?,
+        (None, None) if let Some(folder) = &arguments.pictures => {
+            let bar = bar(cards.len())?;
+            committed::draw(&cards, folder, &bar)?;
+            bar.finish_and_clear();
+        }
+        (None, None) if arguments.markdown => {
+            say!("{}", card::markdown(&cards, &Costs::committed()).trim_end())
+        }
         (None, None) => table(&cards),
     }
     Ok(())
@@ -97,10 +115,22 @@ fn print(card: &Card) {
     }
 }
 
-fn report(cards: &[Card], path: &Path, data: Option<&Path>) -> Result<()> {
-    let bar = ProgressBar::new(2 * cards.len() as u64);
+fn bar(steps: usize) -> Result<ProgressBar> {
+    let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}")?);
-    let mut pictures = pictures::all(cards, data, &bar)?;
+    Ok(bar)
+}
+
+fn costs(cards: &[Card], path: &Path) -> Result<()> {
+    let bar = bar(cards.len())?;
+    let text = serde_json::to_string_pretty(&Costs::measured(cards, &bar))? + "\n";
+    bar.finish_and_clear();
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+fn report(cards: &[Card], path: &Path, data: Option<&Path>) -> Result<()> {
+    let bar = bar(2 * cards.len())?;
+    let mut pictures = pictures::all(cards, &pictures::public(data)?, pictures::WIDE, &bar);
     let shared = measure::shared();
     let views = cards.iter().map(|card| {
         bar.set_message(format!("what {} costs", card.spec.name));

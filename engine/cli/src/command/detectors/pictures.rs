@@ -1,8 +1,7 @@
-//! The place in public data that surprises a detector most.
+//! The place in data that surprises a detector most.
 //!
 //! The rule looks at no label: the smallest p-value that the detector, alone, gives after its
-//! warm-up, in any file of NAB; for those that judge an entity, of any machine of SMD. The first
-//! such place counts.
+//! warm-up, in any course of what it judges. The first such place counts.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -18,17 +17,26 @@ use super::{
 };
 use crate::report::cards::{Picture, Stretch};
 
-/// Ticks that are shown before the place.
-const BEFORE: usize = 400;
-/// And after it.
-const AFTER: usize = 80;
+/// Ticks that are shown before the place, and after it.
+pub(super) type Around = [usize; 2];
 
-/// What a series, or an entity, did.
-struct Course {
-    name: String,
-    times: Vec<Timestamp>,
+/// On the page of a report, which may be large.
+pub(super) const WIDE: Around = [400, 80];
+
+/// What a series, an entity, or the replicas of a service did.
+pub(super) struct Course {
+    pub(super) name: String,
+    pub(super) times: Vec<Timestamp>,
     /// `[channels][ticks]`.
-    channels: Vec<Vec<f64>>,
+    pub(super) channels: Vec<Vec<f64>>,
+}
+
+/// What detectors are tried on, by what they judge.
+#[derive(Default)]
+pub(super) struct Courses {
+    pub(super) series: Vec<Course>,
+    pub(super) entities: Vec<Course>,
+    pub(super) replicas: Vec<Course>,
 }
 
 /// What a detector says of one tick.
@@ -43,42 +51,46 @@ struct Said {
 /// A detector that has seen what came before.
 type Judge = Box<dyn FnMut(Timestamp, &[f64]) -> Said>;
 
-/// Pictures by the name of the detector. NAB must be there; without SMD, entities have none.
-/// Neither has replicas.
-pub(super) fn all(
-    cards: &[Card],
-    data: Option<&Path>,
-    bar: &ProgressBar,
-) -> Result<BTreeMap<&'static str, Picture>> {
-    let mut series = Vec::new();
+/// NAB, which must be there, and SMD. Neither has replicas.
+pub(super) fn public(data: Option<&Path>) -> Result<Courses> {
+    let mut courses = Courses::default();
     for file in &eval::nab_corpus(data)?.files {
         let name = format!("NAB, {}", file.layout.name);
-        series.push(course(name, &file.times, vec![&file.values])?);
+        courses.series.push(course(name, &file.times, vec![&file.values])?);
     }
-    let mut entities = Vec::new();
     let machines = match eval::open_smd(data) {
         Err(error) if error.is::<NotFound>() => Vec::new(),
         machines => machines?,
     };
     for machine in machines {
         let channels = machine.channels.iter().map(Vec::as_slice).collect();
-        entities.push(course(format!("SMD, {}", machine.name), &machine.times, channels)?);
+        courses.entities.push(course(format!("SMD, {}", machine.name), &machine.times, channels)?);
     }
+    Ok(courses)
+}
+
+/// Pictures by the name of the detector; none where there is nothing that it judges.
+pub(super) fn all(
+    cards: &[Card],
+    courses: &Courses,
+    around: Around,
+    bar: &ProgressBar,
+) -> BTreeMap<&'static str, Picture> {
     let mut pictures = BTreeMap::new();
     for card in cards {
         bar.set_message(format!("what surprises {}", card.spec.name));
         bar.inc(1);
         let courses = match card.place {
-            Place::Bank => &series,
-            Place::Beside(beside) if beside.together == 1 => &series,
-            Place::Beside(_) if card.spec.name == "peers" => continue,
-            Place::Beside(_) => &entities,
+            Place::Bank => &courses.series,
+            Place::Beside(beside) if beside.together == 1 => &courses.series,
+            Place::Beside(_) if card.spec.name == "peers" => &courses.replicas,
+            Place::Beside(_) => &courses.entities,
         };
-        if let Some(picture) = most_surprising(card, courses) {
+        if let Some(picture) = most_surprising(card, courses, around) {
             pictures.insert(card.spec.name, picture);
         }
     }
-    Ok(pictures)
+    pictures
 }
 
 /// Rows as the loop sees them: in ticks, with those that are missing.
@@ -102,7 +114,7 @@ fn course(name: String, times: &[Timestamp], channels: Vec<&[f64]>) -> Result<Co
     Ok(course)
 }
 
-fn most_surprising(card: &Card, courses: &[Course]) -> Option<Picture> {
+fn most_surprising(card: &Card, courses: &[Course], around: Around) -> Option<Picture> {
     let mut best: Option<(f64, Picture)> = None;
     for course in courses {
         let said = judge(card, course);
@@ -112,7 +124,7 @@ fn most_surprising(card: &Card, courses: &[Course]) -> Option<Picture> {
             continue;
         };
         if p_value < best.as_ref().map_or(1.0, |(least, _)| *least) {
-            best = Some((p_value, picture(course, &said, place)));
+            best = Some((p_value, picture(course, &said, place, around)));
         }
     }
     best.map(|(_, picture)| picture)
@@ -155,8 +167,8 @@ fn judge(card: &Card, course: &Course) -> Vec<Said> {
     rows.collect()
 }
 
-fn picture(course: &Course, said: &[Said], place: usize) -> Picture {
-    let shown = place.saturating_sub(BEFORE)..(place + AFTER).min(said.len());
+fn picture(course: &Course, said: &[Said], place: usize, [before, after]: Around) -> Picture {
+    let shown = place.saturating_sub(before)..(place + after).min(said.len());
     let of = |number: fn(&Said) -> f64| said[shown.clone()].iter().map(number).collect::<Vec<f64>>();
     let time = course.times[place].to_string()[..16].replace('T', " ");
     Picture {
@@ -189,11 +201,11 @@ mod tests {
     fn the_first_of_the_most_surprising_places_is_shown() {
         let level = card::all().into_iter().find(|card| card.spec.name == "level").unwrap();
         let courses = [course("quiet", 0.0), course("first", 400.0), course("second", 400.0)];
-        let picture = most_surprising(&level, &courses).unwrap();
+        let picture = most_surprising(&level, &courses, WIDE).unwrap();
         assert!(picture.caption.starts_with("first, 1970-01-01 11:40"), "{}", picture.caption);
         let stretch = picture.stretch;
         assert_eq!(stretch.times[stretch.place], Timestamp::from_seconds(60 * 700));
-        assert_eq!(stretch.channels[0].len(), BEFORE + AFTER);
+        assert_eq!(stretch.channels[0].len(), WIDE[0] + WIDE[1]);
         assert!(stretch.p_value.iter().all(|p_value| *p_value >= stretch.p_value[stretch.place]));
         assert!(stretch.low[stretch.place] <= 11.0 && stretch.high[stretch.place] < 400.0);
     }

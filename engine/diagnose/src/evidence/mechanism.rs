@@ -18,6 +18,10 @@ const OWN_WORD_AFTER: f64 = 25.0;
 const SEEN_LATER: f64 = 60.0;
 /// What it costs a suspicion that its own mark is not there.
 pub(super) const WITHOUT_MARK: f64 = -6.0;
+/// What it costs an instance of which nothing is heard that nobody misses it.
+const UNMISSED: f64 = -7.0;
+/// Within so many seconds a process that ended is begun anew by whoever looks after it.
+const COMES_BACK: f64 = 120.0;
 /// What it costs a loop of crashes that there is none: more than restarts speak for it.
 const NO_LOOP: f64 = -4.0;
 /// What it costs that all may pass once processes are warm: more than a change just before them weighs.
@@ -250,15 +254,18 @@ impl<'a> Place<'_, 'a> {
         if let (true, Some(kept)) = (silent_only, stood_in) {
             let text = format!("{} does more in its place", kept.about());
             reasons.add("missing", 2.0, text, vec![kept.id.clone()]);
-        } else if silent_only && somebody_calls && !noticed() {
+        } else if silent_only && !noticed() && somebody_calls {
             let text = format!("nobody who calls {} misses it: it may be its telemetry alone", self.suspect);
-            reasons.add("missing", -7.0, text, Vec::new());
+            reasons.add("missing", UNMISSED, text, Vec::new());
+        } else if silent_only && !noticed() && !self.view.has_lasted(self.suspect, COMES_BACK) {
+            let text =
+                format!("nothing else is wrong, and {} may be about to come back by itself", self.suspect);
+            reasons.add("missing", UNMISSED, text, Vec::new());
         }
         self.sign(reasons, "health", 0.5, Family::Health, None);
         self.sign(reasons, "resource", -3.0, Family::Memory, UP);
-        if !self.suspect.is_instance() {
-            self.change_speaks_against(reasons, -1.0);
-        }
+        // What was changed begins anew for that.
+        self.change_speaks_against(reasons, if self.suspect.is_instance() { -2.0 } else { -1.0 });
     }
 
     /// Others say that it is in trouble, and its own word is that all is as usual. A tick or two after the

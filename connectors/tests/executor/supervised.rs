@@ -405,9 +405,11 @@ fn settings_that_cannot_be_are_refused_with_their_place() {
 
 #[test]
 fn one_thing_at_a_time_is_done_to_a_service() {
-    let shop = Shop::with("trap '' TERM; while true; do sleep 0.02; done");
+    let mut shop = Shop::with("trap '' TERM; touch deaf; while true; do sleep 0.02; done");
+    shop.cart()["stop_grace"] = json!("3s");
     shop.well("start");
-    until(|| !shop.starts().is_empty());
+    // Before it is deaf it would stop at once, and nobody would see that it is being stopped.
+    until(|| shop.path("current/deaf").exists());
     let executor = Arc::new(shop.executor());
     let slow = Arc::clone(&executor);
     let stopping = std::thread::spawn(move || slow.execute(&command("stop", "cart", LONG)));

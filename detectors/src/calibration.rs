@@ -36,10 +36,7 @@ pub(crate) const BAND_ODDS: f32 = 100.0;
 ///
 /// Exceedances in a row are one event and teach once, by the largest of them, when they are
 /// over (runs declustering; Smith and Weissman 1994). So a slow ramp does not teach, on
-/// its way up, that ramps are ordinary. Such a run begins only when the value changes, or where the
-/// score is clear of the threshold by a step of it: a series that rests repeats its score, one in
-/// twenty of these lies above the threshold by a hair, and a tail of hairs falls so steeply that the
-/// next event would be a wonder for nothing but the rest before it.
+/// its way up, that ramps are ordinary.
 ///
 /// Rare but habitual scores (a flag that flips once in a hundred ticks) do not fit one
 /// exponential. Far exceedances are therefore counted: once there was one, p is at least
@@ -47,8 +44,7 @@ pub(crate) const BAND_ODDS: f32 = 100.0;
 ///
 /// As long as fewer than four exceedances support the tail (constant series), p is
 /// 1/(n+1) (rule of succession) times (1+r)^-log10(n+1), where r is how
-/// far the value lies off in units of the value itself, at most cubed in all. Where one unusual value
-/// stays in the score for several ticks, n is that many times smaller: so many scores are one look.
+/// far the value lies off in units of the value itself, at most cubed in all.
 ///
 /// Quantiles are moved for all series at once. All else is met once in twenty observations,
 /// series by series, and kept in few bits: logarithms in 1/512, mean excesses in 1/8192.
@@ -133,7 +129,7 @@ impl Calibration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tail::{EXCESS_MIN, novelty};
+    use crate::tail::{EXCESS_MIN, rarity};
 
     #[test]
     fn a_larger_score_never_has_a_larger_p_value() {
@@ -152,7 +148,7 @@ mod tests {
             if tick % 100 == 50 {
                 let odds = |y: f32| {
                     if y > calibration.threshold(0) {
-                        tail.odds(y, calibration.threshold(0), seen, novelty(seen, y), EXCESS_MIN)
+                        tail.odds(y, calibration.threshold(0), seen, rarity(y), EXCESS_MIN)
                     } else {
                         calibration.body(0, y)
                     }

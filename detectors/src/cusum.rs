@@ -56,12 +56,6 @@ impl Kernel<2> for Cusum {
     const EXPECTS: bool = false;
     const EXCESS_MIN: f32 = EXCESS_MIN_OF_SUMS;
 
-    /// As long as the highest sum takes to run down.
-    #[inline(always)]
-    fn lasting_ticks(&self) -> f32 {
-        SUM_MAX / SLACK
-    }
-
     #[inline(always)]
     fn score(&self, state: &[f32; 2], lane: &Lane) -> Reading {
         let [high, low] = sums(state, lane);

@@ -40,11 +40,6 @@ impl Kernel<3> for Drift {
     const EXCESS_MIN: f32 = EXCESS_MIN_OF_SUMS;
 
     #[inline(always)]
-    fn lasting_ticks(&self) -> f32 {
-        self.fast_ticks
-    }
-
-    #[inline(always)]
     fn score(&self, &[fast, slow, mean_distance]: &[f32; 3], lane: &Lane) -> Reading {
         let gain = most(lane.share, 1.0 / self.fast_ticks);
         let distance = (fast + gain * (lane.x - fast) - slow).abs();

@@ -72,11 +72,6 @@ pub(crate) trait Kernel<const N: usize>: Send {
     const EVENTS: bool = false;
     /// The least mean excess that the tail of its score is trusted with.
     const EXCESS_MIN: f32 = EXCESS_MIN;
-    /// Ticks that one unusual value stays in the score. As long as few are known, so many scores are one
-    /// look.
-    fn lasting_ticks(&self) -> f32 {
-        1.0
-    }
     /// Scores what is new.
     fn score(&self, state: &[f32; N], lane: &Lane) -> Reading;
     /// What its calibration learns from, if it learns from events.

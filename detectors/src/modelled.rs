@@ -15,7 +15,7 @@ use crate::{
     columns::{Writer, read},
     detector::{Detector, PValues, Spec},
     slots::{Model, Slots},
-    tail::{EXCESS_MIN, experience, novelty},
+    tail::{EXCESS_MIN, experience, rarity},
     turn::Scored,
 };
 
@@ -141,8 +141,8 @@ impl Scores {
                 } else {
                     reading.score
                 };
-                let novelty = novelty(seen, off.min(SCORE_MAX) as f32);
-                tail.odds(y, threshold, seen, novelty, EXCESS_MIN).min(experience(seen))
+                let rarity = rarity(off.min(SCORE_MAX) as f32);
+                tail.odds(y, threshold, seen, rarity, EXCESS_MIN).min(experience(seen))
             } else {
                 self.calibration.body(i, y)
             };
@@ -153,15 +153,9 @@ impl Scores {
             }
         }
         if input.learns[i] > 0.0 {
-            let gain = calibration::gain(1.0 / (seen + 1.0));
-            let threshold = self.calibration.threshold(i);
-            // What repeats need not lie above it for more than that it has come down on it.
-            let clear = y > threshold + threshold * gain;
-            if input.x[i] != input.last[i] || clear || self.calibration.tails.runs(i) {
-                let tail = self.calibration.tails.get(i).met(y, threshold, seen, true);
-                self.calibration.tails.set(i, tail);
-            }
-            self.calibration.follow(i, y, gain);
+            let tail = self.calibration.tails.get(i).met(y, self.calibration.threshold(i), seen, true);
+            self.calibration.tails.set(i, tail);
+            self.calibration.follow(i, y, calibration::gain(1.0 / (seen + 1.0)));
             self.seen[i] = seen + 1.0;
         }
         odds

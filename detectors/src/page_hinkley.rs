@@ -60,12 +60,6 @@ impl Kernel<3> for PageHinkley {
     };
     const EXPECTS: bool = false;
 
-    /// As long as the highest sum takes to run down.
-    #[inline(always)]
-    fn lasting_ticks(&self) -> f32 {
-        SUM_MAX / SLACK
-    }
-
     #[inline(always)]
     fn score(&self, state: &[f32; 3], lane: &Lane) -> Reading {
         let [high, low] = self.sums(state, lane);

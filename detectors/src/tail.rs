@@ -84,11 +84,11 @@ fn steps(x: f32, steps: f32) -> u16 {
     (most(least(x * steps, 65_535.0), 0.0) + ROUNDER).to_bits() as u16
 }
 
-/// -ln p as long as the tail is unsupported: `looks` found nothing like it, and it lies off by
-/// `relative` in units of the value itself.
+/// The power by which 1/n of n scores falls for a value that lies off by `relative` in units of the
+/// value itself.
 #[inline(always)]
-pub(crate) fn novelty(looks: f32, relative: f32) -> f32 {
-    ln(looks + 1.0) * least(1.0 + ln(1.0 + relative) / std::f32::consts::LN_10, 3.0)
+pub(crate) fn rarity(relative: f32) -> f32 {
+    least(1.0 + ln(1.0 + relative) / std::f32::consts::LN_10, 3.0)
 }
 
 /// The most that 1/p can be after `seen` scores: their number to the fourth. However far a value lies
@@ -123,9 +123,9 @@ impl Tail {
     }
 
     /// 1/p of a score in the tail, where `seen` scores are known and the mean excess is at least
-    /// `excess_min`. [`novelty`] counts only where the tail [`Tail::is_unsupported`].
+    /// `excess_min`. [`rarity`] counts only where the tail [`Tail::is_unsupported`].
     #[inline(always)]
-    pub(crate) fn odds(self, y: f32, threshold: f32, seen: f32, novelty: f32, excess_min: f32) -> f32 {
+    pub(crate) fn odds(self, y: f32, threshold: f32, seen: f32, rarity: f32, excess_min: f32) -> f32 {
         let (ln_y, ln_seen) = (ln(y), ln(seen + 1.0));
         let mean_excess = self.mean_excess(excess_min);
         let known = least(f32::from(self.exceedances), EXCESS_MEMORY) + KNOWN;
@@ -134,7 +134,7 @@ impl Tail {
         let beyond = most(ln_y - f32::from(self.far_mean) / LOG_STEPS, 0.0);
         let habit = ln_seen - ln(f32::from(self.far.max(1))) + beyond / most(mean_excess, PRIOR_EXCESS);
         let surprise = least(extrapolated, select(self.far >= HABIT, habit, SURPRISE_MAX));
-        let surprise = least(surprise, select(self.is_unsupported(), novelty, SURPRISE_MAX));
+        let surprise = least(surprise, select(self.is_unsupported(), ln_seen * rarity, SURPRISE_MAX));
         let surprise = least(surprise, select(y < 1.0 + SLIGHT, LN_TAIL_ODDS, SURPRISE_MAX));
         exp(most(surprise, 0.0))
     }
@@ -297,9 +297,9 @@ mod tests {
                 let relative = 10.0 * uniform();
                 if y > threshold {
                     for (least, exact) in [(EXCESS_MIN, 0.05), (EXCESS_MIN_OF_SUMS, 1.0 / 6.0)] {
-                        let novelty = novelty(tick.into(), relative as f32);
-                        let odds = tail.odds(y as f32, threshold as f32, tick.into(), novelty, least);
-                        let found = log(f64::from(odds));
+                        let rarity = rarity(relative as f32);
+                        let found =
+                            log(f64::from(tail.odds(y as f32, threshold as f32, tick.into(), rarity, least)));
                         let expected = surprise(tail, y, threshold, seen, relative, exact);
                         assert!((found - expected).abs() < 2e-4, "{tick}: {found}, {expected}");
                     }

@@ -12,7 +12,7 @@ use crate::{
     detector::PValues,
     fetch::Ahead,
     lanes::{Kernel, State},
-    tail::{Tails, experience, novelty},
+    tail::{Tails, experience, rarity},
 };
 
 /// Parts of a block between which memory for the next one is asked for.
@@ -97,10 +97,7 @@ fn score_and_learn<K: Kernel<N>, const N: usize>(
         scored.unit_low[i] = reading.unit_low;
     }
     let tail = if speaks & (y > threshold) { SPEAKS } else { 0 };
-    // What repeats need not lie above the threshold for more than that this has come down on it.
-    let clear = lesson > threshold + threshold * gain;
-    let begins = (lesson > threshold) & (K::EVENTS | (lane.x != lane.last) | clear);
-    let meets = begins | state.calibration.tails.runs(i);
+    let meets = (lesson > threshold) | state.calibration.tails.runs(i);
     scored.busy[i] = tail | if meets & (gain > 0.0) { LEARNS } else { 0 };
 
     let next = kernel.advance(&own, &lane);
@@ -154,7 +151,7 @@ struct Few {
     threshold: [f32; FEW],
     lesson: [f32; FEW],
     seen: [f32; FEW],
-    novelty: [f32; FEW],
+    rarity: [f32; FEW],
     odds: [f32; FEW],
     busy: [u8; FEW],
     tails: Tails<FEW>,
@@ -166,7 +163,7 @@ impl Few {
         threshold: [1.0; FEW],
         lesson: [1.0; FEW],
         seen: [0.0; FEW],
-        novelty: [0.0; FEW],
+        rarity: [1.0; FEW],
         odds: [1.0; FEW],
         busy: [0; FEW],
         tails: Tails::EMPTY,
@@ -176,7 +173,6 @@ impl Few {
 /// Attends to the series `lanes`, at most [`FEW`], that are not ordinary or lately were not.
 #[inline(always)]
 fn attend<K: Kernel<N>, const N: usize>(
-    lasting_ticks: f32,
     state: &mut State<N>,
     input: &Block,
     scored: &mut Scored,
@@ -198,14 +194,14 @@ fn attend<K: Kernel<N>, const N: usize>(
         few.busy[k] = scored.busy[i];
         few.tails.set(k, tail);
         if tail.is_unsupported() {
-            let off = if K::EXPECTS { relative(scored.expected[i], input, i) } else { scored.y[i] - 1.0 };
-            few.novelty[k] = novelty(seen[i] / lasting_ticks, off);
+            few.rarity[k] =
+                rarity(if K::EXPECTS { relative(scored.expected[i], input, i) } else { scored.y[i] - 1.0 });
         }
     }
     for k in 0..FEW {
         let (y, threshold, seen, tail) = (few.y[k], few.threshold[k], few.seen[k], few.tails.get(k));
         let lesson = if K::EVENTS { few.lesson[k] } else { y };
-        let odds = tail.odds(y, threshold, seen, few.novelty[k], K::EXCESS_MIN);
+        let odds = tail.odds(y, threshold, seen, few.rarity[k], K::EXCESS_MIN);
         // Events are few, and each lasted for many values.
         let odds = if K::EVENTS { odds } else { least(odds, experience(seen)) };
         few.odds[k] = select(few.busy[k] & SPEAKS != 0, odds, few.odds[k]);
@@ -295,7 +291,7 @@ pub(crate) fn turn<K: Kernel<N>, const N: usize>(
     let mut few = Few::EMPTY;
     for lanes in lanes[..count.min(BLOCK)].chunks(FEW) {
         ahead.fetch(PARTS);
-        attend::<K, N>(kernel.lasting_ticks(), state, input, scored, out, &mut few, lanes);
+        attend::<K, N>(state, input, scored, out, &mut few, lanes);
     }
     for part in 0..PARTS {
         ahead.fetch(2 * PARTS);
@@ -346,7 +342,7 @@ mod tests {
             lead(20.0, state, input, scored, out, i);
             if scored.busy[i] != 0 {
                 let mut few = Few::EMPTY;
-                attend::<K, N>(kernel.lasting_ticks(), state, input, scored, out, &mut few, &[i as u8]);
+                attend::<K, N>(state, input, scored, out, &mut few, &[i as u8]);
             }
             out.sum[i] += scored.odds[i];
             p_values.set(i, scored.odds[i]);

@@ -393,16 +393,3 @@ fn a_value_says_no_more_than_that_none_of_so_many_was_like_it() {
         assert!((0.999 * bound..100.0 * bound).contains(&least), "{least} {bound}");
     }
 }
-
-#[test]
-fn an_event_is_as_rare_as_the_rest_before_it_was_long() {
-    for early in [7, 30] {
-        let mut bank = Bank::new(&Settings::default());
-        bank.grow(1);
-        let mut p_value = 1.0;
-        for t in 0..=1_050 {
-            p_value = tick(&mut bank, &[if t == early || t == 1_050 { 1.0 } else { 0.0 }], true)[0][0];
-        }
-        assert!((1e-4..1e-2).contains(&p_value), "{early}: {p_value}");
-    }
-}

@@ -18,6 +18,12 @@ pub(crate) struct Trouble<'a> {
     pub(crate) strength: f64,
 }
 
+impl<'a> Trouble<'a> {
+    pub(crate) fn of(kept: &'a Kept) -> Self {
+        Self { kept, strength: (kept.digits() / 20.0).min(1.0) }
+    }
+}
+
 /// What a fault is known by: a family, in one direction or any.
 pub(crate) type Mark = (Family, Option<Direction>);
 

@@ -72,7 +72,7 @@ impl<'a> View<'a> {
         }
         for kept in &current {
             let kept = *kept;
-            let mut trouble = Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) };
+            let mut trouble = Trouble::of(kept);
             // How rare a silence is is known only roughly; that all is silent is seen.
             if kept.family == Family::Missing && missing.get(&kept.entity).copied().unwrap_or(0) >= ALL_SILENT
             {
@@ -367,16 +367,16 @@ impl<'a> View<'a> {
     /// Since when all processes of an entity run again that began anew while the trouble lasted, if they have
     /// for longer than a loop would let them, and none is missed.
     pub(crate) fn runs_again(&self, entity: &Entity) -> Option<Timestamp> {
+        let is_here =
+            |about: &Entity| about == entity || !entity.is_instance() && about.service() == entity.as_str();
         let begun = self.spot(entity.service()).into_iter().flat_map(|spot| spot.restarts.keys());
         let mut last = None;
-        for instance in begun.filter(|instance| **instance == entity || !entity.is_instance()) {
+        for instance in begun.filter(|instance| is_here(instance)) {
             let changes = self.changes(entity.service());
             // Only what does not yet hangs on the instant.
             let since = |at| restarts::runs_again(changes, instance, self.began(), at);
             last = last.max(Some(since(self.at.value).or_else(|| since(*self.at))?));
         }
-        let is_here =
-            |about: &Entity| about == entity || !entity.is_instance() && about.service() == entity.as_str();
         let missed =
             |kept: &Kept| kept.family == Family::Missing && kept.end.is_none() && is_here(kept.about());
         last.filter(|_| !self.told(entity.service()).any(missed))
@@ -599,6 +599,6 @@ fn current<'a>(at: Timestamp, case: &'a Case, settings: &Settings) -> Vec<&'a Ke
 /// The worst that a case was told of the way between zones.
 fn between_zones(case: &Case) -> Option<Trouble<'_>> {
     let told = case.symptoms.values().filter(|kept| is_zone(&kept.entity));
-    let told = told.map(|kept| Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) });
+    let told = told.map(Trouble::of);
     told.max_by(|a, b| a.strength.total_cmp(&b.strength).then(b.kept.id.cmp(&a.kept.id)))
 }

@@ -264,7 +264,7 @@ fn doubted(saga: &Saga, turn: &Turn<'_>, from: Timestamp) -> Option<String> {
 
 /// Gives the verdict on the stage, if there can be one, and draws the consequence.
 fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, from: Timestamp, due: bool) -> Flow {
-    let tally = verify::tally(saga, turn.incident, Some(acted.plus(saga.settle())));
+    let tally = verify::tally(saga, turn.incident, Some(from));
     let doubted = doubted(saga, turn, from);
     let judgement = verify::judge(saga, tally, turn.incident, turn.at, due)
         .or_else(|| doubted.clone().map(|why| (VerificationVerdict::NotRecovered, why)));

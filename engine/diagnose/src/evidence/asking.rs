@@ -47,7 +47,7 @@ fn mark<'a>(place: &Place<'_, 'a>, fault: Fault, what: &str, reasons: &mut Reaso
         reasons.add("askers", WITHOUT_MARK, text, Vec::new());
         return None;
     };
-    let trouble = Trouble { kept, strength: (kept.digits() / 20.0).min(1.0) };
+    let trouble = Trouble::of(kept);
     let ratio = 5.0 * if is_of_time(kept) { BY_TIME_ALONE } else { 1.0 };
     reasons.add("askers", ratio * (0.5 + 0.5 * trouble.strength), said(kept), vec![kept.id.clone()]);
     Some(kept)

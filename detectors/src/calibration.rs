@@ -36,7 +36,10 @@ pub(crate) const BAND_ODDS: f32 = 100.0;
 ///
 /// Exceedances in a row are one event and teach once, by the largest of them, when they are
 /// over (runs declustering; Smith and Weissman 1994). So a slow ramp does not teach, on
-/// its way up, that ramps are ordinary.
+/// its way up, that ramps are ordinary. Such a run begins only when the value changes, or where the
+/// score is clear of the threshold by a step of it: a series that rests repeats its score, one in
+/// twenty of these lies above the threshold by a hair, and a tail of hairs falls so steeply that the
+/// next event would be a wonder for nothing but the rest before it.
 ///
 /// Rare but habitual scores (a flag that flips once in a hundred ticks) do not fit one
 /// exponential. Far exceedances are therefore counted: once there was one, p is at least

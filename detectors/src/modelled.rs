@@ -153,9 +153,15 @@ impl Scores {
             }
         }
         if input.learns[i] > 0.0 {
-            let tail = self.calibration.tails.get(i).met(y, self.calibration.threshold(i), seen, true);
-            self.calibration.tails.set(i, tail);
-            self.calibration.follow(i, y, calibration::gain(1.0 / (seen + 1.0)));
+            let gain = calibration::gain(1.0 / (seen + 1.0));
+            let threshold = self.calibration.threshold(i);
+            // What repeats need not lie above it for more than that it has come down on it.
+            let clear = y > threshold + threshold * gain;
+            if input.x[i] != input.last[i] || clear || self.calibration.tails.runs(i) {
+                let tail = self.calibration.tails.get(i).met(y, threshold, seen, true);
+                self.calibration.tails.set(i, tail);
+            }
+            self.calibration.follow(i, y, gain);
             self.seen[i] = seen + 1.0;
         }
         odds

@@ -97,7 +97,10 @@ fn score_and_learn<K: Kernel<N>, const N: usize>(
         scored.unit_low[i] = reading.unit_low;
     }
     let tail = if speaks & (y > threshold) { SPEAKS } else { 0 };
-    let meets = (lesson > threshold) | state.calibration.tails.runs(i);
+    // What repeats need not lie above the threshold for more than that this has come down on it.
+    let clear = lesson > threshold + threshold * gain;
+    let begins = (lesson > threshold) & (K::EVENTS | (lane.x != lane.last) | clear);
+    let meets = begins | state.calibration.tails.runs(i);
     scored.busy[i] = tail | if meets & (gain > 0.0) { LEARNS } else { 0 };
 
     let next = kernel.advance(&own, &lane);

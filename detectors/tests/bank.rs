@@ -393,3 +393,34 @@ fn a_value_says_no_more_than_that_none_of_so_many_was_like_it() {
         assert!((0.999 * bound..100.0 * bound).contains(&least), "{least} {bound}");
     }
 }
+
+#[test]
+fn an_event_is_as_rare_as_the_rest_before_it_was_long() {
+    for early in [7, 30] {
+        let mut bank = Bank::new(&Settings::default());
+        bank.grow(1);
+        let mut p_value = 1.0;
+        for t in 0..=1_050 {
+            p_value = tick(&mut bank, &[if t == early || t == 1_050 { 1.0 } else { 0.0 }], true)[0][0];
+        }
+        assert!((1e-4..1e-2).contains(&p_value), "{early}: {p_value}");
+    }
+}
+
+#[test]
+fn a_burst_minutes_after_two_others_is_news() {
+    let mut bank = Bank::new(&Settings::default());
+    bank.grow(1);
+    for _ in 0..1_200 {
+        tick(&mut bank, &[0.0], true);
+    }
+    for burst in 0..3 {
+        // What is unusual is not learnt, but for the tick in which it shows.
+        let p_values = (0..20).map(|t| tick(&mut bank, &[10.0], t == 0)[0][0]);
+        let least = p_values.fold(1.0, f64::min);
+        assert!(least < 1e-4, "{burst}: {least}");
+        for _ in 0..30 {
+            tick(&mut bank, &[0.0], true);
+        }
+    }
+}

@@ -110,7 +110,13 @@ impl World {
         match span.peer {
             None => attributes.push(text("http.route", path)),
             Some((service, peer)) => {
-                attributes.push(text("peer.service", &self.topology.services[service as usize].name));
+                let asked = &self.topology.services[service as usize];
+                attributes.push(text("peer.service", &asked.name));
+                match asked.kind {
+                    Kind::Database => attributes.push(text("db.system.name", "postgresql")),
+                    Kind::Cache => attributes.push(text("db.system.name", "redis")),
+                    _ => {}
+                }
                 if let Some(place) = peer {
                     let name = &self.replicas[place as usize].name;
                     attributes.push(text("server.address", name));

@@ -33,6 +33,8 @@ impl Change {
     pub const SCHEMA: &str = "schema";
     /// A migration is announced with the deploy that it belongs to within so long, before or after.
     pub const TOGETHER: Interval = Interval::from_seconds(120);
+    /// Kind of a change of what proves an identity.
+    pub const CERTIFICATE: &str = "certificate";
     /// Kind of planned work.
     pub const MAINTENANCE: &str = "maintenance";
     /// Kind of what changes nothing: a state that a service can be brought back to, named in `to`.

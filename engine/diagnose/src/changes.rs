@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use theriac_contract::{Change, Snapshot};
+use theriac_contract::{Change, Snapshot, Timestamp};
 
 /// Derived from what is known, so it is no state.
 #[derive(Clone, Debug, Default)]
@@ -59,4 +59,23 @@ impl Changes {
     pub(crate) fn since(&self, service: &str) -> Option<u64> {
         self.of.get(service).map(|of| of.since)
     }
+}
+
+/// Whether `later` takes a change back.
+fn takes_back(later: &Change, change: &Change) -> bool {
+    change.at < later.at
+        && change.kind == later.kind
+        && change.entity == later.entity
+        && change.from == later.to
+}
+
+/// When a change was taken back, by one of `changes`; none if it was not.
+pub(crate) fn taken_back(changes: &[Change], change: &Change) -> Option<Timestamp> {
+    changes.iter().find(|later| takes_back(later, change)).map(|later| later.at)
+}
+
+/// Whether a change is a remedy by the look of it: it takes another of `changes` back, or is of a
+/// certificate.
+pub(crate) fn mends(changes: &[Change], change: &Change) -> bool {
+    change.kind == Change::CERTIFICATE || changes.iter().any(|other| takes_back(change, other))
 }

@@ -83,6 +83,10 @@ pub(crate) fn critical_failure(case: &Case, spread: &[Reached]) -> Option<Id> {
 /// A symptom that ended so short a time ago may be back with the next tick.
 const JUST_NOW: Interval = Interval::from_seconds(30);
 
+/// Part of the names of signals by which one tells of calls that it makes (OpenTelemetry semantic
+/// conventions: `http.client.request.duration`).
+const CALLS_MADE: &str = ".client.";
+
 /// Who is hurt by what stands, or stood a moment ago.
 pub(crate) fn felt(case: &Case, at: Timestamp, graph: &Graph) -> Felt {
     let stands = |kept: &&Kept| kept.end.is_none_or(|end| at.since(end) <= JUST_NOW);
@@ -90,6 +94,8 @@ pub(crate) fn felt(case: &Case, at: Timestamp, graph: &Graph) -> Felt {
         let about = kept.about();
         match kept.family {
             Family::Mismatch => true,
+            // How those are whom it asks itself is for it to bear.
+            Family::Latency | Family::Errors if kept.signal.contains(CALLS_MADE) => false,
             Family::Latency | Family::Errors | Family::Missing if !is_host(about) => {
                 !graph.is_mapped(about.service()) || graph.callers(about.service()).next().is_none()
             }

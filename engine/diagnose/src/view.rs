@@ -13,7 +13,7 @@ use std::{
 use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, Timestamp};
 
 use crate::{
-    changes::Changes,
+    changes::{self, Changes},
     family::Family,
     graph::{Graph, Graphs, is_location, is_zone},
     incident::{Case, Kept},
@@ -503,10 +503,14 @@ impl<'a> View<'a> {
 
     /// Onset of the first symptom at an entity.
     pub(crate) fn onset(&self, entity: &Entity) -> Option<Timestamp> {
-        let all = self.told(entity.service()).filter(|kept| {
+        self.told_of(entity).map(|kept| kept.onset).min()
+    }
+
+    /// Symptoms of a place; of a service those of its instances, too.
+    fn told_of(&self, entity: &Entity) -> impl Iterator<Item = &'a Kept> {
+        self.told(entity.service()).filter(move |kept| {
             kept.about() == entity || !entity.is_instance() && kept.about().service() == entity.as_str()
-        });
-        all.map(|kept| kept.onset).min()
+        })
     }
 
     /// When the incident was told first: what was changed after that is no cause, but a remedy.
@@ -538,24 +542,54 @@ impl<'a> View<'a> {
         let slack = Interval::from_seconds(30);
         let onset = self.onset(entity)?;
         let latest = onset.plus(slack).min(self.told_first());
-        let memory = self.settings.change_memory.as_seconds().max(1.0);
         let changes = self.changes(entity.service());
-        let before = changes.iter().filter(|change| {
+        let meant = changes.iter().filter(|change| {
             (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
-                && change.at <= latest
                 && change.kind != "scaling"
                 && !change.is_harmless()
                 && is_meant(change)
         });
-        let last = before.max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)))?;
-        let lag = onset.since(last.at).as_seconds().max(0.0);
+        let (before, later): (Vec<&Change>, Vec<&Change>) = meant.partition(|change| change.at <= latest);
+        let last = before.into_iter().max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)));
+        let first = last.map(|change| (change, self.suspicion(change, onset)));
+        // Where there was trouble before, a change may be the remedy, or one more cause.
+        let more = later.into_iter().filter(|change| !changes::mends(changes, change)).filter_map(|change| {
+            let (onset, share) = self.since_then(entity, Timestamp(change.at.0.saturating_sub(slack.0)))?;
+            Some((change, share * self.suspicion(change, onset)))
+        });
+        let all = first.into_iter().chain(more);
+        let most = all.max_by(|(a, of_a), (b, of_b)| of_a.total_cmp(of_b).then(a.at.cmp(&b.at)));
+        most.filter(|(_, weight)| *weight > 1e-3)
+    }
+
+    /// Whether a change was taken back so long ago that processes are warm again: what stands is not its doing.
+    pub(crate) fn was_taken_back(&self, change: &Change) -> bool {
+        changes::taken_back(self.changes(change.entity.service()), change)
+            .is_some_and(|back| self.at.since(back) >= WARM_UP)
+    }
+
+    /// How suspect a change is of trouble from `onset` on (0..1): it fades with the time between them.
+    fn suspicion(&self, change: &Change, onset: Timestamp) -> f64 {
+        let memory = self.settings.change_memory.as_seconds().max(1.0);
+        let lag = onset.since(change.at).as_seconds().max(0.0);
         // A new version that has run everywhere for a while without trouble is less suspect.
-        let rolled = changes
+        let rolled = self
+            .changes(change.entity.service())
             .iter()
-            .rfind(|change| change.kind == Change::RESTART && change.at >= last.at && change.at <= onset);
+            .rfind(|other| other.kind == Change::RESTART && other.at >= change.at && other.at <= onset);
         let proven = rolled.map_or(0.0, |restart| onset.since(restart.at).as_seconds());
-        let weight = libm::exp(-(lag + PROOF * proven) / memory);
-        (weight > 1e-3).then_some((last, weight))
+        libm::exp(-(lag + PROOF * proven) / memory)
+    }
+
+    /// When the first trouble at a place began of what began from `from` on, and what share of all
+    /// trouble there that is (0..1). What stood before and still does may have become another since.
+    fn since_then(&self, entity: &Entity, from: Timestamp) -> Option<(Timestamp, f64)> {
+        let (fresh, before): (Vec<&Kept>, Vec<&Kept>) =
+            self.told_of(entity).partition(|kept| kept.onset >= from);
+        let onset = fresh.iter().map(|kept| kept.onset).min()?;
+        let strength = |all: &[&Kept]| all.iter().map(|kept| Trouble::of(kept).strength).sum::<f64>();
+        let (fresh, before) = (strength(&fresh), strength(&before));
+        Some((onset, (fresh / (fresh + before).max(f64::MIN_POSITIVE)).max(MAY_BE)))
     }
 }
 
@@ -565,6 +599,9 @@ const SILENT: f64 = 0.75;
 
 /// What is left of trouble at a callee that nobody but the caller in question tells of.
 pub(crate) const UNCORROBORATED: f64 = 0.25;
+
+/// Least share of the trouble at a place that was troubled before that may be of a change since.
+const MAY_BE: f64 = 0.3;
 
 /// How much faster suspicion of a change fades once it is known to be out.
 const PROOF: f64 = 3.0;

@@ -92,6 +92,7 @@ pub(crate) mod tests {
             entity: Entity((*place).to_owned()),
             peer: None,
             signal: "edge.duration.p95".to_owned(),
+            direction: theriac_contract::Direction::Up,
             state: SymptomState::Open,
             onset: Timestamp::from_seconds(*onset),
             end: None,

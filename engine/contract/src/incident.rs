@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{id::Id, series::Entity, symptom::SymptomState, time::Timestamp};
+use crate::{
+    id::Id,
+    series::Entity,
+    symptom::{Direction, SymptomState},
+    time::Timestamp,
+};
 
 /// How a fault behaves, which decides what kind of remedy makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +95,9 @@ pub struct SymptomRef {
     pub peer: Option<Entity>,
     /// Its signal.
     pub signal: String,
+    /// Which way it departs from what was expected.
+    #[serde(default)]
+    pub direction: Direction,
     /// Whether it still stands.
     pub state: SymptomState,
     /// Start.

@@ -27,6 +27,17 @@ pub struct Action {
     pub parameters: BTreeMap<String, String>,
 }
 
+impl Action {
+    /// Verbs that change nothing.
+    const HARMLESS: [&str; 2] = ["wait", "notify"];
+
+    /// Whether it changes nothing: somebody is told, or time passes.
+    #[must_use]
+    pub fn is_harmless(&self) -> bool {
+        Self::HARMLESS.contains(&self.verb.as_str())
+    }
+}
+
 /// How often and how fast a failed attempt is repeated: attempt `n` (from 1) waits
 /// `backoff * factor^(n-1)`, at most `backoff_max`, of which up to `jitter` (0..1) is
 /// taken off by a draw that is seeded with the step's idempotency key.

@@ -10,7 +10,9 @@ use crate::{
 };
 
 /// Which way the observed value departs from the expected one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Above what was expected.
@@ -18,6 +20,7 @@ pub enum Direction {
     /// Below what was expected.
     Down,
     /// Neither: flat, missing, or new.
+    #[default]
     None,
 }
 

@@ -97,6 +97,7 @@ impl Kept {
             entity: self.entity.clone(),
             peer: self.peer.clone(),
             signal: self.signal.clone(),
+            direction: self.direction,
             state: self.state,
             onset: self.onset,
             end: self.end,

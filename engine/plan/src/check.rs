@@ -361,6 +361,7 @@ fn incident(given: &Given, at: Timestamp) -> Incident {
         entity: cause.clone(),
         peer: None,
         signal: "span.error_ratio".to_owned(),
+        direction: theriac_contract::Direction::Up,
         state: SymptomState::Open,
         onset: at,
         end: None,

@@ -19,6 +19,7 @@ fn incident() -> Incident {
         entity: cause.clone(),
         peer: None,
         signal: "span.error_ratio".to_owned(),
+        direction: theriac_contract::Direction::Up,
         state: SymptomState::Open,
         onset: at(0),
         end: None,

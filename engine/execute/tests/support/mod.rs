@@ -67,6 +67,7 @@ pub(crate) fn incident(
         entity: Entity("cart/cart-2".to_owned()),
         peer: None,
         signal: "process.memory.usage".to_owned(),
+        direction: theriac_contract::Direction::Up,
         state: *state,
         onset: at(-60),
         end: None,

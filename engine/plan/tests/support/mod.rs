@@ -53,6 +53,7 @@ pub(crate) fn incident(name: &str, cause: &str, fault: &str, seconds: i64) -> In
             entity: entity(cause),
             peer: None,
             signal: "span.error_ratio".to_owned(),
+            direction: theriac_contract::Direction::Up,
             state: SymptomState::Open,
             onset: at(seconds),
             end: None,

@@ -21,6 +21,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) incident: Option<&'a Known>,
     /// Set while nothing may be done.
     pub(crate) hold: Option<&'a Hold>,
+    /// When something was last done by other plans of the domain whose verdict is awaited.
+    pub(crate) beside: Option<Timestamp>,
     pub(crate) out: &'a mut Executed,
 }
 
@@ -270,6 +272,12 @@ fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, from: Timestam
         .or_else(|| doubted.clone().map(|why| (VerificationVerdict::NotRecovered, why)));
     let Some(judgement) = judgement else { return Flow::Waits };
     let verdict = judgement.0;
+    // What another plan is about to cure is not held against this one, where that has done its part.
+    let cured = turn.incident.is_some_and(|known| !verify::shows(saga, known));
+    let muddled = cured && turn.beside.is_some_and(|other| other > acted) && !saga.was_given(turn.at, 2);
+    if verdict == VerificationVerdict::NotRecovered && doubted.is_none() && muddled {
+        return Flow::Waits;
+    }
     let further = verdict == VerificationVerdict::NotRecovered
         && saga.has_next_stage()
         && saga.uncertain.is_none()

@@ -9,6 +9,7 @@ use theriac_contract::{Interval, Plan, Timestamp};
 use crate::{
     incidents::{Known, Suspect},
     saga::{Saga, overlap},
+    verify,
 };
 
 /// Probability from which another cause is believed.
@@ -22,7 +23,8 @@ const STANDS: Interval = Interval::from_seconds(30);
 /// the trouble.
 ///
 /// Of a service and its instance, or of two faults of one place, one may be the name of the other; another
-/// instance is another cause. Those whom the trouble reached from the cause still bear it when that is cured.
+/// instance is another cause. Those whom the trouble reached from the cause still bear it when that is cured,
+/// and what is cured is no suspect any more.
 pub(crate) fn elsewhere<'a>(saga: &Saga, known: &'a Known) -> Option<&'a Suspect> {
     let plan = &saga.plan;
     let same = |suspect: &Suspect| is_of(plan, suspect);
@@ -31,7 +33,8 @@ pub(crate) fn elsewhere<'a>(saga: &Saga, known: &'a Known) -> Option<&'a Suspect
     let felt = known.unfelt_since.is_none() && !known.is_over();
     let service = first.entity.service();
     let bears_it = service != plan.cause.service() && saga.reached.contains(service);
-    (felt && first.probability >= ELSEWHERE && own < NO_MORE && !same(first) && !bears_it).then_some(first)
+    let is_elsewhere = first.probability >= ELSEWHERE && own < NO_MORE && !same(first) && !bears_it;
+    (felt && is_elsewhere && (saga.acted.is_none() || verify::shows(saga, known))).then_some(first)
 }
 
 fn is_of(plan: &Plan, suspect: &Suspect) -> bool {

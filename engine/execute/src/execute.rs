@@ -155,7 +155,7 @@ impl Execute {
         let grace = self.settings.grace;
         let taken = sagas.iter_mut().any(|saga| {
             let incident = incidents.get(&saga.plan.incident);
-            answer(saga, &mut Turn { at: *now, grace, incident, hold, out }, completion)
+            answer(saga, &mut Turn { at: *now, grace, incident, hold, beside: None, out }, completion)
         });
         *(if taken { &mut counts.answers } else { &mut counts.answers_ignored }) += 1;
     }
@@ -164,12 +164,19 @@ impl Execute {
         let State { sagas, incidents, ended, now, control, .. } = &mut self.state;
         let hold = control.hold.as_ref();
         let grace = self.settings.grace;
+        let acts = sagas
+            .iter()
+            .filter_map(|saga| Some((saga.plan.id.clone(), saga.plan.domain.clone(), saga.acts(*now)?)));
+        let acts: Vec<(Id, String, Timestamp)> = acts.collect();
         sagas.retain_mut(|saga| {
+            let others =
+                acts.iter().filter(|(id, domain, _)| *domain == saga.plan.domain && *id != saga.plan.id);
+            let beside = others.map(|(.., acted)| *acted).max();
             let incident = incidents.get(&saga.plan.incident);
             if let Some(known) = incident {
                 doubt::heed(saga, known, *now);
             }
-            let over = advance(saga, &mut Turn { at: *now, grace, incident, hold, out });
+            let over = advance(saga, &mut Turn { at: *now, grace, incident, hold, beside, out });
             if over {
                 ended.push_back(saga.plan.id.clone());
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use theriac_contract::{Entity, Felt, Id, Incident, IncidentPhase, SymptomState, Timestamp};
+use theriac_contract::{Direction, Entity, Felt, Id, Incident, IncidentPhase, SymptomState, Timestamp};
 
 /// A symptom as far as execution needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,23 @@ pub(crate) struct Seen {
     pub(crate) end: Option<Timestamp>,
     /// What it is a symptom of: entity and signal. It may come back under another id.
     pub(crate) of: (Entity, String),
+    /// What it speaks of.
+    #[serde(default)]
+    pub(crate) about: Entity,
+    /// Whether there is less of something than before.
+    #[serde(default)]
+    pub(crate) less: bool,
+    /// Decimal digits of surprise, 1 to [`DIGITS_MAX`]: a symptom that hardly is one weighs little.
+    #[serde(default)]
+    pub(crate) digits: u32,
+}
+
+/// No symptom is worth more than so many.
+const DIGITS_MAX: f64 = 15.0;
+
+fn digits(p_value: f64) -> u32 {
+    let digits = if p_value > 0.0 { -libm::log10(p_value) } else { DIGITS_MAX };
+    digits.clamp(1.0, DIGITS_MAX) as u32
 }
 
 /// What may be the cause.
@@ -97,6 +114,9 @@ impl Incidents {
                 onset: symptom.onset,
                 end: symptom.end,
                 of: (symptom.entity.clone(), symptom.signal.clone()),
+                about: symptom.about().clone(),
+                less: symptom.direction == Direction::Down,
+                digits: digits(symptom.p_value),
             };
             known.symptoms.insert(symptom.id.clone(), seen);
         }

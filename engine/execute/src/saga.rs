@@ -138,11 +138,24 @@ impl Saga {
         Interval(steps.iter().map(|step| step.settle.0).max().unwrap_or(0).max(0))
     }
 
-    /// Whether a verdict that was due was put off for as long as it had been waited for.
-    pub(crate) fn was_given_more(&self, at: Timestamp) -> bool {
+    /// Whether a verdict that was due was put off so many times, each for as long as it had been waited for.
+    pub(crate) fn was_given(&self, at: Timestamp, times: i64) -> bool {
         match self.phase {
-            Phase::Verifying { from, until, .. } => at >= until.plus(until.since(from)),
+            Phase::Verifying { from, until, .. } => {
+                at >= until.plus(Interval(times.saturating_mul(until.since(from).0)))
+            }
             _ => true,
+        }
+    }
+
+    /// When something was last done, or is being done, whose effect is not judged yet; none if nothing is.
+    pub(crate) fn acts(&self, at: Timestamp) -> Option<Timestamp> {
+        let nothing = self.plan.dry_run || self.plan.steps().all(|step| step.action.is_harmless());
+        let judged = self.undoing.is_some() || nothing;
+        match self.phase {
+            _ if judged => None,
+            Phase::Verifying { acted, .. } => Some(acted),
+            _ => Some(at),
         }
     }
 
@@ -165,9 +178,15 @@ impl Saga {
         }
     }
 
-    /// Whether it holds a lease that one on `target` would conflict with.
+    /// Whether it holds a lease that one on `target` would conflict with. Where only the verdict is awaited
+    /// and nothing can follow, there is nothing to hold it for.
     pub(crate) fn holds(&self, target: &Entity) -> bool {
-        targets(&self.plan).any(|held| overlap(held, target))
+        let can_be_undone = |position: &usize| self.step(*position).is_some_and(|s| s.compensation.is_some());
+        let is_done = matches!(self.phase, Phase::Verifying { .. })
+            && !self.has_next_stage()
+            && self.uncertain.is_none()
+            && !self.done.iter().any(can_be_undone);
+        !is_done && targets(&self.plan).any(|held| overlap(held, target))
     }
 }
 

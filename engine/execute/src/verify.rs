@@ -6,7 +6,10 @@ use theriac_contract::{
     Fact, Id, Interval, SCHEMA_VERSION, SymptomState, Timestamp, Verification, VerificationVerdict,
 };
 
-use crate::{incidents::Known, saga::Saga};
+use crate::{
+    incidents::{Known, Seen},
+    saga::Saga,
+};
 
 /// How the symptoms stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +21,11 @@ pub(crate) struct Tally {
     pub(crate) back: u32,
     /// When the last symptom of the same signals began or ended.
     pub(crate) last: Option<Timestamp>,
-    /// Symptoms of the incident that stand and were not known when the plan was made.
+    /// Symptoms of the incident that stand and were not known when the plan was made, but for those that
+    /// tell that what is acted on has less to do.
     pub(crate) others: u32,
+    /// Digits of surprise of those that stood, and of the others.
+    pub(crate) digits: (u32, u32),
 }
 
 impl Tally {
@@ -27,8 +33,13 @@ impl Tally {
     /// bring it back.
     pub(crate) const fn is_nearly_over(&self) -> bool {
         self.before >= NEARLY
-            && NEARLY * (self.open + self.lost + self.others) <= self.before
-            && self.back == 0
+            && NEARLY * (self.open + self.lost + self.back) <= self.before
+            && NEARLY * self.digits.1 <= self.digits.0
+    }
+
+    /// Whether all that stood ended, and so much else of the incident stands that it has rather moved.
+    const fn has_moved(&self) -> bool {
+        self.open == 0 && self.lost == 0 && 2 * self.digits.1 > self.digits.0
     }
 }
 
@@ -49,8 +60,12 @@ pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Times
     let others = known
         .symptoms
         .iter()
-        .filter(|(id, seen)| seen.state == SymptomState::Open && !saga.symptoms.contains(*id));
-    tally.others = others.count() as u32;
+        .filter(|(id, seen)| seen.state == SymptomState::Open && !saga.symptoms.contains(*id))
+        .filter(|(_, seen)| !(seen.less && is_own(saga, seen)));
+    let others: Vec<u32> = others.map(|(_, seen)| seen.digits).collect();
+    tally.others = others.len() as u32;
+    let before = saga.symptoms.iter().filter_map(|id| Some(known.symptoms.get(id)?.digits));
+    tally.digits = (before.sum(), others.iter().sum());
     let signals: BTreeSet<_> =
         saga.symptoms.iter().filter_map(|id| known.symptoms.get(id)).map(|seen| &seen.of).collect();
     for (id, seen) in known.symptoms.iter().filter(|(_, seen)| signals.contains(&seen.of)) {
@@ -59,6 +74,22 @@ pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Times
         tally.back += u32::from(later);
     }
     tally
+}
+
+/// Whether a symptom is of what a plan takes for the cause.
+fn is_own(saga: &Saga, seen: &Seen) -> bool {
+    let cause = &saga.plan.cause;
+    seen.about == *cause || !cause.is_instance() && seen.about.service() == cause.as_str()
+}
+
+/// Whether what is acted on still shows what it showed when the plan was made, or never showed anything
+/// itself: then nothing is known of a cure. Where it was the cause and shows nothing any more, what stands
+/// is of something else. That there is less of something may come of the action: what is kept away from
+/// work has less of it.
+pub(crate) fn shows(saga: &Saga, known: &Known) -> bool {
+    let seen = saga.symptoms.iter().filter_map(|id| known.symptoms.get(id));
+    let mut own = seen.filter(|seen| is_own(saga, seen) && !seen.less).peekable();
+    own.peek().is_none() || own.any(|seen| seen.state != SymptomState::Closed)
 }
 
 /// How long users must feel nothing at least.
@@ -78,8 +109,8 @@ pub(crate) type Judgement = (VerificationVerdict, String);
 ///
 /// A remedy has traces of its own: caches are cold, a replica is missing, others take over. Where users
 /// felt the trouble, what counts is that they no longer do, for as long a quiet; and single symptoms that
-/// come back while they do are no verdict yet. Where so many others of the incident stand instead that it
-/// has rather moved than ended, it has not recovered.
+/// come back while they do are no verdict yet. Where so much else of the incident stands instead, by its
+/// surprise, that it has rather moved than ended, it has not recovered.
 pub(crate) fn judge(
     saga: &Saga,
     tally: Tally,
@@ -88,7 +119,7 @@ pub(crate) fn judge(
     due: bool,
 ) -> Option<Judgement> {
     use VerificationVerdict::{NotRecovered, Recovered, Unknown};
-    let Tally { before, open, lost, back, last, others } = tally;
+    let Tally { before, open, lost, back, last, others, .. } = tally;
     let over = incident.is_none_or(Known::is_over);
     if before == 0 {
         return Some((
@@ -105,7 +136,7 @@ pub(crate) fn judge(
             return Some((Recovered, text));
         }
         // A verdict that falls due in the quiet is put off, once.
-        let late = due && saga.was_given_more(at);
+        let late = due && saga.was_given(at, 1);
         return late.then(|| (NotRecovered, format!("{open} of {before} symptoms still stand")));
     }
     let many = 2 * back >= before || !saga.felt;
@@ -113,8 +144,7 @@ pub(crate) fn judge(
         return Some((NotRecovered, format!("{back} symptoms came back after the action")));
     }
     let quiet = last.is_none_or(|last| at.since(last) >= saga.settle());
-    let moved = open == 0 && lost == 0 && !over && 2 * others > before;
-    if moved {
+    if tally.has_moved() && !over {
         let text = format!("all {before} symptoms ended, and {others} others of the incident stand");
         return due.then_some((NotRecovered, text));
     }
@@ -130,7 +160,7 @@ pub(crate) fn judge(
     }
     // What gets better is given as long again: what piled up takes its time to be worked off.
     let better = open > 0 && 2 * open <= before && back == 0 && !over;
-    if better && !saga.was_given_more(at) {
+    if better && !saga.was_given(at, 1) {
         return None;
     }
     Some(if open > 0 {

@@ -8,7 +8,7 @@ use theriac_contract::{
     VerificationVerdict,
 };
 
-use crate::{approval::Pending, candidates::Past, guard::is_harmless, settings::Settings};
+use crate::{approval::Pending, candidates::Past, settings::Settings};
 
 /// A place is suspected from this probability on, of all that may be wrong there.
 const SUSPECTED: f64 = 0.3;
@@ -64,6 +64,9 @@ pub(crate) struct Case {
     /// What the plan under way takes for the cause.
     #[serde(default)]
     pub(crate) acted_on: Option<Entity>,
+    /// And for the fault there.
+    #[serde(default)]
+    pub(crate) acted_against: String,
     /// Plans whose verdict is still awaited beside the one under way: number of the last stage, and what
     /// they try.
     #[serde(default)]
@@ -101,6 +104,7 @@ impl Case {
             asked: false,
             only_waits: false,
             acted_on: None,
+            acted_against: String::new(),
             beside: BTreeMap::new(),
             suspected: BTreeMap::new(),
             standing: incident.open_symptoms().count(),
@@ -167,27 +171,46 @@ impl Case {
             self.beside.insert(before, (self.last_stage, tried));
         }
         self.acted_on = Some(plan.cause.clone());
+        self.acted_against.clone_from(&plan.fault);
         self.last_stage = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
         self.running = Some((plan.id.clone(), given_up_at(plan)));
-        self.only_waits = plan.steps().all(|step| is_harmless(&step.action.verb));
+        self.only_waits = plan.steps().all(|step| step.action.is_harmless());
         // Whatever is really done, the incident is no longer left alone.
-        self.alone_judged |= !plan.dry_run && plan.steps().any(|step| !is_harmless(&step.action.verb));
+        self.alone_judged |= !plan.dry_run && plan.steps().any(|step| !step.action.is_harmless());
     }
 
     /// Whether, while a plan is under way, what is wrong is most probably something else that the plan
-    /// cannot cure, and that is no trace of it: callers feel what is done to those whom they call.
+    /// cannot cure, and that is no trace of it: callers feel what is done to those whom they call, but for
+    /// what was changed at them there is a cause of its own.
     pub(crate) fn is_about_something_else(&self, topology: &Topology) -> bool {
         let Some(acted_on) = self.acted_on.as_ref().map(Entity::service) else { return false };
         let Some(first) = self.incident.hypotheses.first() else { return false };
         let Some(other) = first.entity.as_ref().map(Entity::service) else { return false };
-        let at_cause = self
-            .incident
-            .hypotheses
-            .iter()
-            .filter(|one| one.entity.as_ref().is_some_and(|entity| entity.service() == acted_on));
-        first.probability >= ELSEWHERE
-            && at_cause.map(|one| one.probability).sum::<f64>() < SUSPECTED
-            && topology.distance(other, acted_on).is_none()
+        let at = |service: &str| {
+            let hypotheses = self.incident.hypotheses.iter();
+            let there = hypotheses
+                .filter(|one| one.entity.as_ref().is_some_and(|entity| entity.service() == service));
+            there.map(|one| one.probability).sum::<f64>()
+        };
+        at(other) >= ELSEWHERE
+            && at(acted_on) < SUSPECTED
+            && (first.change.is_some() || topology.distance(other, acted_on).is_none())
+    }
+
+    /// Whether what is wrong where a plan acts is most probably another fault by now than the one that it
+    /// acts against: a cache that was begun anew is cold.
+    pub(crate) fn is_about_another_fault(&self) -> bool {
+        let Some(acted_on) = self.acted_on.as_ref().map(Entity::service) else { return false };
+        let Some(first) = self.incident.hypotheses.first() else { return false };
+        let there = |fault: &str| {
+            let hypotheses = self.incident.hypotheses.iter().filter(|one| one.fault == fault);
+            let there = hypotheses
+                .filter(|one| one.entity.as_ref().is_some_and(|entity| entity.service() == acted_on));
+            there.map(|one| one.probability).sum::<f64>()
+        };
+        first.fault != self.acted_against
+            && there(&first.fault) >= ELSEWHERE
+            && there(&self.acted_against) < SUSPECTED
     }
 
     /// A verdict on a plan that another was made beside. Gives whether there is such a plan.
@@ -233,12 +256,12 @@ impl Case {
 }
 
 /// When a plan of which nothing was heard must have ended: all attempts of all steps, as
-/// much again for undoing them, and all verdicts, each put off once.
+/// much again for undoing them, and all verdicts, each put off twice.
 pub(crate) fn given_up_at(plan: &Plan) -> Timestamp {
     let longest = plan.steps().fold(0_i64, |sum, step| {
         let attempt = step.timeout.0.saturating_add(step.retry.backoff_max.0);
         let attempts = attempt.saturating_mul(2 * i64::from(step.retry.attempts));
-        sum.saturating_add(attempts).saturating_add(step.settle.0).saturating_add(2 * step.verify_within.0)
+        sum.saturating_add(attempts).saturating_add(step.settle.0).saturating_add(3 * step.verify_within.0)
     });
     plan.expires.plus(Interval(longest))
 }

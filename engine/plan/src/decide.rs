@@ -11,7 +11,7 @@ use crate::{
     case::{Case, given_up_at},
     explore,
     graver::Gravers,
-    guard::{Draft, Guard, Scene, is_harmless},
+    guard::{Draft, Guard, Scene},
     known_good::known_good,
     overview::Overview,
     planner::{Planned, refused},
@@ -112,7 +112,7 @@ impl Desk<'_, '_> {
     fn go_ahead(&mut self, case: &mut Case, pending: Pending, planned: &mut Planned) {
         let Pending { plan, risk, attempt, .. } = &pending;
         let reaches = reach::of(plan, self.overview);
-        if let Some((reason, detail)) = self.guard.not_now(plan, &reaches, *risk, &self.scene()) {
+        if let Some((reason, detail)) = self.guard.not_now(plan, &reaches, (*risk, 0.0), &self.scene()) {
             let target = plan.steps().next().map(|step| step.action.target.clone()).unwrap_or_default();
             tell(case, planned, Told { strategy: plan.strategy.clone(), target, reason, detail });
             case.pending = Some(pending);
@@ -151,14 +151,15 @@ impl Desk<'_, '_> {
     }
 
     /// Makes a plan that does something, if one is best by now, beside one that only tells somebody or
-    /// waits, or that is about another fault.
-    pub(crate) fn act_beside(&mut self, case: &mut Case, planned: &mut Planned) {
+    /// waits, or that is about another fault. On the `same` place only what can be undone is done.
+    pub(crate) fn act_beside(&mut self, case: &mut Case, same: bool, planned: &mut Planned) {
         if case.plans >= self.settings.plans_per_incident_max || case.is_ending(self.at) {
             return;
         }
         if let Decision::Plan(chosen) = self.choose(case, &mut Vec::new())
             && chosen.plan.autonomy == Autonomy::Act
-            && chosen.plan.steps().any(|step| !is_harmless(&step.action.verb))
+            && chosen.plan.steps().any(|step| !step.action.is_harmless())
+            && (!same || chosen.plan.steps().all(|step| step.compensation.is_some()))
         {
             self.make(case, *chosen, planned);
         }
@@ -267,7 +268,7 @@ impl Desk<'_, '_> {
 
     /// What runs on a host that another incident takes for its cause is healed with the host.
     fn hosts_first(&self, case: &Case, draft: &Draft<'_>) -> Option<(&'static str, String)> {
-        let acted = draft.plan.steps().filter(|step| !is_harmless(&step.action.verb));
+        let acted = draft.plan.steps().filter(|step| !step.action.is_harmless());
         let mut targets = acted.flat_map(|step| [&draft.plan.cause, &step.action.target]);
         let (host, incident) = targets.find_map(|target| self.sick.get(target))?;
         let text = || format!("{host}, on which it runs, is suspected in {}", incident.short());
@@ -276,7 +277,7 @@ impl Desk<'_, '_> {
 
     /// What nobody outside feels may be a trace of what is felt, and waits for it.
     fn gravest_first(&self, case: &Case, draft: &Draft<'_>) -> Option<(&'static str, String)> {
-        if draft.plan.steps().all(|step| is_harmless(&step.action.verb)) {
+        if draft.plan.steps().all(|step| step.action.is_harmless()) {
             return None;
         }
         let graver = self.gravers.waited_for(case, self.at, &self.overview.known.topology)?;

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use theriac_contract::{Felt, Id, Incident, Interval, Timestamp, Topology};
 
-use crate::case::Case;
+use crate::{
+    case::Case,
+    guard::{Guard, SURE},
+};
 
 /// For so long an incident is waited for of which it is not known yet what helps. One that began longer than
 /// this before or after is another matter.
@@ -16,7 +19,7 @@ struct Graver {
     incident: Id,
     domain: String,
     since: Timestamp,
-    /// Whether something is done about it.
+    /// Whether something is done about it whose effect need not have shown yet.
     treated: bool,
     services: BTreeSet<String>,
 }
@@ -25,22 +28,24 @@ struct Graver {
 pub(crate) struct Gravers(Vec<Graver>);
 
 impl Gravers {
-    pub(crate) fn of<'c>(cases: impl Iterator<Item = &'c Case>) -> Self {
+    pub(crate) fn of<'c>(cases: impl Iterator<Item = &'c Case>, guard: &Guard, at: Timestamp) -> Self {
         let felt = cases.filter(|case| case.incident.felt == Felt::Outside && case.recovered.is_none());
         let graver = |case: &Case| Graver {
             incident: case.incident.id.clone(),
             domain: case.incident.domain.clone(),
             since: case.since,
-            treated: case.running.is_some() && !case.only_waits,
+            treated: case.running.as_ref().is_some_and(|(plan, _)| guard.acts(plan, at)) && !case.only_waits,
             services: services(&case.incident),
         };
         Self(felt.map(graver).collect())
     }
 
     /// The one that an incident waits for that nobody outside feels, if there is one: it began at about the
-    /// same time, and a call leads from one to the other, or they share a service.
+    /// same time, and a call leads from one to the other, or they share a service. What is sure of a cause
+    /// of its own is nobody's trace.
     pub(crate) fn waited_for(&self, case: &Case, at: Timestamp, topology: &Topology) -> Option<&Id> {
-        if case.incident.felt == Felt::Outside {
+        let sure = case.incident.hypotheses.first().is_some_and(|first| first.probability >= SURE);
+        if case.incident.felt == Felt::Outside || sure {
             return None;
         }
         let own = services(&case.incident);

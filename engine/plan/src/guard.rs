@@ -16,18 +16,13 @@ use crate::{
     storm,
 };
 
-/// Verbs that change nothing: they are not limited.
-const HARMLESS: [&str; 2] = ["wait", "notify"];
-
-/// Whether a verb changes nothing.
-pub(crate) fn is_harmless(verb: &str) -> bool {
-    HARMLESS.contains(&verb)
-}
-
 /// A word for programs and a sentence for people.
 pub(crate) type Refusal = (&'static str, String);
 
 const HOUR: Interval = Interval::from_seconds(3_600);
+
+/// Probability from which a cause is taken for sure.
+pub(crate) const SURE: f64 = 0.8;
 
 /// A plan that was made and has not ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,10 +37,33 @@ struct Active {
     begun: BTreeSet<Entity>,
     /// Steps that were begun and cannot be taken back.
     gone: BTreeSet<u32>,
+    /// How long each step of its only stage that is not done yet is given to show its effect; none if
+    /// others may come.
+    #[serde(default)]
+    undone: Option<BTreeMap<u32, Interval>>,
+    /// When the effect of all that it does must have shown, once all of it is done.
+    #[serde(default)]
+    shown: Option<Timestamp>,
     /// It is given up for lost at this time: then all of it counts as done.
     until: Timestamp,
     /// Whether it waits for a person: nobody acts yet.
     waits: bool,
+}
+
+impl Active {
+    /// Whether it is being done, or its effect need not have shown yet.
+    fn acts(&self, at: Timestamp) -> bool {
+        !self.waits && self.shown.is_none_or(|shown| at < shown)
+    }
+
+    /// A step is done.
+    fn done(&mut self, step: u32, at: Timestamp) {
+        let Some(undone) = &mut self.undone else { return };
+        let Some(settle) = undone.remove(&step) else { return };
+        if undone.is_empty() {
+            self.shown = Some(at.plus(settle));
+        }
+    }
 }
 
 /// A step that cannot be taken back.
@@ -102,7 +120,7 @@ impl Guard {
         if let Some(step) = forbidden {
             return Some(("forbidden_verb", format!("`{}` is in forbidden_verbs", step.action.verb)));
         }
-        if let Some(refusal) = self.not_now(plan, reaches, *risk, scene) {
+        if let Some(refusal) = self.not_now(plan, reaches, (*risk, hypothesis.probability), scene) {
             return Some(refusal);
         }
         let lost: Vec<&Step> = irreversible(plan, settings).collect();
@@ -157,10 +175,10 @@ impl Guard {
         &self,
         plan: &Plan,
         reaches: &BTreeMap<Entity, Reach>,
-        risk: f64,
+        (risk, probability): (f64, f64),
         scene: &Scene<'_>,
     ) -> Option<Refusal> {
-        let Scene { at, topology, control, storm, settings } = *scene;
+        let Scene { at, control, storm, settings, .. } = *scene;
         if let Some(hold) = &control.hold {
             return Some(("held", hold.text()));
         }
@@ -173,24 +191,28 @@ impl Guard {
         {
             return Some(("storm", format!("{storm}; only what is mild and can be undone is tried")));
         }
-        self.neighbour(plan, reaches, topology, settings.neighbours_apart)
+        if settings.neighbours_apart { self.neighbour(plan, reaches, probability, scene) } else { None }
     }
 
-    /// Who else acts on the same services, or on services next to them.
+    /// Who else acts on the same services, or on services next to them. Where all is done that was to be
+    /// done, and its effect must have shown, only the verdict is awaited: another cause that is sure is not
+    /// kept waiting for that.
     fn neighbour(
         &self,
         plan: &Plan,
         reaches: &BTreeMap<Entity, Reach>,
-        topology: &Topology,
-        apart: bool,
+        probability: f64,
+        scene: &Scene<'_>,
     ) -> Option<Refusal> {
+        let Scene { at, topology, .. } = *scene;
         let own: BTreeSet<&str> =
             reaches.values().flat_map(|reach| reach.services.iter().map(String::as_str)).collect();
-        if !apart || own.is_empty() {
+        if own.is_empty() {
             return None;
         }
+        let acts = |active: &Active| active.acts(at) || !active.waits && probability < SURE;
         let others = self.active.iter().filter(|(_, active)| {
-            active.domain == plan.domain && active.incident != plan.incident && !active.waits
+            active.domain == plan.domain && active.incident != plan.incident && acts(active)
         });
         for (id, active) in others {
             for other in &active.services {
@@ -206,6 +228,11 @@ impl Guard {
             }
         }
         None
+    }
+
+    /// Whether a plan is under way whose effect need not have shown yet.
+    pub(crate) fn acts(&self, plan: &Id, at: Timestamp) -> bool {
+        self.active.get(plan).is_some_and(|active| active.acts(at))
     }
 
     /// Reserves and counts what a plan is going to do, until `until` at the latest.
@@ -233,7 +260,13 @@ impl Guard {
             plan: plan.id.clone(),
             step: step.index,
         }));
+        let only = match plan.stages.as_slice() {
+            [only] => Some(only.steps.iter().map(|step| (step.index, step.settle)).collect()),
+            _ => None,
+        };
         let active = Active {
+            undone: only,
+            shown: None,
             incident: plan.incident.clone(),
             domain: plan.domain.clone(),
             services: reaches.values().flat_map(|reach| reach.services.iter().cloned()).collect(),
@@ -262,6 +295,7 @@ impl Guard {
                     active.begun.insert(topology.resolve(&action.target));
                     active.gone.insert(step);
                 }
+                (Some(step), OutcomeKind::Succeeded, _) => active.done(step, outcome.at),
                 (None, OutcomeKind::Completed | OutcomeKind::Abandoned | OutcomeKind::Refused, _) => {
                     self.end(&outcome.plan, false, outcome.at, settings);
                 }
@@ -312,7 +346,7 @@ fn irreversible<'a>(plan: &'a Plan, settings: &'a Settings) -> impl Iterator<Ite
 /// may be.
 fn actions(plan: &Plan) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
-    for step in plan.steps().filter(|step| !is_harmless(&step.action.verb)) {
+    for step in plan.steps().filter(|step| !step.action.is_harmless()) {
         *counts.entry(step.action.target.service()).or_insert(0) += 1;
     }
     counts

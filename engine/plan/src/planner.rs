@@ -109,7 +109,7 @@ impl Planner {
         let storms = self.storms(at, knowledge);
         let overview = Overview::new(knowledge);
         let sick = self.guests_of_sick_hosts(&knowledge.topology);
-        let gravers = Gravers::of(self.state.cases.values());
+        let gravers = Gravers::of(self.state.cases.values(), &self.state.guard, at);
         let ids: Vec<Id> = self.state.cases.keys().cloned().collect();
         for id in ids {
             self.decide(&id, at, &overview, (&storms, &sick, &gravers), &mut planned);
@@ -270,11 +270,13 @@ impl Planner {
         }
         if !waits && at >= case.not_before {
             desk.decide(case, planned);
-        } else if case.running.is_some()
+        } else if let Some((plan, _)) = &case.running
             && case.pending.is_none()
-            && (case.only_waits || case.is_about_something_else(&overview.known.topology))
         {
-            desk.act_beside(case, planned);
+            let elsewhere = case.only_waits || case.is_about_something_else(&overview.known.topology);
+            if elsewhere || case.is_about_another_fault() && !desk.guard.acts(plan, at) {
+                desk.act_beside(case, !elsewhere, planned);
+            }
         }
     }
 }

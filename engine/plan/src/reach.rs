@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use theriac_contract::{EdgeKind, Entity, NodeKind, Plan, Topology};
 
-use crate::{guard::is_harmless, overview::Overview};
+use crate::overview::Overview;
 
 /// Millionths of all traffic: whole numbers add up the same in every order.
 pub(crate) type Share = u64;
@@ -114,7 +114,7 @@ pub(crate) fn of(plan: &Plan, overview: &Overview<'_>) -> BTreeMap<Entity, Reach
     let topology = &overview.known.topology;
     let targets: BTreeSet<Entity> = plan
         .steps()
-        .filter(|step| !is_harmless(&step.action.verb))
+        .filter(|step| !step.action.is_harmless())
         .map(|step| topology.resolve(&step.action.target))
         .collect();
     targets

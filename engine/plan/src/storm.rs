@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use theriac_contract::{Incident, Plan, Timestamp, Topology};
 
-use crate::{guard::is_harmless, settings::Storm};
+use crate::settings::Storm;
 
 /// Whether there is a storm, for people: which limit is exceeded, and how. An incident counts for
 /// the service that most probably causes it, not for all that feel it. `opened` are the times at
@@ -44,7 +44,7 @@ fn is_service(name: &str) -> bool {
 
 /// Whether a plan is fit for a storm: it asks or waits, or it can be undone and risks little.
 pub(crate) fn is_mild(plan: &Plan, risk: f64, settings: &Storm) -> bool {
-    let harmless = plan.steps().all(|step| is_harmless(&step.action.verb));
-    let undone = plan.steps().all(|step| step.compensation.is_some() || is_harmless(&step.action.verb));
+    let harmless = plan.steps().all(|step| step.action.is_harmless());
+    let undone = plan.steps().all(|step| step.compensation.is_some() || step.action.is_harmless());
     harmless || undone && risk <= settings.mild_risk
 }

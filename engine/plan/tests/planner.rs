@@ -236,11 +236,11 @@ fn what_runs_on_a_suspected_host_is_healed_with_the_host() {
     assert!(told.iter().any(|(reason, detail)| *reason == "host_suspected" && detail.starts_with(text)));
 }
 
-/// Causes of the plans that are made of two incidents within a minute: one at `d`, and one that is felt outside, at
-/// `places`, which begins `later` seconds after it.
-fn beside(felt: Felt, places: &[&str], later: i64) -> (Vec<String>, bool) {
+/// Causes of the plans that are made of two incidents within a minute: one at `d`, of whose cause it is so sure, and
+/// one that is felt outside, at `places`, which begins `later` seconds after it.
+fn beside(felt: Felt, sure: f64, places: &[&str], later: i64) -> (Vec<String>, bool) {
     let known = support::line_of_services();
-    let mut mild = incident("mild", "d/d-1", "hang", 0.95, 0);
+    let mut mild = incident("mild", "d/d-1", "hang", sure, 0);
     mild.felt = felt;
     let mut grave = incident("grave", "b/b-1", "hang", 0.95, later);
     grave.entities = places.iter().map(|place| support::entity(place)).collect();
@@ -257,22 +257,24 @@ fn beside(felt: Felt, places: &[&str], later: i64) -> (Vec<String>, bool) {
 
 #[test]
 fn what_nobody_outside_feels_waits_for_what_is_felt_beside_it() {
-    assert_eq!(beside(Felt::Inside, &["b/b-1", "c"], 5), (vec!["b/b-1".to_owned()], true));
+    assert_eq!(beside(Felt::Inside, 0.75, &["b/b-1", "c"], 5), (vec!["b/b-1".to_owned()], true));
     let both = |(mut causes, told): (Vec<String>, bool)| {
         causes.sort();
         assert_eq!((causes, told), (vec!["b/b-1".to_owned(), "d/d-1".to_owned()], false));
     };
-    both(beside(Felt::Outside, &["b/b-1", "c"], 5));
+    both(beside(Felt::Outside, 0.75, &["b/b-1", "c"], 5));
     // No call joins them.
-    both(beside(Felt::Inside, &["b/b-1", "a"], 5));
+    both(beside(Felt::Inside, 0.75, &["b/b-1", "a"], 5));
     // It has stood for long before.
-    both(beside(Felt::Inside, &["b/b-1", "c"], 200));
+    both(beside(Felt::Inside, 0.75, &["b/b-1", "c"], 200));
+    // It is sure to have a cause of its own.
+    both(beside(Felt::Inside, 0.85, &["b/b-1", "c"], 5));
 }
 
 #[test]
 fn what_waits_for_a_graver_incident_does_not_wait_for_ever() {
     let known = support::line_of_services();
-    let mut mild = incident("mild", "d/d-1", "hang", 0.95, 0);
+    let mut mild = incident("mild", "d/d-1", "hang", 0.75, 0);
     mild.felt = Felt::Inside;
     // Nobody knows what would help.
     let mut grave = incident("grave", "b/b-1", "unknown", 0.95, 0);

@@ -19,8 +19,12 @@ pub(super) struct Listener {
     troubled: BTreeSet<String>,
     /// What was named last for each incident.
     named: BTreeMap<Id, EventKind>,
+    /// Incidents that are not over, and that a verdict said to have recovered.
+    recovered: BTreeSet<Id>,
     /// Plans that only tell somebody or wait.
     harmless: BTreeSet<Id>,
+    /// What plans for each incident took for the cause.
+    acted_on: BTreeMap<Id, BTreeSet<String>>,
 }
 
 impl Listener {
@@ -41,9 +45,10 @@ impl Listener {
         for incident in &outputs.incidents {
             if incident.is_over() {
                 self.named.remove(&incident.id);
-                // What was seen to end while nothing else stands is said to have recovered.
-                if incident.phase == IncidentPhase::Resolved && self.named.is_empty() {
-                    self.heard.push(EventKind::Verified { recovered: Some(true) });
+                self.recovered.remove(&incident.id);
+                // What was seen to end is said to have recovered.
+                if incident.phase == IncidentPhase::Resolved {
+                    self.claim();
                 }
                 continue;
             }
@@ -56,26 +61,46 @@ impl Listener {
         }
         // What is acted on is the word that counts, whatever is said of other incidents beside it.
         for plan in &outputs.plans {
-            let says = plan.steps().all(|step| matches!(step.action.verb.as_str(), "notify" | "wait"));
+            let says = plan.steps().all(|step| step.action.is_harmless());
             if says {
                 self.harmless.insert(plan.id.clone());
             }
         }
         for plan in outputs.plans.iter().filter(|plan| !plan.dry_run) {
-            self.heard.extend(self.named.get(&plan.incident).cloned());
+            let Some(mut told) = self.named.get(&plan.incident).cloned() else { continue };
+            if !self.harmless.contains(&plan.id) {
+                let before = self.acted_on.entry(plan.incident.clone()).or_default();
+                take_first(&mut told, &plan.cause.to_string(), before);
+                before.insert(plan.cause.to_string());
+            }
+            self.heard.push(told);
         }
         // That it did not end by somebody being told is no word on what was done.
         let of_deeds = |verification: &&Verification| {
             verification.verdict == VerificationVerdict::Recovered
                 || !self.harmless.contains(&verification.plan)
         };
-        for verification in outputs.verifications.iter().filter(of_deeds) {
+        let of_deeds: Vec<&Verification> = outputs.verifications.iter().filter(of_deeds).collect();
+        for verification in of_deeds {
             let recovered = match verification.verdict {
-                VerificationVerdict::Recovered => Some(true),
+                VerificationVerdict::Recovered => {
+                    self.recovered.insert(verification.incident.clone());
+                    self.claim();
+                    continue;
+                }
                 VerificationVerdict::NotRecovered => Some(false),
                 _ => None,
             };
+            self.recovered.remove(&verification.incident);
             self.heard.push(EventKind::Verified { recovered });
+        }
+    }
+
+    /// That all is well is said once every incident is over or said to have recovered: of one that ended
+    /// beside another that stands it is no word.
+    fn claim(&mut self) {
+        if self.named.keys().all(|incident| self.recovered.contains(incident)) {
+            self.heard.push(EventKind::Verified { recovered: Some(true) });
         }
     }
 }
@@ -98,6 +123,19 @@ fn names(kind: &EventKind) -> Option<Names<'_>> {
     match kind {
         EventKind::Diagnosis { ranked, path, .. } => Some((ranked, path)),
         _ => None,
+    }
+}
+
+/// Where what is named first was acted on before, another plan says what else it takes for a cause.
+fn take_first(told: &mut EventKind, cause: &str, before: &BTreeSet<String>) {
+    let EventKind::Diagnosis { ranked, probability, .. } = told else { return };
+    let place = ranked.iter().position(|(entity, _)| entity == cause);
+    if let Some(place) = place.filter(|_| ranked.first().is_some_and(|(first, _)| before.contains(first))) {
+        ranked[..=place].rotate_right(1);
+        // How sure it is was told of the first.
+        if place > 0 {
+            *probability = None;
+        }
     }
 }
 

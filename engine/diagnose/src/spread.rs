@@ -207,4 +207,27 @@ mod tests {
         assert_eq!(told(&spread), [("cart", Role::Apart, None)]);
         assert_eq!(critical_failure(&case, &spread), None);
     }
+
+    /// Its users wait for what it serves; how those are whom it asks it may bear, or pass on.
+    #[test]
+    fn of_the_calls_of_an_entrance_users_feel_those_that_it_serves() {
+        let graph = graph(&[("gateway", "shop", EdgeKind::Calls)]);
+        for family in [Family::Latency, Family::Errors] {
+            let of = |signal: &str| Kept {
+                id: Id(signal.to_owned()),
+                signal: signal.to_owned(),
+                ..kept("gateway/gateway-1", family, 10)
+            };
+            let (made, served) =
+                (of("http.client.request.duration.p95"), of("http.server.request.duration.p95"));
+            let felt = |all: Vec<Kept>| felt(&case(all), Timestamp::from_seconds(20), &graph);
+            assert_eq!(felt(vec![made.clone()]), Felt::Inside, "{family:?}");
+            assert_eq!(felt(vec![served.clone()]), Felt::Outside, "{family:?}");
+            assert_eq!(felt(vec![made, served]), Felt::Outside, "{family:?}");
+        }
+        // What is wrong is wrong for whoever gets it.
+        let wrong =
+            Kept { signal: "shop.client.mismatch".to_owned(), ..kept("gateway", Family::Mismatch, 10) };
+        assert_eq!(felt(&case(vec![wrong]), Timestamp::from_seconds(20), &graph), Felt::Outside);
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 use theriac_contract::{Change, Direction, Entity, Interval, Snapshot, Timestamp};
 
 use crate::{
-    changes::{self, Changes},
+    changes::Changes,
     family::Family,
     graph::{Graph, Graphs, is_location, is_zone},
     incident::{Case, Kept},
@@ -542,30 +542,31 @@ impl<'a> View<'a> {
         let slack = Interval::from_seconds(30);
         let onset = self.onset(entity)?;
         let latest = onset.plus(slack).min(self.told_first());
+        // What is put back once there is trouble is a remedy; and what was taken back is not what stands
+        // once processes are warm again.
+        let troubled = onset.min(self.told_first());
         let changes = self.changes(entity.service());
-        let meant = changes.iter().filter(|change| {
+        let fates = self.known.changes.fates_of(entity.service());
+        let meant = changes.iter().zip(fates).filter(|(change, fate)| {
             (!entity.is_instance() || !change.entity.is_instance() || change.entity == *entity)
                 && change.kind != "scaling"
                 && !change.is_harmless()
                 && is_meant(change)
+                && !fate.taken_back.is_some_and(|back| self.at.since(back) >= WARM_UP)
+                && !(change.at > troubled && fate.mends)
         });
-        let (before, later): (Vec<&Change>, Vec<&Change>) = meant.partition(|change| change.at <= latest);
+        let (before, later): (Vec<&Change>, Vec<&Change>) =
+            meant.map(|(change, _)| change).partition(|change| change.at <= latest);
         let last = before.into_iter().max_by(|a, b| a.at.cmp(&b.at).then(a.cmp(b)));
         let first = last.map(|change| (change, self.suspicion(change, onset)));
         // Where there was trouble before, a change may be the remedy, or one more cause.
-        let more = later.into_iter().filter(|change| !changes::mends(changes, change)).filter_map(|change| {
+        let more = later.into_iter().filter_map(|change| {
             let (onset, share) = self.since_then(entity, Timestamp(change.at.0.saturating_sub(slack.0)))?;
             Some((change, share * self.suspicion(change, onset)))
         });
         let all = first.into_iter().chain(more);
         let most = all.max_by(|(a, of_a), (b, of_b)| of_a.total_cmp(of_b).then(a.at.cmp(&b.at)));
         most.filter(|(_, weight)| *weight > 1e-3)
-    }
-
-    /// Whether a change was taken back so long ago that processes are warm again: what stands is not its doing.
-    pub(crate) fn was_taken_back(&self, change: &Change) -> bool {
-        changes::taken_back(self.changes(change.entity.service()), change)
-            .is_some_and(|back| self.at.since(back) >= WARM_UP)
     }
 
     /// How suspect a change is of trouble from `onset` on (0..1): it fades with the time between them.

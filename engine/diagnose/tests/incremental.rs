@@ -86,6 +86,8 @@ enum Event {
     Worsens(usize, u8),
     Ends(usize, bool),
     Changed(usize, usize),
+    /// A change of a number so far is taken back.
+    TakenBack(usize),
     Called(usize, usize),
     CallsEnd(usize, usize),
     Counted(usize, u8),
@@ -104,6 +106,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => (number(), 2..40_u8).prop_map(|(which, digits)| Event::Worsens(which, digits)),
         2 => (number(), any::<bool>()).prop_map(|(which, lost)| Event::Ends(which, lost)),
         2 => (number(), number()).prop_map(|(kind, place)| Event::Changed(kind, place)),
+        2 => number().prop_map(Event::TakenBack),
         1 => (number(), number()).prop_map(|(from, to)| Event::Called(from, to)),
         1 => (number(), number()).prop_map(|(from, to)| Event::CallsEnd(from, to)),
         4 => (number(), prop::sample::select(vec![1_u8, 20]))
@@ -183,16 +186,19 @@ impl World {
                     to: to.to_owned(),
                     ..deploy(&service, seconds)
                 };
-                let change = match kind % 5 {
+                let change = match kind % 6 {
                     0 => deploy(&service, seconds),
                     1 => of("configuration", "a", "b"),
                     2 => of("scaling", "3", "2"),
                     3 => of(Change::SCHEMA, "1", "2"),
+                    4 => of(Change::CERTIFICATE, "old", "new"),
                     _ => restart(&instance, seconds),
                 };
-                if let Err(place) = known.changes.binary_search(&change) {
-                    known.changes.insert(place, change);
-                }
+                note(known, change);
+            }
+            Event::TakenBack(which) if !known.changes.is_empty() => {
+                let change = known.changes[which % known.changes.len()].clone();
+                note(known, back(change, seconds));
             }
             Event::Called(from, to) => {
                 let (from, to) = (entity(&pick(&SERVICES, *from)), entity(&pick(&SERVICES, *to)));
@@ -234,9 +240,20 @@ impl World {
                     shown,
                 });
             }
-            Event::Worsens(..) | Event::Ends(..) | Event::Nothing => {}
+            Event::Worsens(..) | Event::Ends(..) | Event::TakenBack(..) | Event::Nothing => {}
         }
         told
+    }
+}
+
+/// What takes a change back.
+fn back(change: Change, seconds: i64) -> Change {
+    Change { at: at(seconds), from: change.to, to: change.from, ..change }
+}
+
+fn note(known: &mut Snapshot, change: Change) {
+    if let Err(place) = known.changes.binary_search(&change) {
+        known.changes.insert(place, change);
     }
 }
 
@@ -335,4 +352,40 @@ fn a_way_between_zones_is_heard_of_by_all() {
         // It gets worse.
         more.iter_mut().for_each(|symptom| (symptom.p_value, symptom.revision) = (1e-18, 1));
     }
+}
+
+/// Random streams hardly ever leave a place alone for as long as it takes: that a change which was taken back is
+/// suspect no more comes with time, and with nothing that is told or becomes known.
+#[test]
+fn a_change_in_an_incident_is_suspected_and_acquitted_from_memory_too() {
+    let settings = Settings { revise_every: Interval::from_seconds(10), ..Settings::default() };
+    let mut known = shop();
+    let mut remembers = Diagnose::new(settings.clone());
+    let mut blamed = Vec::new();
+    for seconds in (70..400).step_by(10) {
+        let told = match seconds {
+            70 => replicas("cart", "http.server.request.duration.p95", 60, 1e-6),
+            170 => replicas("cart", "span.error_ratio", 160, 1e-15),
+            _ => Vec::new(),
+        };
+        let change = match seconds {
+            150 => Some(deploy("cart", 150)),
+            210 => Some(back(deploy("cart", 150), 210)),
+            _ => None,
+        };
+        known.version += u64::from(change.is_some());
+        known.changes.extend(change);
+        let mut anew = Diagnose::new(settings.clone());
+        anew.restore(&remembers.snapshot().unwrap()).unwrap();
+        let expected = anew.step(at(seconds), &told, &known);
+        let got = remembers.step(at(seconds), &told, &known);
+        assert!(text(&got) == text(&expected), "at {seconds}: {}", text(&got));
+        for incident in got {
+            let is_deploy = incident.hypotheses[0].fault == "bad_deploy";
+            if blamed.last().is_none_or(|(_, before)| *before != is_deploy) {
+                blamed.push((seconds, is_deploy));
+            }
+        }
+    }
+    assert_eq!(blamed, [(70, false), (170, true), (300, false)]);
 }

@@ -1,10 +1,10 @@
 //! What only looks like several faults, or like one: rollouts that are cold, hosts that lose packets, what
-//! stands behind a cache, and faults that come one after the other.
+//! stands behind a cache, faults that come one after the other, and what is changed while one stands.
 
 mod scripts;
 
 use scripts::{at, deploy, entity, last_revisions, replicas, restart, shop, symptom};
-use theriac_contract::{EdgeKind, Incident, IncidentPhase, Snapshot, Symptom};
+use theriac_contract::{Change, EdgeKind, Incident, IncidentPhase, Snapshot, Symptom};
 use theriac_diagnose::{Diagnose, Settings};
 
 const LATENCY: &str = "http.server.request.duration.p95";
@@ -117,4 +117,120 @@ fn what_a_sure_cause_does_not_explain_is_another_incident_soon() {
     let locked = |onset: i64| (onset + 10, replicas("shop", "db.locks.waiting", onset, STRONG));
     assert_eq!(opened(&[(70, first.clone()), locked(110)], &knowledge), 2);
     assert_eq!(opened(&[(70, first), locked(80)], &knowledge), 1, "a first word is not that sure");
+}
+
+/// The cart is slow from 60 s on, which is told at once, and fails from a later time on.
+fn slow_then_failing(onset: i64) -> Vec<Symptom> {
+    let mut all = replicas("cart", LATENCY, 60, 1e-6);
+    all.extend(replicas("cart", "span.error_ratio", onset, STRONG));
+    all
+}
+
+/// The shop in which these were changed.
+fn changed(changes: &[Change]) -> Snapshot {
+    Snapshot { changes: changes.to_vec(), ..shop() }
+}
+
+fn of_kind(kind: &str, seconds: i64) -> Change {
+    Change { kind: kind.to_owned(), ..deploy("cart", seconds) }
+}
+
+/// What takes a change back.
+fn back(change: &Change, seconds: i64) -> Change {
+    Change { at: at(seconds), from: change.to.clone(), to: change.from.clone(), ..change.clone() }
+}
+
+/// The likeliest fault of the cart, and what was changed for that.
+fn blamed(incident: &Incident) -> (&str, Option<&Change>) {
+    let first = &incident.hypotheses[0];
+    assert_eq!(first.entity, Some(entity("cart")), "{:?}", incident.hypotheses);
+    (first.fault.as_str(), first.change.as_ref())
+}
+
+/// That a change is named by no cause, however unlikely.
+#[track_caller]
+fn assert_unsuspected(incident: &Incident, change: &Change) {
+    let named: Vec<_> =
+        incident.hypotheses.iter().filter(|one| one.change.as_ref() == Some(change)).collect();
+    assert!(named.is_empty(), "{named:?}");
+}
+
+#[test]
+fn a_deploy_while_an_incident_stands_is_named_once_most_of_the_trouble_there_is_later() {
+    let new = deploy("cart", 150);
+    let knowledge = changed(std::slice::from_ref(&new));
+    let told = last(&slow_then_failing(160), &knowledge, 140);
+    assert_eq!(blamed(&told), ("slow_dependency", None), "it was told of another fault before");
+    let found = last(&slow_then_failing(160), &knowledge, 200);
+    assert_eq!(blamed(&found), ("bad_deploy", Some(&new)), "{:?}", found.hypotheses);
+    // Of a setting it is as of a program.
+    let setting = of_kind("configuration", 150);
+    let found = last(&slow_then_failing(160), &changed(std::slice::from_ref(&setting)), 200);
+    assert_eq!(blamed(&found), ("bad_configuration", Some(&setting)), "{:?}", found.hypotheses);
+}
+
+#[test]
+fn a_deploy_after_all_the_trouble_is_no_cause_of_it() {
+    let new = deploy("cart", 150);
+    let found = last(&slow_then_failing(100), &changed(std::slice::from_ref(&new)), 200);
+    assert_eq!(blamed(&found), ("slow_dependency", None), "{:?}", found.hypotheses);
+    assert_unsuspected(&found, &new);
+}
+
+/// What came after a deploy is little beside what stood before: that may be of the first fault as well.
+#[test]
+fn a_deploy_after_most_of_the_trouble_is_not_the_likeliest_cause() {
+    let new = deploy("cart", 150);
+    let share = |later: f64| {
+        let mut all = replicas("cart", LATENCY, 60, STRONG);
+        all.extend(replicas("cart", "span.error_ratio", 160, later));
+        last(&all, &changed(std::slice::from_ref(&new)), 200)
+    };
+    let little = share(1e-6);
+    assert_eq!(blamed(&little), ("slow_dependency", None), "{:?}", little.hypotheses);
+    // But it may be its doing, however little it is; and the more it is the more so.
+    let bad = |later| probability(&share(later), "cart", "bad_deploy");
+    assert!(bad(1e-3) > 0.1 && bad(STRONG) > bad(1e-6) + 0.2, "{} {} {}", bad(1e-3), bad(1e-6), bad(STRONG));
+}
+
+/// A change is stamped when it begins, trouble when its tick does: half a minute before is not before.
+#[test]
+fn trouble_of_the_tick_of_a_deploy_is_of_the_deploy() {
+    let new = deploy("cart", 150);
+    let fault = |onset| {
+        let found = last(&slow_then_failing(onset), &changed(std::slice::from_ref(&new)), 200);
+        blamed(&found).0.to_owned()
+    };
+    assert_eq!((fault(120).as_str(), fault(110).as_str()), ("bad_deploy", "slow_dependency"));
+}
+
+#[test]
+fn what_is_a_remedy_by_the_look_of_it_is_not_suspect_while_an_incident_stands() {
+    let old = deploy("cart", -7_200);
+    let further = Change { from: old.to.clone(), to: "1.2.0".into(), ..deploy("cart", 150) };
+    let found = |changes: &[Change]| last(&slow_then_failing(160), &changed(changes), 200);
+    assert_eq!(blamed(&found(&[old.clone(), further.clone()])), ("bad_deploy", Some(&further)));
+    let undo = back(&old, 150);
+    let certificate = of_kind(Change::CERTIFICATE, 150);
+    for remedy in [undo, certificate] {
+        let found = found(&[old.clone(), remedy.clone()]);
+        assert_eq!(blamed(&found), ("slow_dependency", None), "{:?}", found.hypotheses);
+        assert_unsuspected(&found, &remedy);
+    }
+}
+
+/// Processes are warm a minute and a half after they began: what is still wrong then was not the build.
+#[test]
+fn a_change_that_was_taken_back_explains_nothing_once_processes_are_warm() {
+    let bad = deploy("cart", 50);
+    let failing = replicas("cart", "span.error_ratio", 60, STRONG);
+    let undone = changed(&[bad.clone(), back(&bad, 100)]);
+    let soon = last(&failing, &undone, 180);
+    assert_eq!(blamed(&soon), ("bad_deploy", Some(&bad)), "{:?}", soon.hypotheses);
+    let later = last(&failing, &undone, 220);
+    assert_eq!(blamed(&later), ("error_burst", None), "{:?}", later.hypotheses);
+    assert_unsuspected(&later, &bad);
+    // It is the rollback that says so, and not the time.
+    let stands = last(&failing, &changed(std::slice::from_ref(&bad)), 220);
+    assert_eq!(blamed(&stands), ("bad_deploy", Some(&bad)), "{:?}", stands.hypotheses);
 }

@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) lost: u32,
     /// Symptoms of the same signals that began once the effect should have shown.
     pub(crate) back: u32,
+    /// Whether one of those that were not known when the plan was made stands.
+    pub(crate) again: bool,
     /// When the last symptom of the same signals began or ended.
     pub(crate) last: Option<Timestamp>,
     /// Symptoms of the incident that stand and were not known when the plan was made, but for those that
@@ -72,6 +74,7 @@ pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Times
         tally.last = tally.last.max(seen.end.or(Some(seen.onset)));
         let later = settled.is_some_and(|settled| seen.onset >= settled) && !saga.symptoms.contains(id);
         tally.back += u32::from(later);
+        tally.again |= seen.state == SymptomState::Open && !saga.symptoms.contains(id);
     }
     tally
 }
@@ -119,7 +122,7 @@ pub(crate) fn judge(
     due: bool,
 ) -> Option<Judgement> {
     use VerificationVerdict::{NotRecovered, Recovered, Unknown};
-    let Tally { before, open, lost, back, last, others, .. } = tally;
+    let Tally { before, open, lost, back, again, last, others, .. } = tally;
     let over = incident.is_none_or(Known::is_over);
     if before == 0 {
         return Some((
@@ -143,7 +146,7 @@ pub(crate) fn judge(
     if back > 0 && (many || due || over) {
         return Some((NotRecovered, format!("{back} symptoms came back after the action")));
     }
-    let quiet = last.is_none_or(|last| at.since(last) >= saga.settle());
+    let quiet = !again && last.is_none_or(|last| at.since(last) >= saga.settle());
     if tally.has_moved() && !over {
         let text = format!("all {before} symptoms ended, and {others} others of the incident stand");
         return due.then_some((NotRecovered, text));

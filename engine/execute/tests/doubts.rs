@@ -140,13 +140,60 @@ fn doubt_is_no_verdict_while_it_may_pass() {
     assert_eq!(run(&isolate(), &again, 5).verifications[0].at, due.0);
 }
 
+/// The incident with one symptom of its own cause and one of a caller, who shows it still.
+fn felt_by_caller(mut incident: Incident, own: SymptomState) -> Incident {
+    incident.symptoms[0].state = own;
+    incident.symptoms[1].entity = entity("shop");
+    incident
+}
+
 #[test]
-fn a_plan_is_not_gone_on_with_that_is_doubted() {
+fn what_is_cured_is_not_doubted() {
+    let told = |own| {
+        let leak = felt_by_caller(suspected(0, 0, LEAK), SymptomState::Open);
+        let crash = felt_by_caller(suspected(20, 1, CRASH), own);
+        run(&isolate(), &[(0, leak), (20, crash)], 5).verifications[0].clone()
+    };
+    // Half of it is over, so the verdict that is due at 75 s is put off for as long again.
+    let cured = told(SymptomState::Closed);
+    assert_eq!(cured.at, at(140));
+    assert!(cured.explanation.ends_with("1 of 2 symptoms still stand"), "{}", cured.explanation);
+    // That nothing is heard of it any more is no cure.
+    for own in [SymptomState::Open, SymptomState::Lost] {
+        assert_eq!(told(own).at, at(50), "{own:?}");
+    }
+}
+
+/// Two steps in a stage, the first of which is given a minute.
+fn replace() -> Plan {
     let mut first = step(0, "scale_out", "cart", None);
     first.timeout = Interval::from_seconds(60);
-    let second = step(1, "isolate", "cart/cart-2", Some("restore"));
+    plan("replace", vec![vec![first, step(1, "isolate", "cart/cart-2", Some("restore"))]])
+}
+
+/// What ends before anything was done was not cured by it.
+#[test]
+fn what_ended_by_itself_is_doubted_as_before() {
+    let incident = |second, revision, suspects, own| {
+        (second, felt_by_caller(suspected(second, revision, suspects), own))
+    };
+    let go = |own_at_last| {
+        let incidents = [
+            incident(0, 0, LEAK, SymptomState::Open),
+            incident(10, 1, CRASH, SymptomState::Closed),
+            incident(50, 2, CRASH, own_at_last),
+        ];
+        kinds(&run(&replace(), &incidents, 45))[2]
+    };
+    // The first step is done at 45 s: the doubt has stood since 10 s, if there still is one.
+    assert_eq!(go(SymptomState::Open), OutcomeKind::Abandoned);
+    assert_eq!(go(SymptomState::Closed), OutcomeKind::Intended);
+}
+
+#[test]
+fn a_plan_is_not_gone_on_with_that_is_doubted() {
     let incidents = [(0, suspected(0, 0, LEAK)), (10, suspected(10, 1, CRASH))];
-    let go = |takes| run(&plan("replace", vec![vec![first.clone(), second.clone()]]), &incidents, takes);
+    let go = |takes| run(&replace(), &incidents, takes);
     // It takes longer than the doubt has to stand.
     let out = go(45);
     assert_eq!(kinds(&out), [OutcomeKind::Intended, OutcomeKind::Succeeded, OutcomeKind::Abandoned]);

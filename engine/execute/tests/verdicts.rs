@@ -4,8 +4,8 @@ mod support;
 
 use support::{at, completion, incident, plan, step};
 use theriac_contract::{
-    Command, Entity, Fact, Felt, Incident, IncidentPhase, OutcomeKind, Plan, SymptomState, Verdict,
-    VerificationVerdict,
+    Command, Direction, Entity, Fact, Felt, Incident, IncidentPhase, OutcomeKind, Plan, Step, SymptomRef,
+    SymptomState, Verdict, VerificationVerdict,
 };
 use theriac_execute::{Execute, Executed, Settings};
 
@@ -13,21 +13,9 @@ const OPEN: SymptomState = SymptomState::Open;
 const CLOSED: SymptomState = SymptomState::Closed;
 const LOST: SymptomState = SymptomState::Lost;
 
-/// Steps every ten seconds with an executor that succeeds at once; incidents by second.
+/// One plan from the beginning; see [`support::run`].
 fn run(plan: &Plan, incidents: &[(i64, Incident)], until: i64) -> (Vec<OutcomeKind>, Executed, Vec<Command>) {
-    let mut execute = Execute::new(Settings::default());
-    let (mut all, mut sent, mut answers) = (Executed::default(), Vec::new(), Vec::new());
-    for second in (0..=until).step_by(10) {
-        let plans = if second == 0 { std::slice::from_ref(plan) } else { &[] };
-        let now: Vec<Incident> =
-            incidents.iter().filter(|(when, _)| *when == second).map(|(_, i)| i.clone()).collect();
-        let out = execute.step(at(second), plans, &now, &answers);
-        answers = out.commands.iter().map(|c| completion(c, second + 5, Verdict::Succeeded)).collect();
-        all.outcomes.extend(out.outcomes);
-        all.verifications.extend(out.verifications);
-        all.facts.extend(out.facts);
-        sent.extend(out.commands);
-    }
+    let (all, sent) = support::run(&[(0, plan.clone())], incidents, until);
     (all.outcomes.iter().map(|outcome| outcome.kind).collect(), all, sent)
 }
 
@@ -99,6 +87,73 @@ fn trouble_that_only_moved_is_no_recovery() {
     assert!(why.contains("2 others of the incident stand"), "{why}");
 }
 
+/// What is said of two strong symptoms that ended while so many others, each so improbable, stand instead.
+fn moved(others: usize, p_value: f64, changed: &dyn Fn(&mut SymptomRef)) -> VerificationVerdict {
+    let strong = |mut one: Incident| {
+        one.symptoms.iter_mut().for_each(|symptom| symptom.p_value = 1e-12);
+        one
+    };
+    let states = [&[CLOSED, CLOSED][..], &vec![OPEN; others]].concat();
+    let mut moved = strong(incident(30, 1, IncidentPhase::Updated, &states));
+    for symptom in &mut moved.symptoms[2..] {
+        symptom.signal = "another".to_owned();
+        symptom.p_value = p_value;
+        changed(symptom);
+    }
+    let opened = strong(incident(0, 0, IncidentPhase::Opened, &[OPEN, OPEN]));
+    run(&restart(), &[(0, opened), (30, moved)], 200).1.verifications[0].verdict
+}
+
+#[test]
+fn others_count_by_how_surprising_they_are() {
+    use VerificationVerdict::{NotRecovered, Recovered};
+    // Far more than half as many, but hardly a symptom each.
+    assert_eq!(moved(5, 1e-2, &|_| {}), Recovered);
+    assert_eq!(moved(2, 1e-12, &|_| {}), NotRecovered);
+    // However surprising: one is not worth all that ended, yet more than half of it.
+    assert_eq!(moved(1, 0.0, &|_| {}), NotRecovered);
+    assert_eq!(moved(1, 1e-12, &|_| {}), Recovered);
+    // Of what is no surprise at all each still counts a little.
+    assert_eq!(moved(13, 1.0, &|_| {}), NotRecovered);
+}
+
+#[test]
+fn no_single_symptom_outweighs_many() {
+    let strong = |mut one: Incident| {
+        one.symptoms.iter_mut().for_each(|symptom| symptom.p_value = 1e-12);
+        one
+    };
+    let mut other = strong(incident(30, 1, IncidentPhase::Updated, &[CLOSED, CLOSED, CLOSED, OPEN]));
+    other.symptoms[3].signal = "another".to_owned();
+    other.symptoms[3].p_value = 1e-300;
+    let incidents = [(0, strong(incident(0, 0, IncidentPhase::Opened, &[OPEN; 3]))), (30, other)];
+    let (_, out, _) = run(&restart(), &incidents, 200);
+    assert_eq!(learnt(&out), [(VerificationVerdict::Recovered, true)]);
+}
+
+/// What is kept away from work has less of it.
+#[test]
+fn less_of_something_where_it_is_acted_is_nothing_that_moved() {
+    use VerificationVerdict::{NotRecovered, Recovered};
+    let less = |place: &'static str| {
+        moved(2, 1e-12, &|symptom| {
+            symptom.direction = Direction::Down;
+            symptom.entity = Entity(place.to_owned());
+        })
+    };
+    assert_eq!(less("cart/cart-2"), Recovered);
+    // Less of something elsewhere may be what the trouble has become, and so may more of it here.
+    assert_eq!([less("cart/cart-1"), less("shop")], [NotRecovered; 2]);
+    assert_eq!(moved(2, 1e-12, &|symptom| symptom.direction = Direction::None), NotRecovered);
+    // A caller says it of whom it calls.
+    let of_callee = moved(2, 1e-12, &|symptom| {
+        symptom.direction = Direction::Down;
+        symptom.entity = Entity("shop".to_owned());
+        symptom.peer = Some(Entity("cart/cart-2".to_owned()));
+    });
+    assert_eq!(of_callee, Recovered);
+}
+
 /// An incident with the symptom of before over, and the same signal unusual again since `onset`.
 fn back(seconds: i64, revision: u32, onset: i64) -> Incident {
     let mut again = incident(seconds, revision, IncidentPhase::Updated, &[CLOSED, OPEN]);
@@ -129,6 +184,22 @@ fn recovery_is_believed_after_a_quiet() {
     assert_eq!(out.verifications[0].at, at(40));
 }
 
+/// While users feel it and the same signal stands again, however long ago it began to, nothing is quiet.
+#[test]
+fn what_stands_again_is_no_quiet() {
+    let outside = |mut incident: Incident| {
+        incident.felt = Felt::Outside;
+        incident
+    };
+    let strong = [CLOSED, CLOSED, CLOSED, CLOSED, OPEN];
+    let mut again = incident(30, 1, IncidentPhase::Updated, &strong);
+    // It began before the effect had settled, so it is none that came back.
+    again.symptoms[4].onset = at(12);
+    let first = incident(0, 0, IncidentPhase::Opened, &[OPEN; 4]);
+    let (_, out, _) = run(&restart(), &[(0, outside(first)), (30, outside(again))], 70);
+    assert_eq!(learnt(&out), [], "it is not due before 75 s");
+}
+
 #[test]
 fn lost_telemetry_is_unknown_and_nothing_more_is_done() {
     let two = plan(
@@ -151,9 +222,13 @@ fn an_incident_that_was_never_seen_cannot_be_judged() {
     assert_eq!(learnt(&out), [(VerificationVerdict::Unknown, false)]);
 }
 
+/// A remedy that can be undone.
+fn drain() -> Plan {
+    plan("isolate", vec![vec![step(0, "isolate", "cart/cart-2", Some("restore"))]])
+}
+
 #[test]
 fn what_nearly_cured_it_is_not_undone() {
-    let drain = plan("isolate", vec![vec![step(0, "isolate", "cart/cart-2", Some("restore"))]]);
     for (left, kept) in [(1, true), (4, false)] {
         let mut states = [CLOSED; 9];
         states[..left].fill(OPEN);
@@ -161,11 +236,34 @@ fn what_nearly_cured_it_is_not_undone() {
             (0, incident(0, 0, IncidentPhase::Opened, &[OPEN; 9])),
             (30, incident(30, 1, IncidentPhase::Updated, &states)),
         ];
-        let (kinds, out, sent) = run(&drain, &incidents, 400);
+        let (kinds, out, sent) = run(&drain(), &incidents, 400);
         assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)], "{left}");
         assert_eq!(sent.len(), if kept { 1 } else { 2 }, "{left}");
         let end = if kept { OutcomeKind::Completed } else { OutcomeKind::Abandoned };
         assert_eq!(kinds.last(), Some(&end), "{left}");
+    }
+}
+
+/// What came back is one of the eight: one symptom of nine that did is little.
+#[test]
+fn what_came_back_undoes_a_remedy_only_if_it_is_much() {
+    // The many are faint, so that it is their number that tells; and a single one may be too surprising.
+    for (back, p_value, kept) in [(1, 1e-6, true), (4, 0.1, false), (1, 1e-15, false)] {
+        let states = [&[CLOSED; 9][..], &vec![OPEN; back]].concat();
+        // Just before the verdict is due.
+        let mut again = incident(80, 1, IncidentPhase::Updated, &states);
+        for symptom in &mut again.symptoms[9..] {
+            symptom.onset = at(75);
+            symptom.p_value = p_value;
+        }
+        let incidents = [(0, incident(0, 0, IncidentPhase::Opened, &[OPEN; 9])), (80, again)];
+        let (kinds, out, sent) = run(&drain(), &incidents, 400);
+        assert_eq!(learnt(&out), [(VerificationVerdict::NotRecovered, true)], "{back} {p_value}");
+        let why = format!("{back} symptoms came back");
+        assert!(out.verifications[0].explanation.contains(&why), "{:?}", out.verifications[0]);
+        assert_eq!(sent.len(), if kept { 1 } else { 2 }, "{back} {p_value}");
+        let end = if kept { OutcomeKind::Completed } else { OutcomeKind::Abandoned };
+        assert_eq!(kinds.last(), Some(&end), "{back} {p_value}");
     }
 }
 
@@ -316,6 +414,35 @@ fn one_plan_acts_on_a_target_at_a_time() {
     let out = execute.step(at(200), &[on("f", "cart")], &[], &[]);
     assert_eq!(out.commands[0].action.target, Entity("cart".to_owned()));
     assert_eq!(out.commands[0].fencing_token, 4);
+}
+
+/// Gives what is said to a restart of the same instance, a moment after the answer to the first step of a plan.
+fn after(first: Vec<Vec<Step>>, answer: Verdict) -> Executed {
+    let mut execute = Execute::new(Settings::default());
+    let opened = incident(0, 0, IncidentPhase::Opened, &[OPEN]);
+    let out = execute.step(at(0), &[plan("first", first)], &[opened], &[]);
+    execute.step(at(10), &[restart()], &[], &[completion(&out.commands[0], 5, answer)])
+}
+
+/// The next would find what was done undone under its hands, or gone on with.
+#[test]
+fn a_plan_holds_on_to_what_it_may_come_back_to() {
+    let only = |undo| vec![step(0, "flush", "cart/cart-2", undo)];
+    let out = after(vec![only(None)], Verdict::Succeeded);
+    let tokens: Vec<_> = out.commands.iter().map(|c| (c.action.verb.as_str(), c.fencing_token)).collect();
+    assert_eq!(tokens, [("restart", 2)], "only its verdict is awaited: {out:?}");
+    let further = vec![step(1, "drain", "cart/cart-2", None)];
+    for (first, answer) in [
+        (vec![only(Some("fill"))], Verdict::Succeeded),
+        (vec![only(None), further.clone()], Verdict::Succeeded),
+        // Nobody knows whether it is being done yet.
+        (vec![only(None)], Verdict::Unknown),
+    ] {
+        assert_eq!(reason(&after(first, answer)), "lease_held");
+    }
+    // There are further steps of the stage.
+    let both = after(vec![[only(None), further].concat()], Verdict::Succeeded);
+    assert!(both.outcomes.iter().any(|outcome| outcome.detail.starts_with("lease_held")), "{both:?}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ pub(crate) fn plan(order: &Order<'_>, settings: &Settings) -> Option<Plan> {
 }
 
 /// How long everything before the last step may take: each step its time, each stage but the last its
-/// verdict, which may be put off once.
+/// verdict, which may be put off twice.
 fn until_last(stages: &[PlanStage]) -> Interval {
     let steps: i64 = stages.iter().flat_map(|stage| &stage.steps).map(|step| step.timeout.0.max(0)).sum();
     let last = stages.last().and_then(|stage| stage.steps.last()).map_or(0, |step| step.timeout.0.max(0));
@@ -102,7 +102,7 @@ fn until_last(stages: &[PlanStage]) -> Interval {
         stage.steps.iter().map(|step| of(step).0.max(0)).max().unwrap_or(0)
     };
     let judged =
-        |stage: &PlanStage| most(stage, |step| step.settle) + 2 * most(stage, |step| step.verify_within);
+        |stage: &PlanStage| most(stage, |step| step.settle) + 3 * most(stage, |step| step.verify_within);
     let verdicts: i64 = stages.iter().rev().skip(1).map(judged).sum();
     Interval(steps - last + verdicts)
 }

@@ -18,6 +18,9 @@ const NEARLY: usize = 8;
 /// How long what nearly ended is waited for.
 const ENDING: Interval = Interval::from_seconds(60);
 
+/// After a verdict, the time before the next decision: what was undone must show.
+pub(crate) const PAUSE: Interval = Interval::from_seconds(10);
+
 /// Probability from which another cause than the one that is acted on is a fault of its own.
 const ELSEWHERE: f64 = 0.6;
 
@@ -67,10 +70,13 @@ pub(crate) struct Case {
     /// And for the fault there.
     #[serde(default)]
     pub(crate) acted_against: String,
-    /// Plans whose verdict is still awaited beside the one under way: number of the last stage, and what
-    /// they try.
+    /// Whether the plan under way may come back to what it acts on, to undo it or with another stage.
     #[serde(default)]
-    pub(crate) beside: BTreeMap<Id, (u32, String)>,
+    pub(crate) holds_on: bool,
+    /// Plans whose verdict is still awaited beside the one under way: number of the last stage, what they
+    /// try, and when they are given up for lost.
+    #[serde(default)]
+    pub(crate) beside: BTreeMap<Id, (u32, String, Timestamp)>,
     /// Places that are suspected, and since when.
     #[serde(default)]
     pub(crate) suspected: BTreeMap<Entity, Timestamp>,
@@ -105,6 +111,7 @@ impl Case {
             only_waits: false,
             acted_on: None,
             acted_against: String::new(),
+            holds_on: false,
             beside: BTreeMap::new(),
             suspected: BTreeMap::new(),
             standing: incident.open_symptoms().count(),
@@ -167,9 +174,10 @@ impl Case {
     /// A plan is under way from `at` on.
     pub(crate) fn run(&mut self, plan: &Plan, attempt: String) {
         let tried = std::mem::replace(&mut self.trying, attempt);
-        if let Some((before, _)) = self.running.take() {
-            self.beside.insert(before, (self.last_stage, tried));
+        if let Some((before, lost_at)) = self.running.take() {
+            self.beside.insert(before, (self.last_stage, tried, lost_at));
         }
+        self.holds_on = plan.stages.len() > 1 || plan.steps().any(|step| step.compensation.is_some());
         self.acted_on = Some(plan.cause.clone());
         self.acted_against.clone_from(&plan.fault);
         self.last_stage = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
@@ -208,19 +216,33 @@ impl Case {
                 .filter(|one| one.entity.as_ref().is_some_and(|entity| entity.service() == acted_on));
             there.map(|one| one.probability).sum::<f64>()
         };
-        first.fault != self.acted_against
-            && there(&first.fault) >= ELSEWHERE
-            && there(&self.acted_against) < SUSPECTED
+        !self.holds_on && there(&first.fault) >= ELSEWHERE && there(&self.acted_against) < SUSPECTED
+    }
+
+    /// A plan was not taken: what was under way before it goes on.
+    pub(crate) fn not_taken(&mut self, plan: &Id, at: Timestamp) {
+        if self.running.as_ref().is_none_or(|(running, _)| running != plan) {
+            _ = self.beside.remove(plan);
+            return;
+        }
+        let last = self.beside.iter().max_by_key(|(id, (.., lost_at))| (*lost_at, (*id).clone()));
+        let last = last.map(|(id, _)| id.clone()).and_then(|id| self.beside.remove_entry(&id));
+        self.running = None;
+        self.trying.clear();
+        if let Some((id, (last_stage, tried, lost_at))) = last {
+            (self.running, self.last_stage, self.trying) = (Some((id, lost_at)), last_stage, tried);
+        }
+        self.not_before = at.plus(PAUSE);
     }
 
     /// A verdict on a plan that another was made beside. Gives whether there is such a plan.
     pub(crate) fn judged_beside(&mut self, verification: &Verification) -> bool {
-        let Some((last_stage, _)) = self.beside.get(&verification.plan) else { return false };
+        let Some((last_stage, ..)) = self.beside.get(&verification.plan) else { return false };
         let failed = verification.verdict == VerificationVerdict::NotRecovered;
         if failed && verification.stage < *last_stage {
             return true;
         }
-        let tried = self.beside.remove(&verification.plan).map(|(_, tried)| tried);
+        let tried = self.beside.remove(&verification.plan).map(|(_, tried, _)| tried);
         if verification.verdict != VerificationVerdict::Recovered {
             self.failed.extend(tried);
         }

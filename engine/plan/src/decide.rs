@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use theriac_contract::{Autonomy, Awaiting, Entity, Fact, Id, Plan, Timestamp};
+use theriac_contract::{Autonomy, Awaiting, Entity, Fact, Id, Plan, Step, Timestamp};
 
 use crate::{
     approval::{self, Pending, Review},
@@ -159,7 +159,7 @@ impl Desk<'_, '_> {
         if let Decision::Plan(chosen) = self.choose(case, &mut Vec::new())
             && chosen.plan.autonomy == Autonomy::Act
             && chosen.plan.steps().any(|step| !step.action.is_harmless())
-            && (!same || chosen.plan.steps().all(|step| step.compensation.is_some()))
+            && (!same || chosen.plan.steps().all(can_be_undone))
         {
             self.make(case, *chosen, planned);
         }
@@ -344,6 +344,10 @@ impl Desk<'_, '_> {
             }),
         })
     }
+}
+
+fn can_be_undone(step: &Step) -> bool {
+    step.action.is_harmless() || step.compensation.is_some()
 }
 
 /// Why nothing is done, by the best strategy.

@@ -37,10 +37,12 @@ struct Active {
     begun: BTreeSet<Entity>,
     /// Steps that were begun and cannot be taken back.
     gone: BTreeSet<u32>,
-    /// How long each step of its only stage that is not done yet is given to show its effect; none if
-    /// others may come.
+    /// Steps of its only stage that are not done yet; none if others may come.
     #[serde(default)]
-    undone: Option<BTreeMap<u32, Interval>>,
+    undone: Option<BTreeSet<u32>>,
+    /// How long the slowest of its steps is given to show its effect.
+    #[serde(default)]
+    settle: Interval,
     /// When the effect of all that it does must have shown, once all of it is done.
     #[serde(default)]
     shown: Option<Timestamp>,
@@ -59,9 +61,8 @@ impl Active {
     /// A step is done.
     fn done(&mut self, step: u32, at: Timestamp) {
         let Some(undone) = &mut self.undone else { return };
-        let Some(settle) = undone.remove(&step) else { return };
-        if undone.is_empty() {
-            self.shown = Some(at.plus(settle));
+        if undone.remove(&step) && undone.is_empty() {
+            self.shown = Some(at.plus(self.settle));
         }
     }
 }
@@ -261,11 +262,12 @@ impl Guard {
             step: step.index,
         }));
         let only = match plan.stages.as_slice() {
-            [only] => Some(only.steps.iter().map(|step| (step.index, step.settle)).collect()),
+            [only] => Some(only.steps.iter().map(|step| step.index).collect()),
             _ => None,
         };
         let active = Active {
             undone: only,
+            settle: plan.steps().map(|step| step.settle).max().unwrap_or_default(),
             shown: None,
             incident: plan.incident.clone(),
             domain: plan.domain.clone(),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Checkpointed, Entity, Fact, Id, Incident, Interval, Outcome, Plan, Snapshot, StateError, StateTable,
+    Checkpointed, Entity, Fact, Id, Incident, Outcome, OutcomeKind, Plan, Snapshot, StateError, StateTable,
     Timestamp, Topology, Verification, VerificationVerdict,
 };
 
 use crate::{
     adverse,
-    case::{Case, relapsed},
+    case::{Case, PAUSE, relapsed},
     decide::{Desk, Guests},
     graver::Gravers,
     guard::Guard,
@@ -57,8 +57,6 @@ struct State {
 const TABLE: &str = "plan";
 const TABLE_VERSION: u16 = 1;
 
-/// After a verdict, the time before the next decision: what was undone must show.
-const PAUSE: Interval = Interval::from_seconds(10);
 /// Plans that no longer wait, of which it is remembered why.
 const CLOSED_MAX: usize = 256;
 
@@ -122,6 +120,12 @@ impl Planner {
     /// Takes in what was done of plans: what they had reserved and did not use is free again.
     pub fn settle(&mut self, outcomes: &[Outcome], topology: &Topology) {
         self.state.guard.hear(outcomes, topology, &self.settings);
+        let refused = outcomes.iter().filter(|one| one.step.is_none() && one.kind == OutcomeKind::Refused);
+        for outcome in refused {
+            if let Some(case) = self.state.cases.get_mut(&outcome.incident) {
+                case.not_taken(&outcome.plan, outcome.at);
+            }
+        }
     }
 
     fn hear(&mut self, incident: &Incident, at: Timestamp, facts: &mut Vec<Fact>) {

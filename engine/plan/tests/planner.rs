@@ -3,10 +3,10 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{acting, at, pass};
+use support::{acting, at, pass, verdict};
 use theriac_contract::{
-    Checkpointed, EdgeKind, FaultClass, Felt, Hypothesis, Id, Incident, Plan, SCHEMA_VERSION, Snapshot,
-    SymptomRef, SymptomState, Timestamp, Verification, VerificationVerdict,
+    Checkpointed, EdgeKind, FaultClass, Felt, Hypothesis, Id, Incident, Plan, Snapshot, SymptomRef,
+    SymptomState, Timestamp, VerificationVerdict,
 };
 use theriac_plan::{Planner, Playbooks, Settings};
 
@@ -14,28 +14,6 @@ fn incident(name: &str, entity: &str, fault: &str, probability: f64, seconds: i6
     let mut incident = support::incident(name, entity, fault, seconds);
     incident.hypotheses[0].probability = probability;
     incident
-}
-
-fn verdict(plan: &Plan, stage: u32, verdict: VerificationVerdict, seconds: i64) -> Verification {
-    Verification {
-        schema_version: SCHEMA_VERSION,
-        id: Id(format!("verification-{}-{stage}", plan.id)),
-        at: at(seconds),
-        domain: plan.domain.clone(),
-        plan: plan.id.clone(),
-        incident: plan.incident.clone(),
-        stage,
-        cause: plan.cause.clone(),
-        fault: plan.fault.clone(),
-        strategy: plan.strategy.clone(),
-        verdict,
-        acted: at(seconds),
-        symptoms_before: 1,
-        symptoms_open: 1,
-        symptoms_lost: 0,
-        dry_run: false,
-        explanation: String::new(),
-    }
 }
 
 /// Steps through `seconds` and gives all plans that were made.

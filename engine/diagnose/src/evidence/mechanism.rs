@@ -317,10 +317,6 @@ impl<'a> Place<'_, 'a> {
     /// A change of one sort that broke what it changed.
     fn bad_change(&self, reasons: &mut Reasons, sort: &str, is_meant: impl Fn(&Change) -> bool) {
         match self.view.change_that(self.suspect, is_meant) {
-            Some((change, _)) if self.view.was_taken_back(change) => {
-                let text = format!("{} of {} to {} was taken back", change.kind, change.entity, change.to);
-                reasons.add("change", WITHOUT_MARK, text, Vec::new());
-            }
             Some((change, weight)) => {
                 let text = format!(
                     "{} of {} from {} to {} at {}, before the trouble there",

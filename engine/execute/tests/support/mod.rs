@@ -1,9 +1,11 @@
-//! Plans and incidents for tests.
+//! Plans, incidents and an executor for tests.
+#![allow(dead_code, reason = "each suite uses some of it")]
 
 use theriac_contract::{
     Action, Autonomy, Command, Completion, Entity, FaultClass, Id, Incident, IncidentPhase, Interval, Plan,
     PlanStage, Retry, SCHEMA_VERSION, Step, SymptomRef, SymptomState, Timestamp, Verdict,
 };
+use theriac_execute::{Execute, Executed, Settings};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_000 + seconds)
@@ -102,4 +104,27 @@ pub(crate) fn completion(command: &Command, seconds: i64, verdict: Verdict) -> C
         verdict,
         detail: "said so".to_owned(),
     }
+}
+
+/// Steps every ten seconds with an executor that succeeds at once; plans and incidents by second.
+pub(crate) fn run(
+    plans: &[(i64, Plan)],
+    incidents: &[(i64, Incident)],
+    until: i64,
+) -> (Executed, Vec<Command>) {
+    let mut execute = Execute::new(Settings::default());
+    let (mut all, mut sent, mut answers) = (Executed::default(), Vec::new(), Vec::new());
+    for second in (0..=until).step_by(10) {
+        let begun: Vec<Plan> =
+            plans.iter().filter(|(when, _)| *when == second).map(|(_, plan)| plan.clone()).collect();
+        let now: Vec<Incident> =
+            incidents.iter().filter(|(when, _)| *when == second).map(|(_, i)| i.clone()).collect();
+        let out = execute.step(at(second), &begun, &now, &answers);
+        answers = out.commands.iter().map(|c| completion(c, second + 5, Verdict::Succeeded)).collect();
+        all.outcomes.extend(out.outcomes);
+        all.verifications.extend(out.verifications);
+        all.facts.extend(out.facts);
+        sent.extend(out.commands);
+    }
+    (all, sent)
 }

@@ -3,7 +3,8 @@
 
 use theriac_contract::{
     Control, EdgeKind, Entity, Evidence, Fact, FaultClass, Hypothesis, Id, Incident, IncidentPhase, Interval,
-    Outcome, OutcomeKind, Plan, SCHEMA_VERSION, Snapshot, SymptomRef, SymptomState, Timestamp,
+    Outcome, OutcomeKind, Plan, SCHEMA_VERSION, Snapshot, SymptomRef, SymptomState, Timestamp, Verification,
+    VerificationVerdict,
 };
 use theriac_plan::{Planned, Planner, Playbooks, Policy, Settings};
 
@@ -156,4 +157,27 @@ pub(crate) fn outcome(plan: &Plan, step: Option<u32>, kind: OutcomeKind, seconds
 
 pub(crate) const fn minutes(minutes: i64) -> Interval {
     Interval::from_seconds(minutes * 60)
+}
+
+/// A verdict on a stage of a plan.
+pub(crate) fn verdict(plan: &Plan, stage: u32, verdict: VerificationVerdict, seconds: i64) -> Verification {
+    Verification {
+        schema_version: SCHEMA_VERSION,
+        id: Id(format!("verification-{}-{stage}", plan.id)),
+        at: at(seconds),
+        domain: plan.domain.clone(),
+        plan: plan.id.clone(),
+        incident: plan.incident.clone(),
+        stage,
+        cause: plan.cause.clone(),
+        fault: plan.fault.clone(),
+        strategy: plan.strategy.clone(),
+        verdict,
+        acted: at(seconds),
+        symptoms_before: 1,
+        symptoms_open: 1,
+        symptoms_lost: 0,
+        dry_run: false,
+        explanation: String::new(),
+    }
 }

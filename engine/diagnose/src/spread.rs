@@ -94,8 +94,9 @@ pub(crate) fn felt(case: &Case, at: Timestamp, graph: &Graph) -> Felt {
         let about = kept.about();
         match kept.family {
             Family::Mismatch => true,
-            // How those are whom it asks itself is for it to bear.
-            Family::Latency | Family::Errors if kept.signal.contains(CALLS_MADE) => false,
+            // That those are slow whom it asks itself is for it to bear; that they fail it may pass on, and
+            // there may be no other word of that.
+            Family::Latency if kept.signal.contains(CALLS_MADE) => false,
             Family::Latency | Family::Errors | Family::Missing if !is_host(about) => {
                 !graph.is_mapped(about.service()) || graph.callers(about.service()).next().is_none()
             }
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn of_the_calls_of_an_entrance_users_feel_those_that_it_serves() {
         let graph = graph(&[("gateway", "shop", EdgeKind::Calls)]);
-        for family in [Family::Latency, Family::Errors] {
+        for (family, alone) in [(Family::Latency, Felt::Inside), (Family::Errors, Felt::Outside)] {
             let of = |signal: &str| Kept {
                 id: Id(signal.to_owned()),
                 signal: signal.to_owned(),
@@ -221,7 +222,8 @@ mod tests {
             let (made, served) =
                 (of("http.client.request.duration.p95"), of("http.server.request.duration.p95"));
             let felt = |all: Vec<Kept>| felt(&case(all), Timestamp::from_seconds(20), &graph);
-            assert_eq!(felt(vec![made.clone()]), Felt::Inside, "{family:?}");
+            // There may be no other word of what fails than that of the calls.
+            assert_eq!(felt(vec![made.clone()]), alone, "{family:?}");
             assert_eq!(felt(vec![served.clone()]), Felt::Outside, "{family:?}");
             assert_eq!(felt(vec![made, served]), Felt::Outside, "{family:?}");
         }

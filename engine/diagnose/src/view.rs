@@ -552,7 +552,7 @@ impl<'a> View<'a> {
                 && change.kind != "scaling"
                 && !change.is_harmless()
                 && is_meant(change)
-                && !fate.taken_back.is_some_and(|back| self.at.since(back) >= WARM_UP)
+                && fate.taken_back.is_none_or(|back| self.at.since(back) < WARM_UP)
                 && !(change.at > troubled && fate.mends)
         });
         let (before, later): (Vec<&Change>, Vec<&Change>) =

@@ -38,6 +38,14 @@ impl Action {
     }
 }
 
+impl Step {
+    /// Whether nothing of it need stay: it changes nothing, or can be taken back.
+    #[must_use]
+    pub fn can_be_undone(&self) -> bool {
+        self.action.is_harmless() || self.compensation.is_some()
+    }
+}
+
 /// How often and how fast a failed attempt is repeated: attempt `n` (from 1) waits
 /// `backoff * factor^(n-1)`, at most `backoff_max`, of which up to `jitter` (0..1) is
 /// taken off by a draw that is seeded with the step's idempotency key.

@@ -89,6 +89,12 @@ impl Entity {
         self.0.contains('/')
     }
 
+    /// Whether another is it, or an instance of it.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other == self || !self.is_instance() && other.service() == self.as_str()
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

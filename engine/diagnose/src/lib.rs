@@ -12,6 +12,7 @@
 //! | `changes` | known changes, by service |
 //! | `restarts`, `departures` | which restarts, and which silences, a change explains |
 //! | `spread` | how trouble went from the cause to those who feel it |
+//! | `suspicion` | which change is suspect of the trouble at a place |
 //! | `vantage` | what a thing says of itself against what others say of it; whose word does not count |
 //! | `spot` | a service as an incident shows it, and what was read of it |
 //! | `view` | an incident as evidence sees it: trouble by entity and family |
@@ -43,6 +44,7 @@ mod restarts;
 pub mod settings;
 mod spot;
 mod spread;
+mod suspicion;
 mod vantage;
 mod view;
 pub mod weighing;

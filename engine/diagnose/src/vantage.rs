@@ -100,9 +100,7 @@ fn felt<'a>(view: &View<'a>, suspect: &Entity) -> Option<&'a Kept> {
 
 /// The readings of a suspect that are wrong, the surest first.
 fn wrong_readings<'a>(view: &View<'a>, suspect: &Entity) -> Vec<(&'a Kept, f64, String)> {
-    let own = view.told(suspect.service()).filter(|kept| {
-        kept.entity == *suspect || !suspect.is_instance() && kept.entity.service() == suspect.as_str()
-    });
+    let own = view.told(suspect.service()).filter(|kept| suspect.covers(&kept.entity));
     let mut wrong: Vec<(&Kept, f64, String)> =
         own.filter_map(|kept| wrong_reading(kept).map(|(sure, text)| (kept, sure, text))).collect();
     let silent = wrong.iter().filter(|(kept, ..)| kept.family == Family::Missing).count();

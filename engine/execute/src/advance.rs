@@ -21,8 +21,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) incident: Option<&'a Known>,
     /// Set while nothing may be done.
     pub(crate) hold: Option<&'a Hold>,
-    /// When something was last done by other plans of the domain whose verdict is awaited.
-    pub(crate) beside: Option<Timestamp>,
+    /// When something was last done in the domain, by a plan whose verdict is awaited: this one or another.
+    pub(crate) latest: Option<Timestamp>,
     pub(crate) out: &'a mut Executed,
 }
 
@@ -274,7 +274,7 @@ fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, from: Timestam
     let verdict = judgement.0;
     // What another plan is about to cure is not held against this one, where that has done its part.
     let cured = turn.incident.is_some_and(|known| !verify::shows(saga, known));
-    let muddled = cured && turn.beside.is_some_and(|other| other > acted) && !saga.was_given(turn.at, 2);
+    let muddled = cured && turn.latest.is_some_and(|other| other > acted) && !saga.was_given(turn.at, 2);
     if verdict == VerificationVerdict::NotRecovered && doubted.is_none() && muddled {
         return Flow::Waits;
     }
@@ -301,9 +301,7 @@ fn verify(saga: &mut Saga, turn: &mut Turn<'_>, acted: Timestamp, from: Timestam
             finish(saga, turn, OutcomeKind::Completed, &reason)
         }
         VerificationVerdict::NotRecovered => {
-            let reversible =
-                saga.done.iter().any(|at| saga.step(*at).is_some_and(|step| step.compensation.is_some()));
-            match (reversible, saga.uncertain) {
+            match (saga.is_reversible(), saga.uncertain) {
                 (true, _) => {
                     undo(saga, Ending::Abandoned(format!("it did not help and was undone: {why}")), turn.at)
                 }

@@ -1,6 +1,6 @@
 //! What happens in one step of event time.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
@@ -155,7 +155,7 @@ impl Execute {
         let grace = self.settings.grace;
         let taken = sagas.iter_mut().any(|saga| {
             let incident = incidents.get(&saga.plan.incident);
-            answer(saga, &mut Turn { at: *now, grace, incident, hold, beside: None, out }, completion)
+            answer(saga, &mut Turn { at: *now, grace, incident, hold, latest: None, out }, completion)
         });
         *(if taken { &mut counts.answers } else { &mut counts.answers_ignored }) += 1;
     }
@@ -164,19 +164,20 @@ impl Execute {
         let State { sagas, incidents, ended, now, control, .. } = &mut self.state;
         let hold = control.hold.as_ref();
         let grace = self.settings.grace;
-        let acts = sagas
-            .iter()
-            .filter_map(|saga| Some((saga.plan.id.clone(), saga.plan.domain.clone(), saga.acts(*now)?)));
-        let acts: Vec<(Id, String, Timestamp)> = acts.collect();
+        let mut acted: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for saga in sagas.iter() {
+            if let Some(at) = saga.acts(*now) {
+                let last = acted.entry(saga.plan.domain.clone()).or_insert(at);
+                *last = at.max(*last);
+            }
+        }
         sagas.retain_mut(|saga| {
-            let others =
-                acts.iter().filter(|(id, domain, _)| *domain == saga.plan.domain && *id != saga.plan.id);
-            let beside = others.map(|(.., acted)| *acted).max();
+            let latest = acted.get(&saga.plan.domain).copied();
             let incident = incidents.get(&saga.plan.incident);
             if let Some(known) = incident {
                 doubt::heed(saga, known, *now);
             }
-            let over = advance(saga, &mut Turn { at: *now, grace, incident, hold, beside, out });
+            let over = advance(saga, &mut Turn { at: *now, grace, incident, hold, latest, out });
             if over {
                 ended.push_back(saga.plan.id.clone());
             }

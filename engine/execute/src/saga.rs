@@ -178,14 +178,18 @@ impl Saga {
         }
     }
 
+    /// Whether something of what was done of the stage is to be undone if it does not help.
+    pub(crate) fn is_reversible(&self) -> bool {
+        self.done.iter().any(|at| self.step(*at).is_some_and(|step| step.compensation.is_some()))
+    }
+
     /// Whether it holds a lease that one on `target` would conflict with. Where only the verdict is awaited
     /// and nothing can follow, there is nothing to hold it for.
     pub(crate) fn holds(&self, target: &Entity) -> bool {
-        let can_be_undone = |position: &usize| self.step(*position).is_some_and(|s| s.compensation.is_some());
         let is_done = matches!(self.phase, Phase::Verifying { .. })
             && !self.has_next_stage()
             && self.uncertain.is_none()
-            && !self.done.iter().any(can_be_undone);
+            && !self.is_reversible();
         !is_done && targets(&self.plan).any(|held| overlap(held, target))
     }
 }

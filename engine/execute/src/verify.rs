@@ -81,8 +81,7 @@ pub(crate) fn tally(saga: &Saga, incident: Option<&Known>, settled: Option<Times
 
 /// Whether a symptom is of what a plan takes for the cause.
 fn is_own(saga: &Saga, seen: &Seen) -> bool {
-    let cause = &saga.plan.cause;
-    seen.about == *cause || !cause.is_instance() && seen.about.service() == cause.as_str()
+    saga.plan.cause.covers(&seen.about)
 }
 
 /// Whether what is acted on still shows what it showed when the plan was made, or never showed anything

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use theriac_contract::{
-    Entity, Fact, Id, Incident, IncidentPhase, Interval, NodeKind, Plan, Timestamp, Topology, Verification,
-    VerificationVerdict,
+    Entity, Fact, Hypothesis, Id, Incident, IncidentPhase, Interval, NodeKind, Plan, Timestamp, Topology,
+    Verification, VerificationVerdict,
 };
 
 use crate::{approval::Pending, candidates::Past, settings::Settings};
@@ -23,6 +23,17 @@ pub(crate) const PAUSE: Interval = Interval::from_seconds(10);
 
 /// Probability from which another cause than the one that is acted on is a fault of its own.
 const ELSEWHERE: f64 = 0.6;
+
+/// A plan whose verdict is awaited beside the one under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Awaited {
+    /// Number of its last stage.
+    last_stage: u32,
+    /// What it tries.
+    tried: String,
+    /// When it is given up for lost.
+    lost_at: Timestamp,
+}
 
 /// An incident that is not over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,10 +84,9 @@ pub(crate) struct Case {
     /// Whether the plan under way may come back to what it acts on, to undo it or with another stage.
     #[serde(default)]
     pub(crate) holds_on: bool,
-    /// Plans whose verdict is still awaited beside the one under way: number of the last stage, what they
-    /// try, and when they are given up for lost.
+    /// Plans whose verdict is still awaited beside the one under way.
     #[serde(default)]
-    pub(crate) beside: BTreeMap<Id, (u32, String, Timestamp)>,
+    pub(crate) awaited: BTreeMap<Id, Awaited>,
     /// Places that are suspected, and since when.
     #[serde(default)]
     pub(crate) suspected: BTreeMap<Entity, Timestamp>,
@@ -112,7 +122,7 @@ impl Case {
             acted_on: None,
             acted_against: String::new(),
             holds_on: false,
-            beside: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             suspected: BTreeMap::new(),
             standing: incident.open_symptoms().count(),
             better: None,
@@ -175,7 +185,7 @@ impl Case {
     pub(crate) fn run(&mut self, plan: &Plan, attempt: String) {
         let tried = std::mem::replace(&mut self.trying, attempt);
         if let Some((before, lost_at)) = self.running.take() {
-            self.beside.insert(before, (self.last_stage, tried, lost_at));
+            self.awaited.insert(before, Awaited { last_stage: self.last_stage, tried, lost_at });
         }
         self.holds_on = plan.stages.len() > 1 || plan.steps().any(|step| step.compensation.is_some());
         self.acted_on = Some(plan.cause.clone());
@@ -194,12 +204,7 @@ impl Case {
         let Some(acted_on) = self.acted_on.as_ref().map(Entity::service) else { return false };
         let Some(first) = self.incident.hypotheses.first() else { return false };
         let Some(other) = first.entity.as_ref().map(Entity::service) else { return false };
-        let at = |service: &str| {
-            let hypotheses = self.incident.hypotheses.iter();
-            let there = hypotheses
-                .filter(|one| one.entity.as_ref().is_some_and(|entity| entity.service() == service));
-            there.map(|one| one.probability).sum::<f64>()
-        };
+        let at = |service: &str| self.believed(service, |_| true);
         at(other) >= ELSEWHERE
             && at(acted_on) < SUSPECTED
             && (first.change.is_some() || topology.distance(other, acted_on).is_none())
@@ -210,26 +215,28 @@ impl Case {
     pub(crate) fn is_about_another_fault(&self) -> bool {
         let Some(acted_on) = self.acted_on.as_ref().map(Entity::service) else { return false };
         let Some(first) = self.incident.hypotheses.first() else { return false };
-        let there = |fault: &str| {
-            let hypotheses = self.incident.hypotheses.iter().filter(|one| one.fault == fault);
-            let there = hypotheses
-                .filter(|one| one.entity.as_ref().is_some_and(|entity| entity.service() == acted_on));
-            there.map(|one| one.probability).sum::<f64>()
-        };
+        let there = |fault: &str| self.believed(acted_on, |one| one.fault == fault);
         !self.holds_on && there(&first.fault) >= ELSEWHERE && there(&self.acted_against) < SUSPECTED
+    }
+
+    /// Probability of some of what may be wrong at a service and its instances.
+    fn believed(&self, service: &str, which: impl Fn(&Hypothesis) -> bool) -> f64 {
+        let is_there = |one: &Hypothesis| one.entity.as_ref().is_some_and(|it| it.service() == service);
+        let meant = self.incident.hypotheses.iter().filter(|one| is_there(one) && which(one));
+        meant.map(|one| one.probability).sum()
     }
 
     /// A plan was not taken: what was under way before it goes on.
     pub(crate) fn not_taken(&mut self, plan: &Id, at: Timestamp) {
         if self.running.as_ref().is_none_or(|(running, _)| running != plan) {
-            _ = self.beside.remove(plan);
+            _ = self.awaited.remove(plan);
             return;
         }
-        let last = self.beside.iter().max_by_key(|(id, (.., lost_at))| (*lost_at, (*id).clone()));
-        let last = last.map(|(id, _)| id.clone()).and_then(|id| self.beside.remove_entry(&id));
+        let last = self.awaited.iter().max_by_key(|(id, awaited)| (awaited.lost_at, (*id).clone()));
+        let last = last.map(|(id, _)| id.clone()).and_then(|id| self.awaited.remove_entry(&id));
         self.running = None;
         self.trying.clear();
-        if let Some((id, (last_stage, tried, lost_at))) = last {
+        if let Some((id, Awaited { last_stage, tried, lost_at })) = last {
             (self.running, self.last_stage, self.trying) = (Some((id, lost_at)), last_stage, tried);
         }
         self.not_before = at.plus(PAUSE);
@@ -237,12 +244,12 @@ impl Case {
 
     /// A verdict on a plan that another was made beside. Gives whether there is such a plan.
     pub(crate) fn judged_beside(&mut self, verification: &Verification) -> bool {
-        let Some((last_stage, ..)) = self.beside.get(&verification.plan) else { return false };
+        let Some(awaited) = self.awaited.get(&verification.plan) else { return false };
         let failed = verification.verdict == VerificationVerdict::NotRecovered;
-        if failed && verification.stage < *last_stage {
+        if failed && verification.stage < awaited.last_stage {
             return true;
         }
-        let tried = self.beside.remove(&verification.plan).map(|(_, tried, _)| tried);
+        let tried = self.awaited.remove(&verification.plan).map(|awaited| awaited.tried);
         if verification.verdict != VerificationVerdict::Recovered {
             self.failed.extend(tried);
         }

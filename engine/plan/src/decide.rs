@@ -159,7 +159,7 @@ impl Desk<'_, '_> {
         if let Decision::Plan(chosen) = self.choose(case, &mut Vec::new())
             && chosen.plan.autonomy == Autonomy::Act
             && chosen.plan.steps().any(|step| !step.action.is_harmless())
-            && (!same || chosen.plan.steps().all(can_be_undone))
+            && (!same || chosen.plan.steps().all(Step::can_be_undone))
         {
             self.make(case, *chosen, planned);
         }
@@ -344,10 +344,6 @@ impl Desk<'_, '_> {
             }),
         })
     }
-}
-
-fn can_be_undone(step: &Step) -> bool {
-    step.action.is_harmless() || step.compensation.is_some()
 }
 
 /// Why nothing is done, by the best strategy.

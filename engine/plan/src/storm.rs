@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use theriac_contract::{Incident, Plan, Timestamp, Topology};
+use theriac_contract::{Incident, Plan, Step, Timestamp, Topology};
 
 use crate::settings::Storm;
 
@@ -45,6 +45,6 @@ fn is_service(name: &str) -> bool {
 /// Whether a plan is fit for a storm: it asks or waits, or it can be undone and risks little.
 pub(crate) fn is_mild(plan: &Plan, risk: f64, settings: &Storm) -> bool {
     let harmless = plan.steps().all(|step| step.action.is_harmless());
-    let undone = plan.steps().all(|step| step.compensation.is_some() || step.action.is_harmless());
+    let undone = plan.steps().all(Step::can_be_undone);
     harmless || undone && risk <= settings.mild_risk
 }
